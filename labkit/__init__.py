@@ -1,0 +1,1 @@
+"""An interactive course on the traffic management of Istio."""

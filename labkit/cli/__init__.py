@@ -1,0 +1,40 @@
+"""The command `labkit`. Each command is a module of this folder with `HELP`, `configure(parser)` and `run(args) -> int`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from labkit.errors import LabkitError
+
+# The module of a command is imported only when the command is used: `labkit validate` need not load pandas.
+COMMANDS = {
+    "validate": "check manifests as Kubernetes and Istio would",
+    "translate": "show the Envoy configuration that Istio makes of manifests",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs one command and exits: 0 done, 1 the answer is no, 2 used wrongly."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="labkit", description="Istio's traffic management, on your own machine.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        chosen = bool(words) and words[0] == name
+        sub = commands.add_parser(name, help=text, description=text, add_help=chosen)
+        if chosen:
+            module = importlib.import_module(f"labkit.cli.{name}")
+            module.configure(sub)
+            sub.set_defaults(run=module.run)
+    args = parser.parse_args(words)
+    try:
+        status = args.run(args)
+    except LabkitError as error:
+        print(f"labkit {args.command}: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print(f"labkit {args.command}: stopped", file=sys.stderr)
+        status = 130
+    sys.exit(status)

@@ -1,0 +1,103 @@
+"""Every error that labkit raises on purpose.
+
+    LabkitError
+    ├── ManifestError          a manifest can't be used
+    │   ├── ParseError         it is not YAML, or not an object of Kubernetes
+    │   └── ValidationError    Kubernetes or Istio would refuse it
+    ├── UnsupportedError       right on a cluster, but this mesh does not do it; says what does
+    ├── EnvoyError             something about an Envoy process
+    │   ├── EnvoyUnavailable   there is no Envoy for this machine
+    │   ├── EnvoyDied          a process ended that should not have
+    │   └── ConfigRejected     an Envoy refused a configuration; the old one is still in force
+    ├── MeshError              the mesh can't do what was asked
+    │   ├── NotFound           no such object, pod or proxy
+    │   └── NotReady           a condition did not come true in time
+    ├── TrafficError           a request could not be sent at all
+    └── LessonError            a lesson, check or exercise was used wrongly
+
+A message says three things: what failed, what was seen, and what to type next.
+"""
+
+from __future__ import annotations
+
+
+class LabkitError(Exception):
+    """Base of the tree. In a notebook it shows as its message alone, without a traceback.
+
+    >>> raise LabkitError("The pod did not start", seen="exit status 1", try_next="mesh.logs('hello-world-v1')")
+    """
+
+    def __init__(self, message: str, *, seen: str = "", try_next: str = "") -> None:
+        self.message = message
+        self.seen = seen
+        self.try_next = try_next
+        lines = [message]
+        if seen:
+            lines.append(f"  seen: {shorten(seen)}")
+        if try_next:
+            lines.append(f"  next: {try_next}")
+        super().__init__("\n".join(lines))
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints instead of a traceback: a learner's mistake needs words, not frames."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class ManifestError(LabkitError):
+    """A manifest can't be used."""
+
+
+class ParseError(ManifestError):
+    """The text is not YAML, or not an object of Kubernetes."""
+
+
+class ValidationError(ManifestError):
+    """Kubernetes or Istio would refuse the manifest."""
+
+
+class UnsupportedError(LabkitError):
+    """Right on a cluster, but this mesh does not do it."""
+
+
+class EnvoyError(LabkitError):
+    """Something about an Envoy process."""
+
+
+class EnvoyUnavailable(EnvoyError):
+    """There is no Envoy for this machine."""
+
+
+class EnvoyDied(EnvoyError):
+    """A process ended that should not have."""
+
+
+class ConfigRejected(EnvoyError):
+    """An Envoy refused a configuration; the old one is still in force."""
+
+
+class MeshError(LabkitError):
+    """The mesh can't do what was asked."""
+
+
+class NotFound(MeshError):
+    """No such object, pod or proxy."""
+
+
+class NotReady(MeshError):
+    """A condition did not come true in time."""
+
+
+class TrafficError(LabkitError):
+    """A request could not be sent at all."""
+
+
+class LessonError(LabkitError):
+    """A lesson, check or exercise was used wrongly."""
+
+
+def shorten(text: str, limit: int = 2000) -> str:
+    """Cuts a long body in the middle, so that its start and its end are both kept."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} … ({len(text) - limit} characters left out) … {text[-half:]}"

@@ -1,0 +1,40 @@
+"""Waiting for a condition: the one place in labkit that sleeps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from labkit.errors import NotReady
+
+T = TypeVar("T")
+
+
+def wait_until(
+    predicate: Callable[[], T],
+    timeout_s: float,
+    what: str,
+    *,
+    first_s: float = 0.001,
+    longest_s: float = 0.05,
+    explain: Callable[[], str] | None = None,
+) -> T:
+    """Calls `predicate` until it returns something true, and returns that.
+
+    The pauses grow from `first_s` to `longest_s` seconds. After `timeout_s` seconds raises NotReady, with
+    `what` was waited for and what `explain` says of the state (the tail of a log, say).
+
+    >>> wait_until(lambda: pod.ready, 5, "pod hello-world-v1 to be ready")
+    """
+    deadline = time.monotonic() + timeout_s
+    pause = first_s
+    while True:
+        result = predicate()
+        if result:
+            return result
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise NotReady(f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else "")
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, longest_s)
