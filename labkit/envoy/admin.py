@@ -1,0 +1,145 @@
+"""A client of Envoy's administration interface."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from labkit.errors import EnvoyError
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What one Envoy holds now: versions by subscription ("cds", "lds", "rds", or a cluster's name for its endpoints),
+    how many updates it has refused, and how many clusters and listeners still warm up."""
+
+    versions: dict[str, str]
+    rejected: int
+    warming: int
+
+
+# One look says all: Envoy keeps the version of each subscription as a text, the same that its config_dump shows,
+# and this costs 1 ms where a config_dump costs 12 (measured).
+HELD = r"(version_text|update_rejected|cluster_manager\.warming_clusters|total_listeners_warming)$"
+
+
+class Admin:
+    """Asks one Envoy; keeps one connection open, opens it again when the Envoy was restarted.
+
+    >>> Admin(folder / "admin.sock").held().versions["cds"]
+    '3'
+    """
+
+    def __init__(self, path: Path, *, timeout_s: float = 5.0) -> None:
+        self.path = path
+        self.timeout_s = timeout_s
+        self.connection: UnixConnection | None = None
+        self.lock = threading.Lock()
+
+    def request(self, method: str, target: str) -> bytes:
+        """The body of the answer. Raises OSError when nobody listens, EnvoyError when the answer is not 200."""
+        with self.lock:
+            for fresh in (False, True):
+                if self.connection is None or fresh:
+                    self.close()
+                    self.connection = UnixConnection(str(self.path), self.timeout_s)
+                try:
+                    self.connection.request(method, target)
+                    response = self.connection.getresponse()
+                    body = response.read()
+                    break
+                except (OSError, http.client.HTTPException):
+                    # a connection kept from before a restart is dead: one fresh try tells the truth
+                    self.close()
+                    if fresh:
+                        raise
+            if response.status != 200:
+                raise EnvoyError(
+                    f"Envoy's administration answered {response.status} to {target}",
+                    seen=body.decode(errors="replace"),
+                )
+            return body
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def live(self) -> bool:
+        """Whether this Envoy has started and serves."""
+        try:
+            return self.request("GET", "/ready").startswith(b"LIVE")
+        except (OSError, http.client.HTTPException, EnvoyError):
+            return False
+
+    def held(self) -> Held:
+        """What this Envoy holds now (see Held)."""
+        return parse_held(self.request("GET", f"/stats?filter={quote(HELD)}").decode())
+
+    def stats(self, match: str = "") -> dict[str, int]:
+        """Counters and gauges by name; `match` is a regular expression for the names."""
+        target = "/stats?format=json" + (f"&filter={quote(match)}" if match else "")
+        rows = json.loads(self.request("GET", target))["stats"]
+        return {row["name"]: row["value"] for row in rows if isinstance(row.get("value"), int)}
+
+    def clusters(self) -> dict[str, Any]:
+        """Envoy's own list of clusters and their hosts, with health flags and ejections."""
+        answer: dict[str, Any] = json.loads(self.request("GET", "/clusters?format=json"))
+        return answer
+
+    def config_dump(self) -> dict[str, Any]:
+        """Everything this Envoy was told, with endpoints."""
+        answer: dict[str, Any] = json.loads(self.request("GET", "/config_dump?include_eds"))
+        return answer
+
+    def reset_counters(self) -> None:
+        """Sets all counters to 0."""
+        self.request("POST", "/reset_counters")
+
+
+STAT = re.compile(r'^(?P<name>.+?): "?(?P<value>[^"]*)"?$')
+RDS = re.compile(r"^http\..+?\.rds\.(?P<route>.+)\.version_text$")
+
+
+def parse_held(text: str) -> Held:
+    versions: dict[str, str] = {}
+    rejected = warming = 0
+    for line in text.splitlines():
+        found = STAT.match(line)
+        if not found:
+            continue
+        name, value = found["name"], found["value"]
+        if name.endswith("version_text"):
+            if name == "cluster_manager.cds.version_text":
+                versions["cds"] = value
+            elif name == "listener_manager.lds.version_text":
+                versions["lds"] = value
+            elif route := RDS.match(name):
+                versions[f"rds {route['route']}"] = value
+            elif name.startswith("cluster."):
+                versions[f"eds {name.removeprefix('cluster.').removesuffix('.version_text')}"] = value
+        elif name.endswith("update_rejected"):
+            rejected += int(value)
+        else:
+            warming += int(value)
+    return Held(versions, rejected, warming)

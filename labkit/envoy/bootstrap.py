@@ -1,0 +1,56 @@
+"""The bootstrap of one Envoy: who it is, where its administration listens and where it reads its configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+ADMIN_SOCKET = "admin.sock"
+XDS_FOLDER = "xds"
+ACCESS_LOG = "access.log"
+LOG = "envoy.log"
+
+
+def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
+    """The bootstrap configuration as JSON-able values.
+
+    The administration interface is a Unix socket in `folder`: it can stop the proxy, so no other user and no web page
+    may reach it, and it needs no port. Listeners and clusters come from files, and those name their own.
+    """
+
+    def discovery(name: str) -> dict[str, Any]:
+        path = str(folder / XDS_FOLDER / name)
+        return {"resource_api_version": "V3", "path_config_source": {"path": path}}
+
+    return {
+        "node": {"id": node, "cluster": cluster},
+        "admin": {"address": {"pipe": {"path": str(folder / ADMIN_SOCKET), "mode": 0o600}}},
+        "dynamic_resources": {"lds_config": discovery("lds.json"), "cds_config": discovery("cds.json")},
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": "lab",
+                    "static_layer": {"overload": {"global_downstream_max_connections": 50000}},
+                }
+            ]
+        },
+    }
+
+
+def command(program: str, folder: Path) -> list[str]:
+    """How Envoy is started.
+
+    One worker, since each worker has its own connection pools and breakers, and counts must be exact. Unknown fields
+    are refused: by default Envoy only warns, and a mistake in the translation would pass in silence.
+    """
+    return [
+        program,
+        *("--config-path", str(folder / "bootstrap.json")),
+        *("--concurrency", "1"),
+        "--disable-hot-restart",
+        "--reject-unknown-dynamic-fields",
+        # the access log is read after each run: the default of 10 s would be felt
+        *("--file-flush-interval-msec", "20"),
+        *("--log-level", "warning"),
+        *("--drain-time-s", "1"),
+    ]

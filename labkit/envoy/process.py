@@ -1,0 +1,220 @@
+"""One Envoy process: started, given configurations, asked what it holds."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from labkit.envoy import bootstrap as boot
+from labkit.envoy.accesslog import AccessLog
+from labkit.envoy.admin import Admin, Held
+from labkit.envoy.binary import envoy_path
+from labkit.envoy.xds import Config, File, XdsFolder
+from labkit.errors import ConfigRejected, EnvoyDied, EnvoyError
+from labkit.processes import Family, end, tail
+from labkit.waiting import wait_until
+
+
+class Envoy:
+    """One Envoy, with its folder of bootstrap, xDS files, logs and administration socket.
+
+    >>> proxy = Envoy("gateway", folder, family, node="router~…", cluster="istio-ingressgateway")
+    >>> proxy.start(config); proxy.wait_live(); proxy.apply(other_config)
+    """
+
+    def __init__(self, name: str, folder: Path, family: Family, *, node: str, cluster: str) -> None:
+        self.name = name
+        self.folder = folder
+        self.family = family
+        self.xds = XdsFolder(folder / boot.XDS_FOLDER)
+        self.xds.folder.mkdir(parents=True, exist_ok=True)
+        self.admin = Admin(folder / boot.ADMIN_SOCKET)
+        self.access_log = AccessLog(folder / boot.ACCESS_LOG)
+        self.log = folder / boot.LOG
+        self.process: subprocess.Popen[bytes] | None = None
+        self.config: Config | None = None
+        text = json.dumps(boot.bootstrap(folder, node=node, cluster=cluster))
+        (folder / "bootstrap.json").write_text(text, encoding="utf-8")
+
+    # starting and ending
+
+    def start(self, config: Config | None = None) -> None:
+        """Starts the process (it reads `config`, or what it was told last); returns at once. See wait_live."""
+        if config is not None:
+            for step in self.xds.stage(config):
+                self.xds.move(step)
+            self.config = config
+        argv = boot.command(envoy_path(), self.folder)
+        self.process = self.family.start(self.name, argv, log=self.log)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def live(self) -> bool:
+        """Started, serving, and holding all that it was told."""
+        return self.running and self.admin.live() and self.holds(self.xds.versions)
+
+    def wait_live(self, timeout_s: float = 15.0) -> None:
+        """Waits until `live`. Raises EnvoyDied when the process ends instead, NotReady when it takes too long."""
+
+        def there() -> bool:
+            self.check_running()
+            return self.live()
+
+        wait_until(there, timeout_s, f"Envoy {self.name} to serve", explain=self.log_tail)
+
+    def check_running(self) -> None:
+        if not self.running:
+            status = self.process.poll() if self.process else None
+            raise EnvoyDied(
+                f"The Envoy process of {self.name} ended (exit status {status})",
+                seen=self.log_tail(),
+                try_next="mesh.get('pods') shows what runs now",
+            )
+
+    def log_tail(self) -> str:
+        return tail(self.log)
+
+    def stop(self, *, grace_s: float = 1.0) -> None:
+        self.family.stop(self.name, grace_s=grace_s)
+        self.admin.close()
+
+    def kill(self) -> None:
+        """Ends the process at once, as a crash would."""
+        if self.process is not None:
+            end(self.process, 0)
+
+    # configuration
+
+    def held(self) -> Held:
+        return self.admin.held()
+
+    def holds(self, versions: dict[str, str]) -> bool:
+        """Whether every subscription holds the version given for it, and nothing is still warming up."""
+        try:
+            held = self.held()
+        except (OSError, http.client.HTTPException, EnvoyError):
+            return False
+        return held.warming == 0 and all(held.versions.get(s) == v for s, v in versions.items())
+
+    def stage(self, config: Config) -> Change | None:
+        """The change from what this Envoy was told to `config`; None when there is none."""
+        steps = self.xds.stage(config)
+        return Change(self, config, steps) if steps else None
+
+    def apply(self, config: Config, *, timeout_s: float = 5.0) -> None:
+        """Moves `config` into place and returns when this Envoy holds it. Raises ConfigRejected (see Change.finish)."""
+        change = self.stage(config)
+        if change:
+            change.run(timeout_s)
+
+
+class Change:
+    """One change of one Envoy's configuration, step by step, so that several Envoys can be changed side by side."""
+
+    def __init__(self, envoy: Envoy, config: Config, steps: list[list[File]]) -> None:
+        self.envoy = envoy
+        self.config = config
+        self.before = envoy.config
+        self.steps = steps
+        self.wanted: dict[str, str] = {}
+        self.log_from = 0
+        self.rejected_before = 0
+
+    def begin(self) -> None:
+        """Moves the first step's files into place."""
+        self.rejected_before = self.envoy.held().rejected
+        self.log_from = self.envoy.log.stat().st_size
+        self.next_step()
+
+    def next_step(self) -> None:
+        self.wanted = self.envoy.xds.move(self.steps.pop(0))
+
+    def poll(self) -> bool:
+        """Looks once, goes on to the next step where one is done; True when all is held. Raises ConfigRejected, EnvoyDied."""
+        try:
+            held = self.envoy.held()
+        except (OSError, http.client.HTTPException):
+            self.envoy.check_running()
+            return False
+        if held.rejected > self.rejected_before:
+            raise ConfigRejected(
+                f"Envoy {self.envoy.name} refused the configuration; the one before stays in force",
+                seen=self.reason(),
+                try_next="compare mesh.config(…) before and after; if labkit validate accepts this manifest, "
+                "please report it with the manifest",
+            )
+        if held.warming or any(held.versions.get(s) != v for s, v in self.wanted.items()):
+            return False
+        if self.steps:
+            self.next_step()
+            return False
+        self.envoy.config = self.config
+        self.envoy.xds.forget(self.config)
+        return True
+
+    def run(self, timeout_s: float) -> None:
+        """Does the whole change; on failure puts the configuration before back in force."""
+        run_changes([self], timeout_s)
+
+    def roll_back(self, timeout_s: float) -> None:
+        """Puts the configuration before back in force (new files with its content)."""
+        if self.before is None:
+            return
+        change = self.envoy.stage(self.before)
+        if change and self.envoy.running:
+            change.begin()
+            wait_until(change.poll, timeout_s, f"Envoy {self.envoy.name} to go back to its configuration before")
+
+    def reason(self) -> str:
+        """What Envoy's log says of the refusal."""
+        with open(self.envoy.log, encoding="utf-8", errors="replace") as file:
+            file.seek(self.log_from)
+            text = file.read()
+        lines = [line for line in text.splitlines() if line.strip()]
+        about = [line.split("] ", 1)[-1] for line in lines if "reject" in line]
+        return "\n".join(about or lines[-20:])
+
+
+def run_changes(
+    changes: list[Change], timeout_s: float, *, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Changes several Envoys side by side; returns how long each took, in ms by name.
+
+    Returns when every Envoy holds its new configuration. When one refuses, ends or is late, all go back to the
+    configuration before, and the error names that one.
+    """
+    started = clock()
+    took: dict[str, float] = {}
+    begun: list[Change] = []
+    try:
+        for change in changes:
+            begun.append(change)
+            change.begin()
+        waiting = list(changes)
+
+        def all_held() -> bool:
+            for change in list(waiting):
+                if change.poll():
+                    took[change.envoy.name] = (clock() - started) * 1000
+                    waiting.remove(change)
+            return not waiting
+
+        wait_until(
+            all_held,
+            timeout_s,
+            "every Envoy to hold the new configuration",
+            first_s=0.0005,
+            longest_s=0.01,
+            explain=lambda: "late: " + ", ".join(c.envoy.name for c in waiting),
+        )
+    except BaseException:
+        for change in begun:
+            change.roll_back(timeout_s)
+        raise
+    return took

@@ -1,0 +1,166 @@
+"""A family of processes that ends with its owner, even when the owner is killed without warning.
+
+All members are in one process group, led by a small keeper process that reads a pipe from the owner. When the owner
+ends, however it ends, the operating system closes the pipe; the keeper then ends the whole group and removes the
+folder of its state. (Linux has PR_SET_PDEATHSIG for this, but it acts when the *thread* that started a process ends,
+macOS has nothing like it, and Envoy reads neither.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from labkit.waiting import wait_until
+
+# What the keeper runs. Only built-in modules and `os`: it must start in a few milliseconds and stay small.
+KEEPER = """
+import os, signal, sys
+for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+while os.read(0, 64):
+    pass
+def remove(folder):
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            remove(entry.path)
+        else:
+            os.unlink(entry.path)
+    os.rmdir(folder)
+try:
+    os.killpg(0, signal.SIGTERM)
+    remove(sys.argv[1])
+finally:
+    os.killpg(0, signal.SIGKILL)
+"""
+
+
+class Family:
+    """Starts processes that end with this one, and keeps their logs in `folder`.
+
+    >>> with Family(folder) as family:
+    ...     family.start("gateway", ["envoy", "-c", "bootstrap.json"], log=folder / "gateway.log")
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.members: dict[str, subprocess.Popen[bytes]] = {}
+        self.lock = threading.Lock()
+        self.closed = False
+        self.keeper = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", KEEPER, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+        self.group = self.keeper.pid
+
+    def start(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> subprocess.Popen[bytes]:
+        """Starts one member; both of its output streams are appended to the file `log`."""
+        with self.lock, open(log, "ab") as out:
+            if self.closed:
+                raise RuntimeError("This family of processes has been closed")
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=None if env is None else dict(env),
+                cwd=cwd,
+                process_group=self.group,
+            )
+            self.members[name] = process
+            return process
+
+    def stop(self, name: str, *, grace_s: float = 1.0) -> None:
+        """Asks one member to end, and ends it after `grace_s` seconds; returns when it has ended."""
+        with self.lock:
+            process = self.members.pop(name, None)
+        if process is not None:
+            end(process, grace_s)
+
+    def close(self) -> None:
+        """Ends every member and the keeper, and removes the folder; a second call does nothing."""
+        with self.lock:
+            if self.closed:
+                return
+            self.closed = True
+            members = list(self.members.values())
+            self.members.clear()
+        for process in members:
+            if process.poll() is None:
+                process.terminate()
+        for process in members:
+            end(process, 1.0)
+        if self.keeper.stdin is not None:
+            # the keeper reads the end of the pipe and ends itself and whatever is left in the group
+            with contextlib.suppress(BrokenPipeError):
+                self.keeper.stdin.close()
+        self.keeper.kill()
+        self.keeper.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Family:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def end(process: subprocess.Popen[bytes], grace_s: float) -> None:
+    """SIGTERM, then SIGKILL after `grace_s` seconds."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def end_group(group: int, *, grace_s: float = 1.0) -> bool:
+    """Ends a process group that an earlier owner left; False when there was none."""
+    try:
+        os.killpg(group, signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+
+    def gone() -> bool:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        os.killpg(group, signal.SIGKILL)
+        return False
+
+    wait_until(gone, grace_s + 5, f"process group {group} to end", first_s=grace_s / 4)
+    return True
+
+
+def tail(path: Path, *, lines: int = 20, limit: int = 8192) -> str:
+    """The last lines of a log file, for the text of an error; "" when there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - limit))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""
