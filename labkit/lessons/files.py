@@ -1,0 +1,68 @@
+"""Where the course keeps its files: lessons and manifests are found from any folder, so a notebook needs no paths."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from labkit.errors import LessonError
+
+
+@cache
+def course_folder(start: str | None = None) -> Path:
+    """The folder that holds `manifests/` and `notebooks/`.
+
+    Looked for in LABKIT_COURSE, then from the working folder upwards, then beside the installed package.
+    """
+    named = os.environ.get("LABKIT_COURSE")
+    places = [Path(named)] if named else []
+    here = Path(start) if start else Path.cwd()
+    places += [here, *here.parents, Path(__file__).resolve().parents[2]]
+    for place in places:
+        if (place / "manifests").is_dir() and (place / "notebooks").is_dir():
+            return place
+    raise LessonError(
+        "Can't find the course's folder: the one with manifests/ and notebooks/ in it",
+        seen=f"looked in {here} and above it",
+        try_next="cd into your copy of the course, or set LABKIT_COURSE to its path",
+    )
+
+
+def manifest(name: str) -> Path:
+    """The path of a manifest of the course.
+
+    >>> mesh.apply(manifest("03_load_balancing/random.yaml"))
+    """
+    folder = course_folder() / "manifests"
+    path = folder / name
+    if not path.exists():
+        near = path.parent if path.parent.is_dir() else folder
+        there = sorted(str(p.relative_to(folder)) for p in near.glob("*.yaml"))
+        raise LessonError(
+            f"There is no manifest {name!r}",
+            seen=f"there: {', '.join(there) or 'nothing'}",
+            try_next="check the name",
+        )
+    return path
+
+
+class Listing(str):
+    """Text of a file that a notebook shows with colours, and anything else as plain text."""
+
+    language = "yaml"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_markdown_(self) -> str:
+        return f"```{self.language}\n{self.rstrip()}\n```"
+
+
+def show(name: str | Path) -> Listing:
+    """The text of a manifest, to be read in a notebook before it is applied.
+
+    >>> show("03_load_balancing/random.yaml")
+    """
+    path = name if isinstance(name, Path) else manifest(name)
+    return Listing(path.read_text(encoding="utf-8"))
