@@ -1,0 +1,217 @@
+"""Runs lessons from top to bottom, each in a kernel of its own, and says how each went.
+
+papermill puts the parameters in and runs the cells; what it only warns of, an unknown parameter, is an error here.
+A lesson that fails does not stop the others: its `Run` says which cell failed and what it said.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import LessonError
+from labkit.lessons.notebooks import CHECKED, Lesson, read_source, tags_of, title_of
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+CELL_TIMEOUT_S = 60
+COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The cell that failed: its number (from 0), its code, and what it said."""
+
+    cell: int
+    source: str
+    message: str
+    traceback: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one lesson went."""
+
+    lesson: str
+    title: str
+    seconds: float
+    failure: Failure | None
+    notebook: NotebookNode = field(repr=False)
+
+    @property
+    def passed(self) -> bool:
+        return self.failure is None
+
+    @property
+    def verdicts(self) -> list[str]:
+        """The verdict lines of its checks, in order."""
+        return [line for cell in self.notebook.cells if CHECKED in tags_of(cell) for line in texts(cell)]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Progress: a cell of a lesson is done."""
+
+    lesson: str
+    cell: int
+    cells: int
+
+
+Report = Callable[[Step], None]
+
+
+def run_lesson(
+    lesson: Lesson | Path,
+    parameters: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+    *,
+    on_step: Report | None = None,
+    strict: bool = True,
+) -> Run:
+    """Runs one lesson with its solutions, or any notebook given by its path, and writes it executed to `out`.
+
+    With `strict` a check that fails stops the lesson. Unknown parameters raise LessonError.
+
+    >>> run_lesson(lessons("3")[0], {"backend": "embedded", "seed": 7}, Path("build/03.ipynb")).verdicts
+    """
+    import nbformat
+
+    name = lesson.name if isinstance(lesson, Lesson) else lesson.stem
+    path = lesson.source if isinstance(lesson, Lesson) else lesson
+    notebook = read_source(path) if path.suffix == ".py" else nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    given = dict(parameters or {})
+    reject_unknown(notebook, given, name)
+    folder = path.parent.parent if path.parent.name == "source" else path.parent
+    return execute(name, notebook, given, folder, out, on_step, {"LABKIT_STRICT": "1" if strict else ""})
+
+
+def execute(
+    name: str,
+    notebook: NotebookNode,
+    parameters: dict[str, Any],
+    folder: Path,
+    out: Path | None,
+    on_step: Report | None,
+    variables: Mapping[str, str],
+) -> Run:
+    """Runs the cells in a new kernel that works in `folder` and has the environment `variables`."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    notebook = papermill.execute_notebook(notebook, None, parameters, prepare_only=True)
+    reached: list[Any] = []
+
+    def started(cell: Any, cell_index: int, **_: Any) -> None:
+        reached.append(cell)
+        if on_step:
+            on_step(Step(name, cell_index + 1, len(notebook.cells)))
+
+    failure = None
+    began = time.monotonic()
+    try:
+        # The kernel's folder goes in `resources`, not in papermill's `cwd`: that one moves the whole process, and
+        # another lesson may be running in it.
+        notebook = papermill.execute_notebook(
+            notebook,
+            None,
+            progress_bar=False,
+            request_save_on_cell_execute=False,
+            execution_timeout=CELL_TIMEOUT_S,
+            resources={"metadata": {"path": str(folder)}},
+            on_cell_start=started,
+            kernel_manager_class=kernel_with(variables),
+        )
+    except papermill.PapermillExecutionError as error:
+        trace = plain("\n".join(error.traceback))
+        failure = Failure(error.cell_index, error.source, f"{error.ename}: {error.evalue}", trace)
+    except (CellTimeoutError, DeadKernelError, RuntimeError) as error:
+        source = reached[-1].source if reached else ""
+        failure = Failure(max(0, len(reached) - 1), source, f"{type(error).__name__}: {error}")
+    if failure:  # papermill raises instead of returning, so what ran is put back by hand
+        notebook.cells[: len(reached)] = reached
+    seconds = time.monotonic() - began
+    if out:
+        write(notebook, out)
+    return Run(name, title_of(notebook), seconds, failure, notebook)
+
+
+def run_lessons(
+    chosen: Sequence[Lesson],
+    parameters: Mapping[str, Any] | None = None,
+    out: Path | None = None,
+    *,
+    jobs: int = 1,
+    on_step: Report | None = None,
+    on_done: Callable[[Run], None] | None = None,
+) -> list[Run]:
+    """Runs lessons, `jobs` at a time, and returns their runs in the order of `chosen`."""
+    if not chosen:
+        raise LessonError("There is no lesson to run", try_next="labkit build")
+
+    def one(lesson: Lesson) -> Run:
+        run = run_lesson(lesson, parameters, out / f"{lesson.name}.ipynb" if out else None, on_step=on_step)
+        if on_done:
+            on_done(run)
+        return run
+
+    for lesson in chosen:  # before the first starts, so that a typing error costs no time
+        reject_unknown(read_source(lesson.source), dict(parameters or {}), lesson.name)
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        return list(pool.map(one, chosen))
+
+
+def reject_unknown(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> None:
+    """Raises LessonError for a parameter that the lesson's parameters cell does not set."""
+    import papermill
+
+    known = sorted(papermill.inspect_notebook(notebook))
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise LessonError(
+            f"Lesson {name} has no parameter {', '.join(map(repr, unknown))}",
+            seen=f"its parameters: {', '.join(known) or 'none'}",
+            try_next="use one of those",
+        )
+
+
+def kernel_with(variables: Mapping[str, str]) -> type:
+    """A kernel manager whose kernels have these environment variables; the process itself keeps its own."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        async def _async_start_kernel(self, **options: Any) -> None:
+            options["env"] = {**os.environ, **options.get("env", {}), **variables}
+            await super()._async_start_kernel(**options)
+
+        start_kernel = _async_start_kernel
+
+    return Manager
+
+
+def texts(cell: Any) -> list[str]:
+    """The plain-text outputs of a cell, a line each."""
+    found = []
+    for output in cell.get("outputs", []):
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        found += [line for line in plain(text).splitlines() if line.strip()]
+    return found
+
+
+def plain(text: str) -> str:
+    """Without the codes that colour a terminal."""
+    return COLOUR_CODES.sub("", text)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    import nbformat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    path.write_text(text + "\n", encoding="utf-8")
