@@ -1,0 +1,196 @@
+"""Which DestinationRule a proxy obeys for a host, and which policy it gives to a port and a subset.
+
+Rules of one host in one namespace become one: the oldest rule's policy counts, later rules only add subsets
+of new names. A second rule with nothing but a policy is therefore ignored, in silence: the article's trap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from labkit.resources.model import Resource
+from labkit.translate.hosts import ROOT_NAMESPACE, full_host, most_specific
+from labkit.translate.model import Json
+from labkit.translate.values import at
+
+POLICY_FIELDS = ("connectionPool", "outlierDetection", "loadBalancer", "tls")
+EXTRA_FIELDS = ("tunnel", "proxyProtocol", "retryBudget")
+
+
+@dataclass
+class Rule:
+    """One DestinationRule, or several merged. `policy` is None where no trafficPolicy is written."""
+
+    host: str
+    namespace: str
+    export_to: frozenset[str]
+    selector: Mapping[str, str] | None
+    policy: Json | None
+    subsets: list[Json]
+
+    def subset(self, name: str) -> Json | None:
+        return next((subset for subset in self.subsets if subset.get("name") == name), None)
+
+    def copy(self) -> Rule:
+        return Rule(self.host, self.namespace, self.export_to, self.selector, self.policy, list(self.subsets))
+
+
+ByHost = dict[str, list[Rule]]
+
+
+class DestinationRules:
+    """All DestinationRules. Give them oldest first."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        rules = [rule_of(resource) for resource in resources]
+        # Rules with a workloadSelector come first, so that others' policies never leak into them.
+        rules.sort(key=lambda rule: rule.selector is None)
+        self.local: dict[str, ByHost] = {}
+        self.exported: dict[str, ByHost] = {}
+        self.root_private: ByHost = {}
+        for rule in rules:
+            own = rule.export_to & {".", rule.namespace}
+            if not rule.export_to or own or "*" in rule.export_to:
+                merge_into(self.local.setdefault(rule.namespace, {}), rule)
+            if not (own and len(rule.export_to) == 1):
+                merge_into(self.exported.setdefault(rule.namespace, {}), rule)
+            elif rule.namespace == ROOT_NAMESPACE:
+                merge_into(self.root_private, rule)
+
+    def find(
+        self, host: str, service_namespace: str, proxy_namespace: str, labels: Mapping[str, str] | None
+    ) -> Rule | None:
+        """The rule that a proxy obeys for `host`.
+
+        Looked for in the proxy's own namespace, then in the Service's, then in Istio's root namespace.
+        `labels` are the proxy's, to compare with a workloadSelector; None (inbound) obeys no such rule.
+        """
+        candidates = self.candidates(host, service_namespace, proxy_namespace)
+        for rule in candidates:
+            chosen = rule.selector is not None and labels is not None and rule.namespace == proxy_namespace
+            if chosen and all((labels or {}).get(k) == v for k, v in (rule.selector or {}).items()):
+                return rule
+        general = [rule for rule in candidates if rule.selector is None]
+        return general[-1] if general else None
+
+    def candidates(self, host: str, service_namespace: str, proxy_namespace: str) -> list[Rule]:
+        if proxy_namespace == ROOT_NAMESPACE:
+            own = most_specific(host, self.root_private)
+        else:
+            own = most_specific(host, self.local.get(proxy_namespace, {}))
+        if own is not None:
+            return own
+        for namespace in (service_namespace, ROOT_NAMESPACE):
+            rules = most_specific(host, self.exported.get(namespace, {})) or []
+            seen = [r for r in rules if not r.export_to or r.export_to & {"*", proxy_namespace}]
+            if seen:
+                return seen
+        return []
+
+
+def rule_of(resource: Resource) -> Rule:
+    spec = resource.spec
+    selector = spec.get("workloadSelector")
+    return Rule(
+        host=full_host(str(spec.get("host") or ""), resource.namespace),
+        namespace=resource.namespace,
+        # A rule with a workloadSelector stays in its namespace, whatever it exports.
+        export_to=frozenset(spec.get("exportTo") or []) if selector is None else frozenset({"."}),
+        selector=None if selector is None else selector.get("matchLabels") or {},
+        policy=spec.get("trafficPolicy"),
+        subsets=list(spec.get("subsets") or []),
+    )
+
+
+def merge_into(index: ByHost, rule: Rule) -> None:
+    """Adds a rule to the rules of its host, merging it with those it may merge with."""
+    present = index.setdefault(rule.host, [])
+    separate = True
+    for position, existing in enumerate(present):
+        if rule.export_to == existing.export_to:
+            separate = False
+        elif existing.export_to and rule.export_to >= existing.export_to:
+            separate = True
+        else:
+            separate = True
+            continue
+        if rule.selector is not None and existing.selector is not None and rule.selector != existing.selector:
+            separate = True
+            continue
+        if (rule.selector is None) == (existing.selector is None):
+            separate = False
+        merged = existing.copy()
+        names = {subset.get("name") for subset in merged.subsets}
+        merged.subsets += [subset for subset in rule.subsets if subset.get("name") not in names]
+        if merged.policy is None:
+            merged.policy = rule.policy
+        present[position] = merged
+    if separate:
+        present.append(rule)
+
+
+def port_policy(policy: Json | None, port: int) -> tuple[Json | None, bool]:
+    """The part of a trafficPolicy that holds for a port, and whether `portLevelSettings` said so.
+
+    A port's settings replace the policy whole: what they leave out falls back to defaults.
+    """
+    for settings in at(policy, "portLevelSettings") or []:
+        if at(settings, "port", "number") == port:
+            return {key: settings[key] for key in POLICY_FIELDS if settings.get(key) is not None}, True
+    return policy, False
+
+
+def subset_policy(policy: Json | None, subset: Json, port: int) -> Json | None:
+    """A subset's policy for a port. Each part that the subset has replaces the service's part whole."""
+    base, _ = port_policy(policy, port)
+    own = subset.get("trafficPolicy")
+    if own is None:
+        return base
+    own, by_port = port_policy(own, port)
+    if base is None or own is None:
+        return own
+    merged = {key: base[key] for key in POLICY_FIELDS + EXTRA_FIELDS if base.get(key) is not None}
+    for key in POLICY_FIELDS:
+        if by_port:
+            merged.pop(key, None)
+        if own.get(key) is not None:
+            merged[key] = own[key]
+    merged.update({key: own[key] for key in EXTRA_FIELDS if own.get(key) is not None})
+    return merged
+
+
+def consistent_hash(policy: Json | None) -> Json | None:
+    found = at(policy, "loadBalancer", "consistentHash")
+    return found if isinstance(found, dict) else None
+
+
+def hash_for_port(rule: Rule | None, port: int) -> Json | None:
+    """The consistentHash of a route to a whole service: the service's, unless its port has one of its own."""
+    if rule is None:
+        return None
+    own, by_port = port_policy(rule.policy, port)
+    if by_port and consistent_hash(own) is not None:
+        return consistent_hash(own)
+    return consistent_hash(rule.policy)
+
+
+def hash_for_destination(rule: Rule | None, destination: Json) -> Json | None:
+    """The consistentHash of a VirtualService's destination: the subset's before the port's before the service's.
+
+    A port's settings count only when the destination names the port.
+    """
+    if rule is None:
+        return None
+    number = at(destination, "port", "number")
+
+    def of_port(policy: Json | None) -> Json | None:
+        own, by_port = port_policy(policy, number) if number is not None else (None, False)
+        return consistent_hash(own) if by_port else None
+
+    subset = rule.subset(str(destination.get("subset") or "")) or {}
+    own_policy = subset.get("trafficPolicy")
+    for found in (of_port(own_policy), consistent_hash(own_policy), of_port(rule.policy)):
+        if found is not None:
+            return found
+    return consistent_hash(rule.policy)

@@ -1,0 +1,145 @@
+"""Listeners and their HTTP connection managers, set as Istio sets them."""
+
+from __future__ import annotations
+
+from labkit.translate.model import Json
+from labkit.translate.retries import inbound_retry_policy
+
+HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
+TYPE = "type.googleapis.com/"
+FILTERS: tuple[Json, ...] = tuple(
+    {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": f"{TYPE}{message}"}}
+    for name, message in (
+        ("fault", "envoy.extensions.filters.http.fault.v3.HTTPFault"),
+        ("cors", "envoy.extensions.filters.http.cors.v3.Cors"),
+        ("router", "envoy.extensions.filters.http.router.v3.Router"),
+    )
+)
+ADS: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+HTTP_INSPECTOR: Json = {
+    "name": "envoy.filters.listener.http_inspector",
+    "typed_config": {"@type": f"{TYPE}envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"},
+}
+LOOKS_LIKE_HTTP: Json = {
+    "transport_protocol": "raw_buffer",
+    "application_protocols": ["http/1.1", "h2c"],
+}
+
+
+def connection_manager(stat_prefix: str, **own: object) -> Json:
+    """A network filter that speaks HTTP. `own` has what differs: where routes come from, and the class."""
+    return {
+        "name": HTTP_CONNECTION_MANAGER,
+        "typed_config": {
+            "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "stat_prefix": stat_prefix,
+            "http_filters": list(FILTERS),
+            "proxy_100_continue": True,
+            "upgrade_configs": [{"upgrade_type": "websocket"}],
+            "stream_idle_timeout": "0s",
+            "normalize_path": True,
+            "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+            **own,
+        },
+    }
+
+
+def rds(route_config: str) -> Json:
+    return {"config_source": dict(ADS), "route_config_name": route_config}
+
+
+def listener(bind: str, port: int, direction: str, name: str = "") -> Json:
+    return {
+        "name": name or f"{bind}_{port}",
+        "address": {"socket_address": {"address": bind, "port_value": port}},
+        "traffic_direction": direction,
+    }
+
+
+def gateway(bind: str, port: int, route_config: str) -> Json:
+    """A gateway's listener. It is the first hop: it trusts no X-Forwarded-For, and says it is `istio-envoy`."""
+    found = listener(bind, port, "OUTBOUND")
+    manager = connection_manager(
+        f"outbound_{bind}_{port}",
+        rds=rds(route_config),
+        server_name="istio-envoy",
+        use_remote_address=True,
+        forward_client_cert_details="SANITIZE_SET",
+        set_current_client_cert_details={"subject": True, "cert": True, "dns": True, "uri": True},
+    )
+    return {**found, "filter_chains": [{"filters": [manager]}]}
+
+
+def outbound(bind: str, port: int, route_config: str, other_traffic: Json) -> Json:
+    """A sidecar's listener for what its application sends. What is not HTTP goes to `other_traffic`."""
+    found = listener(bind, port, "OUTBOUND")
+    manager = connection_manager(f"outbound_{bind}_{port}", rds=rds(route_config), use_remote_address=False)
+    return {
+        **found,
+        "filter_chains": [{"filter_chain_match": LOOKS_LIKE_HTTP, "filters": [manager]}],
+        "default_filter_chain": {"filter_chain_match": {}, "filters": [other_traffic]},
+        "listener_filters": [HTTP_INSPECTOR],
+        "listener_filters_timeout": "0s",
+        "continue_on_listener_filters_timeout": True,
+        "bind_to_port": False,
+    }
+
+
+def outbound_tcp(bind: str, port: int, cluster: str) -> Json:
+    found = listener(bind, port, "OUTBOUND")
+    return {**found, "filter_chains": [{"filters": [tcp_proxy(cluster)]}], "bind_to_port": False}
+
+
+def inbound(port: int, service_port: int) -> Json:
+    """A sidecar's listener for what reaches one port of its pod.
+
+    Istio has one listener (`virtualInbound`) with a filter chain a port; here each port has a listener of its own.
+    """
+    cluster = f"inbound|{port}||"
+    route: Json = {
+        "name": "default",
+        "match": {"prefix": "/"},
+        "route": {
+            "cluster": cluster,
+            "timeout": "0s",
+            "retry_policy": inbound_retry_policy(),
+            "max_stream_duration": {"max_stream_duration": "0s", "grpc_timeout_header_max": "0s"},
+        },
+    }
+    hosts = [{"name": f"inbound|http|{service_port}", "domains": ["*"], "routes": [route]}]
+    found = listener("0.0.0.0", port, "INBOUND", name=f"inbound_{port}")
+    manager = connection_manager(
+        f"inbound_0.0.0.0_{port}",
+        route_config={"name": cluster, "virtual_hosts": hosts, "validate_clusters": False},
+        server_name="istio-envoy",
+        use_remote_address=False,
+        forward_client_cert_details="APPEND_FORWARD",
+        set_current_client_cert_details={"subject": True, "dns": True, "uri": True},
+    )
+    return {**found, "filter_chains": [{"filters": [manager]}]}
+
+
+def inbound_tcp(port: int) -> Json:
+    found = listener("0.0.0.0", port, "INBOUND", name=f"inbound_{port}")
+    return {**found, "filter_chains": [{"filters": [tcp_proxy(f"inbound|{port}||")]}]}
+
+
+def tcp_proxy(cluster: str) -> Json:
+    return {
+        "name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {
+            "@type": f"{TYPE}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            "stat_prefix": cluster,
+            "cluster": cluster,
+        },
+    }
+
+
+def route_configuration(name: str, virtual_hosts: list[Json]) -> Json:
+    return {
+        "name": name,
+        "virtual_hosts": virtual_hosts,
+        "validate_clusters": False,
+        "max_direct_response_body_size_bytes": 1048576,
+        "ignore_port_in_host_matching": True,
+    }

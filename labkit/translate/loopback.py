@@ -1,0 +1,198 @@
+"""From Istio's addresses to this machine's: the one place where the embedded mesh differs from a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.errors import UnsupportedError
+from labkit.translate.clusters import PASSTHROUGH_CLUSTER
+from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
+from labkit.translate.model import Json, ProxyConfig
+
+LOOPBACK = "127.0.0.1"
+ACCESS_LOG = {
+    "start": "%START_TIME(%s.%9f)%",
+    "lab": "%REQ(X-LABKIT-ID)%",
+    "method": "%REQ(:METHOD)%",
+    "authority": "%REQ(:AUTHORITY)%",
+    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "status": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "duration_ms": "%DURATION%",
+    "cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "upstream": "%UPSTREAM_HOST%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "pod": "%RESP(X-POD)%",
+    "version": "%RESP(X-VERSION)%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+}
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where things really listen on this machine, all at 127.0.0.1.
+
+    `listeners`: listener name → port. `endpoints`: (pod's address, its port) → the port where that pod takes
+    traffic. `applications`, for a sidecar: port of its pod → port of the application. `xds_dir`: the folder of
+    the proxy's xDS files.
+    """
+
+    listeners: Mapping[str, int]
+    endpoints: Mapping[tuple[str, int], int]
+    applications: Mapping[int, int]
+    xds_dir: str
+
+
+def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
+    """The same configuration for an Envoy of the embedded mesh. What changes, all of it:
+
+    1. A listener binds 127.0.0.1 and a port of this machine in place of 0.0.0.0 (or a Service's address) and
+       the port of its name, which it keeps. It binds for real: nothing is redirected here, so there is no
+       `bind_to_port: false`. A listener that `addresses` does not know is left out.
+    2. An outbound listener takes all its traffic for HTTP: the filter chain for other traffic goes, as a
+       redirected connection's first destination is not known here. So does the inspector that chose.
+    3. An endpoint is 127.0.0.1 and the port where that pod takes traffic, in place of the pod's address and
+       port. An endpoint that `addresses` does not know (a pod that is not up) is left out.
+    4. A sidecar's cluster to its application (`inbound|8080||`) is STATIC, at the application's port, in place
+       of ORIGINAL_DST. It needs no address to bind to: nothing is redirected here.
+    5. Clusters and routes come from files in place of istiod: `eds_file` and `rds_file` name them.
+    6. Each HTTP connection manager writes an access log, one JSON object a line (`ACCESS_LOG`).
+    7. A host that no Service and no VirtualService has: on a cluster a sidecar passes the connection on
+       (`PassthroughCluster`); here there is nowhere to pass it to, and it answers 502, as a mesh does whose
+       `outboundTrafficPolicy` is REGISTRY_ONLY.
+
+    A cluster that needs a connection's first destination (`loadBalancer.simple: PASSTHROUGH`, a headless
+    Service seen by a sidecar) can't work here: UnsupportedError names it.
+    """
+    return ProxyConfig(
+        clusters=tuple(
+            loopback_cluster(cluster, addresses)
+            for cluster in config.clusters
+            if cluster["name"] != PASSTHROUGH_CLUSTER
+        ),
+        endpoints=tuple(loopback_endpoints(e, addresses) for e in config.endpoints),
+        routes=tuple(loopback_routes(r) for r in config.routes),
+        listeners=tuple(
+            loopback_listener(listener, addresses)
+            for listener in config.listeners
+            if listener["name"] in addresses.listeners
+        ),
+    )
+
+
+def eds_file(cluster_name: str) -> str:
+    """The file of a cluster's endpoints in the folder of xDS files.
+
+    >>> eds_file("outbound|80|v1|hello-world.hello-world.svc.cluster.local")
+    'eds-outbound_80_v1_hello-world.hello-world.svc.cluster.local-….json'
+    """
+    return file_name("eds", cluster_name)
+
+
+def rds_file(route_config_name: str) -> str:
+    """The file of a route configuration. Each has its own: Envoy wants exactly one in the file it is given."""
+    return file_name("rds", route_config_name)
+
+
+def file_name(kind: str, name: str) -> str:
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:80]
+    return f"{kind}-{readable}-{hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:8]}.json"
+
+
+def from_file(addresses: Addresses, name: str) -> Json:
+    source = {"path": f"{addresses.xds_dir}/{name}"}
+    return {"path_config_source": source, "resource_api_version": "V3"}
+
+
+def address(port: int) -> Json:
+    return {"socket_address": {"address": LOOPBACK, "port_value": port}}
+
+
+def loopback_cluster(cluster: Json, addresses: Addresses) -> Json:
+    name = cluster["name"]
+    if cluster["type"] == "EDS":
+        source = from_file(addresses, eds_file(name))
+        return {**cluster, "eds_cluster_config": {"service_name": name, "eds_config": source}}
+    direction, _, rest = name.partition("|")
+    if direction != "inbound":
+        raise UnsupportedError(
+            f"Cluster {name} can't work on this machine",
+            seen="loadBalancer.simple PASSTHROUGH and headless Services send a request where the client's "
+            "connection was going, and here no connection is redirected",
+            try_next='choose another loadBalancer, or do it on a cluster: labkit.open_mesh("cluster")',
+        )
+    found = {k: v for k, v in cluster.items() if k not in ("cleanup_interval", "upstream_bind_config")}
+    port = addresses.applications.get(int(rest.partition("|")[0]))
+    rows = [] if port is None else [{"endpoint": {"address": address(port)}}]
+    found.update(type="STATIC", lb_policy="ROUND_ROBIN")
+    found["load_assignment"] = {"cluster_name": name, "endpoints": [{"lb_endpoints": rows}]}
+    return found
+
+
+def loopback_endpoints(assignment: Json, addresses: Addresses) -> Json:
+    localities = []
+    for locality in assignment.get("endpoints", []):
+        rows = []
+        for row in locality["lb_endpoints"]:
+            where = row["endpoint"]["address"]["socket_address"]
+            port = addresses.endpoints.get((where["address"], where["port_value"]))
+            if port is not None:
+                rows.append({**row, "endpoint": {"address": address(port)}})
+        if rows:
+            localities.append({**locality, "lb_endpoints": rows, "load_balancing_weight": len(rows)})
+    return {"cluster_name": assignment["cluster_name"], "endpoints": localities}
+
+
+def loopback_routes(route_config: Json) -> Json:
+    hosts = [nowhere(h) if h["name"] == "allow_any" else h for h in route_config["virtual_hosts"]]
+    return {**route_config, "virtual_hosts": hosts}
+
+
+def nowhere(host: Json) -> Json:
+    text = "No Service and no VirtualService of this mesh has this host.\n"
+    answer = {"status": 502, "body": {"inline_string": text}}
+    return {**host, "routes": [{"match": {"prefix": "/"}, "direct_response": answer}]}
+
+
+def loopback_listener(listener: Json, addresses: Addresses) -> Json:
+    name = listener["name"]
+    direction = "inbound" if listener["traffic_direction"] == "INBOUND" else "outbound"
+    chain = listener["filter_chains"][0]
+    filters = [
+        loopback_manager(f, addresses, direction) if f["name"] == HTTP_CONNECTION_MANAGER else f
+        for f in chain["filters"]
+    ]
+    return {
+        "name": name,
+        "address": address(addresses.listeners[name]),
+        "traffic_direction": listener["traffic_direction"],
+        "filter_chains": [{"filters": filters}],
+    }
+
+
+def loopback_manager(manager: Json, addresses: Addresses, direction: str) -> Json:
+    config: dict[str, Any] = dict(manager["typed_config"])
+    if "rds" in config:
+        name = config["rds"]["route_config_name"]
+        if name.startswith("http."):
+            direction = "gateway"
+        source = from_file(addresses, rds_file(name))
+        config["rds"] = {"route_config_name": name, "config_source": source}
+    config["access_log"] = [access_log(f"{addresses.xds_dir}/../access.log", direction)]
+    return {**manager, "typed_config": config}
+
+
+def access_log(path: str, direction: str) -> Json:
+    return {
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": path,
+            "log_format": {"json_format": {**ACCESS_LOG, "direction": direction}},
+        },
+    }

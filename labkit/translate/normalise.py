@@ -1,0 +1,125 @@
+"""A ProxyConfig in the shape in which configurations are compared: only what traffic management decides.
+
+Left out: what a mesh without certificates and telemetry has no use for (transport sockets, metadata, statistics'
+names), Istio's own listeners and clusters, and services outside the lesson's namespace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from labkit.translate.clusters import HTTP_PROTOCOL_OPTIONS
+from labkit.translate.model import Json, Pod, ProxyConfig
+from labkit.translate.route_filters import FAULT
+
+OWN_CLUSTERS = re.compile(r"(outbound|inbound)\|")
+LESSON = "hello-world"
+DROPPED = {
+    "@type",
+    "alt_stat_name",
+    "decorator",
+    "eds_cluster_config",
+    "filter_metadata",
+    "filters",
+    "load_assignment",
+    "max_grpc_timeout",
+    "metadata",
+    "request_headers_to_remove_default",
+    "service_name",
+    "stat_prefix",
+    "transport_socket",
+    "transport_socket_matches",
+    "upstream_bind_config",
+}
+
+
+def normalised(config: ProxyConfig, pods: Iterable[Pod]) -> Json:
+    """`{"clusters": …, "endpoints": …, "routes": …, "listeners": …}`, with pods named by Deployment.
+
+    >>> normalised(gateway_config(snapshot), snapshot.pods)["endpoints"]
+    {'outbound|80||hello-world.hello-world.svc.cluster.local': [['hello-world-v1', 1], …]}
+    """
+    groups = {pod.ip: pod.group for pod in pods}
+    clusters = {c["name"]: cluster_view(c) for c in config.clusters if concerns_lesson(c["name"])}
+    endpoints: dict[str, list[list[Any]]] = {name: [] for name in clusters}
+    for assignment in config.endpoints:
+        if concerns_lesson(assignment["cluster_name"]):
+            endpoints[assignment["cluster_name"]] = sorted(rows_of(assignment, groups))
+    routes = {r["name"]: hosts_of_lesson(r) for r in config.routes}
+    return {
+        "clusters": clusters,
+        "endpoints": endpoints,
+        "routes": {name: hosts for name, hosts in routes.items() if hosts},
+        "listeners": {name: view for name, view in map(listener_view, config.listeners) if view},
+    }
+
+
+def concerns_lesson(name: str) -> bool:
+    return bool(OWN_CLUSTERS.match(name)) and (LESSON in name or name.startswith("inbound|"))
+
+
+def cluster_view(cluster: Json) -> Json:
+    rest = {key: value for key, value in cluster.items() if key != "typed_extension_protocol_options"}
+    found: Json = strip(rest)
+    http = (cluster.get("typed_extension_protocol_options") or {}).get(HTTP_PROTOCOL_OPTIONS)
+    if http:
+        found["http_protocol_options"] = strip(http)
+    return found
+
+
+def rows_of(assignment: Json, groups: dict[str, str]) -> list[list[Any]]:
+    rows = []
+    for locality in assignment.get("endpoints", []):
+        for row in locality.get("lb_endpoints", []):
+            ip = row["endpoint"]["address"].get("socket_address", {}).get("address", "")
+            rows.append([groups.get(ip, ip), row.get("load_balancing_weight", 1)])
+    return rows
+
+
+def hosts_of_lesson(route_config: Json) -> list[Any]:
+    hosts = route_config.get("virtual_hosts", [])
+    return [strip(h) for h in hosts if mentions(h, LESSON) or "blackhole" in h.get("name", "")]
+
+
+def mentions(value: Any, word: str) -> bool:
+    if isinstance(value, dict):
+        return any(word in str(key) or mentions(inner, word) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(mentions(inner, word) for inner in value)
+    return word in str(value)
+
+
+def listener_view(listener: Json) -> tuple[str, Json | None]:
+    address = listener["address"]["socket_address"]
+    names = sorted(set(route_names(listener)))
+    if 15000 <= address["port_value"] < 15100 or not names:
+        return listener["name"], None
+    view = {"address": address["address"], "port": address["port_value"], "routes": names}
+    return listener["name"], view
+
+
+def route_names(value: Any) -> Iterable[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "route_config_name":
+                yield inner
+            else:
+                yield from route_names(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from route_names(inner)
+
+
+def strip(value: Any) -> Any:
+    """Drops the fields above, and empty values, at every depth (an empty panic threshold means "off": it stays)."""
+    if isinstance(value, dict):
+        kept = {key: strip(inner) for key, inner in value.items() if key not in DROPPED}
+        if "typed_per_filter_config" in kept:
+            filters = kept["typed_per_filter_config"]
+            kept["typed_per_filter_config"] = {k: v for k, v in filters.items() if k == FAULT}
+        return {k: v for k, v in kept.items() if v not in ({}, [], None) or k == "healthy_panic_threshold"}
+    if isinstance(value, list):
+        return [strip(inner) for inner in value]
+    return value

@@ -1,0 +1,188 @@
+"""The Services, pods and Istio objects of a snapshot, indexed once and then asked by every proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from labkit.resources.model import Resource
+from labkit.translate import protocols
+from labkit.translate.destination_rules import DestinationRules
+from labkit.translate.hosts import service_host
+from labkit.translate.model import Pod, Snapshot
+from labkit.translate.support import check_supported
+from labkit.translate.virtual_services import VirtualService, resolve_all
+
+NO_ADDRESS = "0.0.0.0"
+INGRESS_PORTS = {15021: 15021, 80: 8080, 443: 8443}
+"""Port → target port of the Service that Istio's installation puts before the ingress gateway."""
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    number: int
+    name: str
+    protocol: str
+    target: int | str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Kubernetes Service. `address` is 0.0.0.0 when it is headless or has none."""
+
+    name: str
+    namespace: str
+    ports: tuple[ServicePort, ...]
+    address: str
+    headless: bool
+    selector: Mapping[str, str]
+    export_to: frozenset[str]
+
+    @property
+    def host(self) -> str:
+        return service_host(self.name, self.namespace)
+
+    def port(self, number: int) -> ServicePort | None:
+        return next((port for port in self.ports if port.number == number), None)
+
+    def only(self, port: ServicePort) -> Service:
+        return replace(self, ports=(port,))
+
+    def selects(self, pod: Pod) -> bool:
+        return bool(self.selector) and pod.namespace == self.namespace and has_labels(pod, self.selector)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A port of a pod at which a Service's traffic arrives."""
+
+    service: Service
+    port: ServicePort
+    number: int
+
+
+class Registry:
+    """A snapshot, indexed. Raises UnsupportedError when an object asks for what this mesh does not do."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        check_supported(snapshot.resources)
+        self.pods = snapshot.pods
+        by_age = sorted(snapshot.resources, key=age)
+        self.services = [service_of(r, snapshot.service_ips) for r in by_age if r.kind == "Service"]
+        self.by_host = {service.host: service for service in self.services}
+        self.gateways = [r for r in by_age if r.kind == "Gateway"]
+        self.virtual_services: list[VirtualService] = resolve_all([r for r in by_age if r.kind == "VirtualService"])
+        self.destination_rules = DestinationRules([r for r in by_age if r.kind == "DestinationRule"])
+
+    def visible_services(self, namespace: str) -> list[Service]:
+        """The Services whose `networking.istio.io/exportTo` lets proxies of `namespace` see them."""
+        return [s for s in self.services if is_visible(s.export_to, s.namespace, namespace)]
+
+    def visible_service(self, host: str, namespace: str) -> Service | None:
+        service = self.by_host.get(host)
+        visible = service is not None and is_visible(service.export_to, service.namespace, namespace)
+        return service if visible else None
+
+    def visible_virtual_services(self, namespace: str, gateway: str) -> list[VirtualService]:
+        """The VirtualServices bound to `gateway`: first the namespace's own private ones, then all others'."""
+        private, exported, public = [], [], []
+        for vs in self.virtual_services:
+            if gateway not in vs.gateways:
+                continue
+            if not vs.export_to or "*" in vs.export_to:
+                public.append(vs)
+            elif "~" in vs.export_to:
+                continue
+            elif vs.namespace == namespace and vs.export_to & {".", namespace}:
+                private.append(vs)
+            elif namespace in vs.export_to:
+                exported.append(vs)
+        return private + exported + public
+
+    def pods_of(self, service: Service, port: ServicePort, labels: Mapping[str, str]) -> list[tuple[Pod, int]]:
+        """The pods behind a Service's port that have `labels` too, each with the port that takes the traffic."""
+        found = []
+        for pod in self.pods:
+            if service.selects(pod) and has_labels(pod, labels):
+                number = target_port(pod, port)
+                if number is not None:
+                    found.append((pod, number))
+        return found
+
+    def targets_of(self, pod: Pod) -> list[Target]:
+        """The ports of a pod that Services lead to; the oldest Service first."""
+        targets = []
+        for service in self.services:
+            if not service.selects(pod):
+                continue
+            for port in service.ports:
+                number = target_port(pod, port)
+                if number is not None:
+                    targets.append(Target(service, port, number))
+        return targets
+
+    def gateway_port(self, number: int, labels: Mapping[str, str], namespace: str) -> int:
+        """The port at which a gateway's pod listens for a Gateway server's port.
+
+        A Service before the gateway translates its own ports (80 → 8080); any other is taken as it is.
+        """
+        own = [s for s in self.services if s.namespace == namespace and selects_labels(s.selector, labels)]
+        for service in own:
+            port = service.port(number)
+            if port is not None and isinstance(port.target, int):
+                return port.target
+        return number if own else INGRESS_PORTS.get(number, number)
+
+
+def age(resource: Resource) -> tuple[str, str, str]:
+    """Istio's order of objects: by creation, then by name, then by namespace."""
+    return (str(resource.metadata.get("creationTimestamp") or ""), resource.name, resource.namespace)
+
+
+def has_labels(pod: Pod, labels: Mapping[str, str]) -> bool:
+    return all(pod.labels.get(key) == value for key, value in labels.items())
+
+
+def selects_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
+
+
+def is_visible(export_to: Iterable[str], owner: str, namespace: str) -> bool:
+    """True when `exportTo` of an object in `owner` covers proxies of `namespace`; an empty one is public."""
+    names = set(export_to)
+    return not names or "*" in names or namespace in names or ("." in names and owner == namespace)
+
+
+def target_port(pod: Pod, port: ServicePort) -> int | None:
+    """A target port's number; a name is looked up among the pod's own ports, and None where it has no such."""
+    return port.target if isinstance(port.target, int) else pod.named_ports.get(port.target)
+
+
+def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> Service:
+    spec = resource.spec
+    headless = spec.get("clusterIP") == "None"
+    address = addresses.get((resource.namespace, resource.name), NO_ADDRESS)
+    annotations = resource.metadata.get("annotations") or {}
+    export_to = str(annotations.get("networking.istio.io/exportTo") or "")
+    return Service(
+        name=resource.name,
+        namespace=resource.namespace,
+        ports=tuple(service_port(port) for port in spec.get("ports") or []),
+        address=NO_ADDRESS if headless else address,
+        headless=headless,
+        selector=spec.get("selector") or {},
+        export_to=frozenset(part.strip() for part in export_to.split(",") if part.strip()),
+    )
+
+
+def service_port(port: dict[str, Any]) -> ServicePort:
+    number = int(port["port"])
+    name = str(port.get("name") or "")
+    target = port.get("targetPort", number)
+    return ServicePort(
+        number=number,
+        name=name,
+        protocol=protocols.of_port(number, name, port.get("protocol") or "TCP", port.get("appProtocol")),
+        target=int(target) if str(target).isdigit() else str(target),
+    )

@@ -1,0 +1,256 @@
+"""What a pod's sidecar gets: clusters and routes for what it may call, and one listener for each of its ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from labkit.translate import clusters, listeners, protocols
+from labkit.translate.clusters import PASSTHROUGH_CLUSTER, cluster_name
+from labkit.translate.destination_rules import hash_for_port
+from labkit.translate.hosts import MESH_GATEWAY, is_wildcard, matches, specificity, subset_of
+from labkit.translate.http_routes import Viewer, hash_policy, routes_of
+from labkit.translate.model import Json, Pod, ProxyConfig, Snapshot
+from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
+from labkit.translate.retries import retry_policy
+from labkit.translate.virtual_services import VirtualService
+
+HTTP_PORT_OF_THE_GATEWAY = 80
+"""The ingress gateway's own Service has HTTP at port 80, so every sidecar listens there, Services or not."""
+
+
+def sidecar_config(snapshot: Snapshot, pod: Pod) -> ProxyConfig:
+    """What istiod gives the sidecar of `pod`: outbound and inbound.
+
+    >>> sidecar_config(snapshot, pod).routes[0]["name"]
+    '80'
+    """
+    registry = snapshot.registry
+    found = list(clusters.outbound(registry, pod.namespace, pod.labels, sidecar=True))
+    own = list(clusters.inbound(registry, pod))
+    names, listening = outbound_listeners(registry, pod)
+    return ProxyConfig(
+        clusters=(*(cluster for cluster, _ in found), clusters.passthrough(), *own),
+        endpoints=tuple(endpoints for _, endpoints in found if endpoints is not None),
+        routes=tuple(route_config(registry, pod, name) for name in names),
+        listeners=(*listening, *inbound_listeners(registry, pod)),
+    )
+
+
+def inbound_listeners(registry: Registry, pod: Pod) -> list[Json]:
+    found: dict[int, Json] = {}
+    for target in registry.targets_of(pod):
+        if protocols.is_http_or_unknown(target.port.protocol):
+            found.setdefault(target.number, listeners.inbound(target.number, target.port.number))
+        else:
+            found.setdefault(target.number, listeners.inbound_tcp(target.number))
+    return list(found.values())
+
+
+def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Json]]:
+    """(names of route configurations, listeners).
+
+    Ports that say they are HTTP share one listener a number, at 0.0.0.0, and one route configuration. A port that
+    says nothing has a listener at its Service's own address, which looks at the first bytes to tell.
+    """
+    names: dict[str, None] = {}
+    found: dict[str, Json] = {}
+
+    def add(listener: Json, name: str | None) -> None:
+        found.setdefault(listener["name"], listener)
+        if name is not None:
+            names[name] = None
+
+    passthrough = listeners.tcp_proxy(PASSTHROUGH_CLUSTER)
+    shared = {HTTP_PORT_OF_THE_GATEWAY}
+    for service in registry.visible_services(pod.namespace):
+        shared.update(port.number for port in service.ports if protocols.is_http(port.protocol))
+    for number in sorted(shared):
+        add(listeners.outbound(NO_ADDRESS, number, str(number), passthrough), str(number))
+    for service in registry.visible_services(pod.namespace):
+        for port in service.ports:
+            if protocols.is_http(port.protocol) or port.protocol == protocols.UDP:
+                continue
+            cluster = cluster_name(port.number, "", service.host)
+            for bind in addresses_of(registry, service, port, pod):
+                if port.protocol == protocols.UNKNOWN:
+                    name = f"{service.host}:{port.number}"
+                    other = listeners.tcp_proxy(cluster)
+                    add(listeners.outbound(bind, port.number, name, other), name)
+                else:
+                    add(listeners.outbound_tcp(bind, port.number, cluster), None)
+    return list(names), list(found.values())
+
+
+def addresses_of(registry: Registry, service: Service, port: ServicePort, pod: Pod) -> Iterable[str]:
+    """Where a client connects to: the Service's address, or each pod's (but its own) where it is headless."""
+    if not service.headless:
+        return [service.address]
+    return [other.ip for other, _ in registry.pods_of(service, port, {}) if other.ip != pod.ip]
+
+
+def route_config(registry: Registry, pod: Pod, name: str) -> Json:
+    """The virtual hosts of a port (`80`), or of one port of one Service (`host:81`)."""
+    host, colon, number = name.rpartition(":")
+    hosts = virtual_hosts(registry, pod, int(number))
+    hosts.sort(key=lambda h: str(h["name"]))
+    if colon:
+        hosts = [h for h in hosts if host in h["domains"] or name in h["domains"]]
+        if len(hosts) == 1:
+            hosts[0]["domains"] = ["*"]
+    else:
+        hosts.append(catch_all())
+    return listeners.route_configuration(name, hosts)
+
+
+def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
+    """The hosts that answer at a port: those of VirtualServices first, then Services that none speaks of."""
+    services: dict[str, Service] = {}
+    for service in registry.visible_services(pod.namespace):
+        port = service.port(number)
+        if port is not None:
+            services[service.host] = service.only(port)
+    viewer = Viewer(
+        registry=registry,
+        gateways=frozenset({MESH_GATEWAY}),
+        labels=pod.labels,
+        namespace=pod.namespace,
+        port=number,
+        service=services.get,
+    )
+    bound = registry.visible_virtual_services(pod.namespace, MESH_GATEWAY)
+    builder = HostBuilder(pod.namespace, number, services)
+    spoken_for: set[str] = set()
+    wrappers: list[tuple[list[str], list[Service], list[Json]]] = []
+    for vs in bound:
+        if number != HTTP_PORT_OF_THE_GATEWAY and not any(speaks_of(vs, host) for host in services):
+            continue
+        routes = routes_of(vs, viewer)
+        if not routes:
+            continue
+        foreign, own = hosts_of(vs, services, owners_of_wildcards(bound, services))
+        usable = [s for s in own if protocols.is_http_or_unknown(s.ports[0].protocol)]
+        if usable or (number == HTTP_PORT_OF_THE_GATEWAY):
+            wrappers.append((foreign, usable, routes))
+            spoken_for.update(s.host for s in usable)
+    for service in services.values():
+        port = service.ports[0]
+        if service.host not in spoken_for and protocols.is_http_or_unknown(port.protocol):
+            wrappers.append(([], [service], [default_route(registry, pod, service, port)]))
+    for foreign, own, routes in wrappers:
+        for host in foreign:
+            builder.add(host.lower(), None, routes)
+        for service in own:
+            builder.add(service.host, service, routes)
+    return builder.found
+
+
+class HostBuilder:
+    """Collects virtual hosts; the first to claim a name or a domain has it."""
+
+    def __init__(self, namespace: str, number: int, services: dict[str, Service]) -> None:
+        self.namespace, self.number, self.services = namespace, number, services
+        self.names: set[str] = set()
+        self.domains: set[str] = set()
+        self.found: list[Json] = []
+
+    def add(self, host: str, service: Service | None, routes: list[Json]) -> None:
+        name = f"{host}:{self.number}"
+        if name in self.names:
+            return
+        self.names.add(name)
+        wanted = [host] if service is None else domains_of(service, self.namespace)
+        domains = [
+            domain
+            for domain in wanted
+            # A short form of one Service must not take the full name of another.
+            if domain.lower() not in self.domains and (domain == host or domain not in self.services)
+        ]
+        self.domains.update(domain.lower() for domain in domains)
+        if domains:
+            self.found.append(
+                {"name": name, "domains": domains, "routes": routes, "include_request_attempt_count": True}
+            )
+
+
+def domains_of(service: Service, namespace: str) -> list[str]:
+    """Every Host header by which a pod of `namespace` may call a Service.
+
+    >>> domains_of(hello_world, "other")
+    ['hello-world.hello-world.svc.cluster.local', …, 'hello-world.hello-world', …]
+    """
+    host = service.host
+    half = f"{service.name}.{service.namespace}"
+    if service.namespace == namespace:
+        found = [host, f"{host}.", service.name, f"{half}.svc", half]
+    else:
+        found = [host, f"{host}.", half, f"{half}.svc"]
+    if service.headless:
+        found += [f"*.{domain}" for domain in found]
+    elif service.address != NO_ADDRESS:
+        found.append(service.address)
+    return found
+
+
+def speaks_of(vs: VirtualService, host: str) -> bool:
+    return any(matches(h.lower(), host) for h in vs.hosts)
+
+
+def owners_of_wildcards(bound: list[VirtualService], services: dict[str, Service]) -> dict[str, VirtualService]:
+    """Service host → the VirtualService whose host is the most special that covers it."""
+    first: dict[str, VirtualService] = {}
+    for vs in bound:
+        for host in vs.hosts:
+            first.setdefault(host, vs)
+    owners = {}
+    for service_host in services:
+        covering = [host for host in first if subset_of(service_host, host)]
+        if covering:
+            owners[service_host] = first[min(covering, key=specificity)]
+    return owners
+
+
+def hosts_of(
+    vs: VirtualService, services: dict[str, Service], owners: dict[str, VirtualService]
+) -> tuple[list[str], list[Service]]:
+    """(hosts that are no Service, Services) among a VirtualService's hosts, wildcards last."""
+    foreign: list[str] = []
+    own: list[Service] = []
+    for host in (h for h in vs.hosts if not is_wildcard(h)):
+        service = services.get(host.lower())
+        if service is None:
+            foreign.append(host)
+        else:
+            own.append(service)
+    for host in (h.lower() for h in vs.hosts if is_wildcard(h)):
+        covered = [service for name, service in services.items() if subset_of(name, host)]
+        own += [service for service in covered if owners.get(service.host) is vs]
+        if not covered:
+            foreign.append(host)
+    return foreign, own
+
+
+def default_route(registry: Registry, pod: Pod, service: Service, port: ServicePort) -> Json:
+    """The route to a Service of which no VirtualService speaks."""
+    rules = registry.destination_rules
+    rule = rules.find(service.host, service.namespace, pod.namespace, pod.labels)
+    action: Json = {
+        "cluster": cluster_name(port.number, "", service.host),
+        "timeout": "0s",
+        "retry_policy": retry_policy(None, hashed=False),
+        "max_grpc_timeout": "0s",
+    }
+    policy = hash_policy(hash_for_port(rule, port.number))
+    if policy is not None:
+        action["hash_policy"] = [policy]
+    return {"name": "default", "match": {"prefix": "/"}, "route": action}
+
+
+def catch_all() -> Json:
+    """What no Service owns goes on to wherever the client meant it to go (outboundTrafficPolicy ALLOW_ANY)."""
+    action = {"cluster": PASSTHROUGH_CLUSTER, "timeout": "0s", "max_grpc_timeout": "0s"}
+    return {
+        "name": "allow_any",
+        "domains": ["*"],
+        "routes": [{"name": "allow_any", "match": {"prefix": "/"}, "route": action}],
+        "include_request_attempt_count": True,
+    }
