@@ -11,6 +11,9 @@ from labkit.errors import LabkitError
 
 # The module of a command is imported only when the command is used: `labkit validate` need not load pandas.
 COMMANDS = {
+    "lab": "open JupyterLab on the first lesson",
+    "status": "show the meshes that are open on this machine",
+    "down": "end meshes that were left running",
     "validate": "check manifests as Kubernetes and Istio would",
     "translate": "show the Envoy configuration that Istio makes of manifests",
 }

@@ -37,6 +37,7 @@ class Envoy:
         self.log = folder / boot.LOG
         self.process: subprocess.Popen[bytes] | None = None
         self.config: Config | None = None
+        self.was_live = False
         text = json.dumps(boot.bootstrap(folder, node=node, cluster=cluster))
         (folder / "bootstrap.json").write_text(text, encoding="utf-8")
 
@@ -45,11 +46,22 @@ class Envoy:
     def start(self, config: Config | None = None) -> None:
         """Starts the process (it reads `config`, or what it was told last); returns at once. See wait_live."""
         if config is not None:
-            for step in self.xds.stage(config):
-                self.xds.move(step)
-            self.config = config
+            self.prepare(config)
+        self.was_live = False
         argv = boot.command(envoy_path(), self.folder)
         self.process = self.family.start(self.name, argv, log=self.log)
+
+    def prepare(self, config: Config) -> None:
+        """Puts a configuration where an Envoy that is about to start, or is starting, will read it."""
+        for step in self.xds.stage(config):
+            self.xds.move(step)
+        self.config = config
+        self.xds.forget(config)
+
+    @property
+    def serving(self) -> bool:
+        """Was live since it was last started, and runs: it can be changed and asked."""
+        return self.was_live and self.running
 
     @property
     def running(self) -> bool:
@@ -57,7 +69,9 @@ class Envoy:
 
     def live(self) -> bool:
         """Started, serving, and holding all that it was told."""
-        return self.running and self.admin.live() and self.holds(self.xds.versions)
+        live = self.running and self.admin.live() and self.holds(self.xds.versions)
+        self.was_live = self.was_live or live
+        return live
 
     def wait_live(self, timeout_s: float = 15.0) -> None:
         """Waits until `live`. Raises EnvoyDied when the process ends instead, NotReady when it takes too long."""

@@ -53,7 +53,7 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
 
     1. A listener binds 127.0.0.1 and a port of this machine in place of 0.0.0.0 (or a Service's address) and
        the port of its name, which it keeps. It binds for real: nothing is redirected here, so there is no
-       `bind_to_port: false`. A listener that `addresses` does not know is left out.
+       `bind_to_port: false`, and no port is shared between processes. A listener that `addresses` does not know is left out.
     2. An outbound listener takes all its traffic for HTTP: the filter chain for other traffic goes, as a
        redirected connection's first destination is not known here. So does the inspector that chose.
     3. An endpoint is 127.0.0.1 and the port where that pod takes traffic, in place of the pod's address and
@@ -172,6 +172,8 @@ def loopback_listener(listener: Json, addresses: Addresses) -> Json:
         "address": address(addresses.listeners[name]),
         "traffic_direction": listener["traffic_direction"],
         "filter_chains": [{"filters": filters}],
+        # by default two Envoys may share a port, and a second mesh would get half of the first one's requests
+        "enable_reuse_port": False,
     }
 
 

@@ -1,1 +1,5 @@
-"""(to come)"""
+"""A mesh of local processes: real Envoys, no cluster."""
+
+from labkit.mesh.embedded.mesh import EmbeddedMesh
+
+__all__ = ["EmbeddedMesh"]

@@ -1,0 +1,40 @@
+# Each target is one or two plain Python commands; the README lists them for machines without make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: setup lab tour test lint bench clean notebooks
+
+setup: $(STAMP)
+
+# Runs again only when what is to be installed has changed.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+lab: setup
+	$(BIN)/python -m labkit lab
+
+tour: setup
+	$(BIN)/python -m labkit tour
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+notebooks: setup
+	$(BIN)/python -m labkit build
+
+clean:
+	-$(BIN)/python -m labkit down
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)

@@ -1,0 +1,41 @@
+"""`labkit lab`: JupyterLab on the first lesson."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from labkit.errors import LabkitError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    parser.add_argument("--port", type=int, default=8888, help="the first port to try (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    folder = course_folder()
+    first = sorted((folder / "notebooks").glob("01_*.ipynb"))
+    if not first:
+        raise LabkitError("The first lesson is missing", seen=str(folder / "notebooks"), try_next="labkit build")
+    words = [sys.executable, "-m", "jupyter", "lab", "--port", str(args.port), "--notebook-dir", str(folder)]
+    words += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/notebooks/{first[0].name}"]
+    words += ["--no-browser"] if args.no_browser else []
+    try:
+        return subprocess.call(words)
+    except KeyboardInterrupt:
+        return 0
+
+
+def course_folder() -> Path:
+    """The folder that holds notebooks/ and manifests/: where the command is run, or where the package lies."""
+    for folder in (Path.cwd(), *Path.cwd().parents, Path(__file__).resolve().parents[2]):
+        if (folder / "notebooks").is_dir() and (folder / "manifests").is_dir():
+            return folder
+    raise LabkitError(
+        "The course's folder was not found",
+        seen=f"looked in {Path.cwd()}",
+        try_next="run this in a clone of the course",
+    )

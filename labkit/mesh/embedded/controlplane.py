@@ -1,0 +1,97 @@
+"""What istiod does: turns what is known into each proxy's configuration, and sees that each proxy holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from labkit.envoy import Envoy, run_changes
+from labkit.mesh.embedded.ports import Ports
+from labkit.translate import (
+    Addresses,
+    Pod,
+    ProxyConfig,
+    Snapshot,
+    gateway_config,
+    sidecar_config,
+    to_loopback,
+)
+
+# a port that nothing listens on: where a Service's targetPort names a port that no container has, a cluster
+# refuses the connection, and so do we
+NOBODY = 1
+
+
+class EndpointPorts(Mapping[tuple[str, int], int]):
+    """Where each pod takes traffic on this machine, by its address and container port in the mesh."""
+
+    def __init__(self) -> None:
+        self.ports: dict[tuple[str, int], int] = {}
+
+    def __getitem__(self, key: tuple[str, int]) -> int:
+        return self.ports.get(key, NOBODY)
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        return iter(self.ports)
+
+    def __len__(self) -> int:
+        return len(self.ports)
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+class Proxy:
+    """One Envoy and where its listeners really are. `pod` is None for the ingress gateway."""
+
+    def __init__(self, envoy: Envoy, ports: Ports, pod: Pod | None = None, app_ports: Mapping[int, int] | None = None):
+        self.envoy = envoy
+        self.ports = ports
+        self.pod = pod
+        self.app_ports = dict(app_ports or {})
+        self.listeners: dict[str, int] = {}
+
+    def port(self, listener: str) -> int:
+        """The port of 127.0.0.1 that stands for a listener; chosen once, kept for good."""
+        if listener not in self.listeners:
+            self.listeners[listener] = self.ports.take()
+        return self.listeners[listener]
+
+    def config(self, snapshot: Snapshot, endpoints: EndpointPorts) -> ProxyConfig:
+        config = gateway_config(snapshot) if self.pod is None else sidecar_config(snapshot, self.pod)
+        for listener in config.listeners:
+            self.port(str(listener["name"]))
+        addresses = Addresses(
+            listeners=self.listeners,
+            endpoints=endpoints,
+            applications=self.app_ports,
+            xds_dir=str(self.envoy.xds.folder),
+        )
+        return to_loopback(config, addresses)
+
+
+class ControlPlane:
+    """All proxies of a mesh."""
+
+    def __init__(self) -> None:
+        self.proxies: dict[str, Proxy] = {}
+        self.endpoints = EndpointPorts()
+
+    def push(self, snapshot: Snapshot, *, timeout_s: float = 5.0) -> dict[str, float]:
+        """Brings every proxy to what the snapshot says; returns how long each changed one took, in ms.
+
+        A proxy that does not serve yet (it starts, or starts again) finds its files when it reads them. Raises
+        UnsupportedError before any proxy is touched; ConfigRejected when one refuses, after all have gone back.
+        """
+        configs = {name: proxy.config(snapshot, self.endpoints) for name, proxy in self.proxies.items()}
+        changes = []
+        for name, config in configs.items():
+            envoy = self.proxies[name].envoy
+            if not envoy.serving:
+                envoy.prepare(config)
+            elif change := envoy.stage(config):
+                changes.append(change)
+        return run_changes(changes, timeout_s) if changes else {}
+
+    def look(self, name: str) -> dict[str, Any]:
+        return self.proxies[name].envoy.admin.config_dump()

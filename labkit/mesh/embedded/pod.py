@@ -1,0 +1,223 @@
+"""One pod: the processes of its containers, kept running, and whether it is ready. What the kubelet is on a node."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.envoy import Envoy
+from labkit.mesh.embedded.images import Program
+from labkit.processes import Family, end, tail
+from labkit.translate import Pod as PodFacts
+
+# A container that ends is started again at once, then after 1, 2, 4 … seconds (a cluster waits 10, 20, 40 …: in a
+# lesson nobody wants to). After this long without a crash the count starts anew.
+LONGEST_PAUSE_S = 16.0
+CALM_S = 30.0
+PROBE_EVERY_S = 0.5
+LOOK_EVERY_S = 0.03
+
+
+@dataclass(frozen=True)
+class PodSpec:
+    """What a pod is made of. It never changes: another template makes another pod."""
+
+    facts: PodFacts
+    workload: str
+    template_hash: str
+    template: Mapping[str, Any]
+    program: Program | None  # None: the gateway, which is an Envoy and nothing else
+    created: float
+
+    @property
+    def name(self) -> str:
+        return self.facts.name
+
+    @property
+    def namespace(self) -> str:
+        return self.facts.namespace
+
+
+class Backoff:
+    """When a container that has ended may start again: at once, then after 1, 2, 4 … seconds."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+        self.streak = 0
+        self.not_before: float | None = None
+        self.last = 0.0
+
+    @property
+    def waiting(self) -> bool:
+        return self.not_before is not None
+
+    def may_start(self) -> bool:
+        """Asked again and again while the container is down; True once, when it is time."""
+        now = time.monotonic()
+        if self.not_before is None:
+            if now - self.last > CALM_S:
+                self.streak = 0
+            pause = 0.0 if self.streak == 0 else min(2.0 ** (self.streak - 1), LONGEST_PAUSE_S)
+            self.not_before = now + pause
+        if now < self.not_before:
+            return False
+        self.not_before, self.last = None, now
+        self.streak += 1
+        self.restarts += 1
+        return True
+
+
+class RunningPod:
+    """The processes of one pod, watched by a thread of its own.
+
+    `changed` is called, from that thread, whenever the pod becomes ready or unready.
+    """
+
+    def __init__(
+        self,
+        spec: PodSpec,
+        folder: Path,
+        family: Family,
+        sidecar: Envoy | None,
+        app_port: int | None,
+        changed: Callable[[], None],
+    ) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.family = family
+        self.sidecar = sidecar
+        self.app_port = app_port
+        self.changed = changed
+        self.app: subprocess.Popen[bytes] | None = None
+        self.app_log = folder / "app.log"
+        self.app_ready = False
+        self.sidecar_ready = sidecar is None
+        self.backoff = {"app": Backoff(), "sidecar": Backoff()}
+        self.terminating = False
+        self.wake = threading.Event()
+        self.thread = threading.Thread(target=self.watch, name=f"pod {spec.name}", daemon=True)
+
+    # what others ask
+
+    @property
+    def ready(self) -> bool:
+        return self.app_ready and self.sidecar_ready and not self.terminating
+
+    @property
+    def containers_ready(self) -> str:
+        """As kubectl's READY column: "2/2"."""
+        flags = [self.app_ready] if self.spec.program else []
+        flags += [self.sidecar_ready] if self.sidecar else []
+        return f"{sum(flags)}/{len(flags)}"
+
+    @property
+    def status(self) -> str:
+        """As kubectl's STATUS column."""
+        if self.terminating:
+            return "Terminating"
+        return "CrashLoopBackOff" if any(b.waiting for b in self.backoff.values()) else "Running"
+
+    @property
+    def restarts(self) -> int:
+        return sum(b.restarts for b in self.backoff.values())
+
+    def log(self, container: str, *, lines: int = 1000) -> str:
+        path = self.sidecar.log if container == "istio-proxy" and self.sidecar else self.app_log
+        return tail(path, lines=lines, limit=1_000_000)
+
+    # starting, watching, ending
+
+    def start(self) -> None:
+        """Starts all containers at once and returns; `changed` says when the pod is ready."""
+        self.start_app()
+        if self.sidecar:
+            self.sidecar.start()
+        self.thread.start()
+
+    def start_app(self) -> None:
+        if self.spec.program is None:
+            return
+        env = {"PATH": os.environ.get("PATH", ""), **self.spec.program.env}
+        env |= {"POD_NAME": self.spec.name, "HOSTNAME": self.spec.name, "BIND": "127.0.0.1"}
+        if self.app_port is not None:
+            env["PORT"] = str(self.app_port)
+        argv = self.spec.program.argv
+        self.app = self.family.start(self.spec.name, argv, log=self.app_log, env=env, cwd=self.folder)
+
+    def watch(self) -> None:
+        next_probe = 0.0
+        pause = 0.001
+        while not self.terminating:
+            before = self.ready
+            crashed = self.restart_crashed()
+            now = time.monotonic()
+            if crashed or not before or now >= next_probe:
+                self.app_ready = self.probe()
+                self.sidecar_ready = self.sidecar is None or self.sidecar.live()
+                next_probe = now + PROBE_EVERY_S
+            if self.ready != before and not self.terminating:
+                self.changed()
+            # quick while something is awaited, calm when all is well
+            pause = LOOK_EVERY_S if self.ready else min(pause * 1.3, LOOK_EVERY_S)
+            self.wake.wait(pause)
+            if self.wake.is_set():
+                self.wake.clear()
+                next_probe = 0.0
+
+    def restart_crashed(self) -> bool:
+        """Starts again what has ended, after the pause that its crashes have earned; True when something had ended."""
+        app_ended = self.app is not None and self.app.poll() is not None
+        sidecar_ended = self.sidecar is not None and not self.sidecar.running
+        if app_ended:
+            self.app_ready = False
+            if self.backoff["app"].may_start():
+                self.start_app()
+        if sidecar_ended and self.sidecar is not None:
+            self.sidecar_ready = False
+            if self.backoff["sidecar"].may_start():
+                self.sidecar.start()
+        return app_ended or sidecar_ended
+
+    def probe(self) -> bool:
+        """The readiness probe: does the application say it is ready? One that does not listen is ready when it runs."""
+        if self.spec.program is None:
+            return True
+        if self.app is None or self.app.poll() is not None:
+            return False
+        if self.app_port is None:
+            return True
+        connection = http.client.HTTPConnection("127.0.0.1", self.app_port, timeout=1)
+        try:
+            connection.request("GET", "/control/ready")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def look_now(self) -> None:
+        """Makes the watcher look at once."""
+        self.wake.set()
+
+    def stop(self, *, grace_s: float = 1.0) -> None:
+        """Ends the pod's processes; no endpoint may name it any more when this is called."""
+        self.terminating = True
+        self.wake.set()
+        if self.thread.is_alive() and self.thread is not threading.current_thread():
+            self.thread.join()
+        self.family.stop(self.spec.name, grace_s=grace_s)  # first: its last answers still pass through the sidecar
+        if self.sidecar:
+            self.sidecar.stop(grace_s=grace_s)
+
+    def kill_app(self) -> None:
+        """Ends the application at once, as a crash would."""
+        if self.app is not None:
+            end(self.app, 0)
+        self.wake.set()

@@ -1,0 +1,94 @@
+"""The folder of a mesh's state, and what earlier meshes may have left."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from labkit.processes import end_group
+
+RECORD = "mesh.json"
+
+
+def root() -> Path:
+    """Where meshes keep their folders: $LABKIT_STATE, or one folder a user under the system's temporary folder.
+
+    Short on purpose: the path of a Unix socket may have 103 characters on a Mac.
+    """
+    chosen = os.environ.get("LABKIT_STATE")
+    return Path(chosen) if chosen else Path(tempfile.gettempdir()) / f"labkit-{os.getuid()}"
+
+
+def new_folder() -> Path:
+    """A folder for one mesh, readable by this user only."""
+    top = root()
+    top.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = top / secrets.token_hex(3)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@dataclass(frozen=True)
+class Left:
+    """A mesh found by its folder. `owner_runs`: the process that made it is still there."""
+
+    folder: Path
+    owner: int
+    group: int
+    gateway_port: int
+    created: float
+    owner_runs: bool
+
+
+def record(folder: Path, group: int, gateway_port: int) -> None:
+    """Writes down whose mesh this is, so that `labkit status` and `labkit down` find it."""
+    me = psutil.Process()
+    body = {"owner": me.pid, "owner_started": me.create_time(), "group": group, "gateway_port": gateway_port}
+    body["created"] = time.time()
+    beside = folder / (RECORD + ".new")
+    beside.write_text(json.dumps(body), encoding="utf-8")
+    os.replace(beside, folder / RECORD)
+
+
+def meshes() -> Iterator[Left]:
+    """Every mesh of this user on this machine, also those whose owner is gone."""
+    top = root()
+    if not top.is_dir():
+        return
+    for folder in sorted(top.iterdir()):
+        try:
+            body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # it is being made or removed just now
+        try:
+            runs = abs(psutil.Process(body["owner"]).create_time() - body["owner_started"]) < 1
+        except psutil.NoSuchProcess:
+            runs = False
+        yield Left(folder, body["owner"], body["group"], body["gateway_port"], body["created"], runs)
+
+
+def end(mesh: Left) -> None:
+    """Ends all processes of a mesh, and removes its folder."""
+    if group_is_ours(mesh):
+        end_group(mesh.group)
+    shutil.rmtree(mesh.folder, ignore_errors=True)
+
+
+def group_is_ours(mesh: Left) -> bool:
+    """Whether the process group still is this mesh's: ids are used again, and a stranger must not be ended."""
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        try:
+            if os.getpgid(process.pid) == mesh.group and str(mesh.folder) in " ".join(process.info["cmdline"] or []):
+                return True
+        except (ProcessLookupError, PermissionError):
+            continue
+    return False

@@ -1,0 +1,143 @@
+"""What has been applied: the objects of the embedded mesh, as an API server keeps them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from labkit.errors import NotFound
+from labkit.resources import Resource
+from labkit.resources.model import Key
+from labkit.translate.model import FIRST_CLUSTER_IP, next_address
+
+# kubectl's ways to name a kind
+SHORT = {
+    "ns": "Namespace",
+    "cm": "ConfigMap",
+    "svc": "Service",
+    "deploy": "Deployment",
+    "po": "Pod",
+    "gw": "Gateway",
+    "vs": "VirtualService",
+    "dr": "DestinationRule",
+}
+KINDS = ("Namespace", "ConfigMap", "Service", "Deployment", "Pod", "Gateway", "VirtualService", "DestinationRule")
+ISTIO_KINDS = ("Gateway", "VirtualService", "DestinationRule")
+
+
+def kind_of(word: str) -> str:
+    """The kind that a word means, as kubectl reads it.
+
+    >>> kind_of("dr"), kind_of("virtualservices"), kind_of("Pod")
+    ('DestinationRule', 'VirtualService', 'Pod')
+    """
+    low = word.lower()
+    if low in SHORT:
+        return SHORT[low]
+    singular = re.sub(r"s$", "", low)
+    for kind in KINDS:
+        if kind.lower() in (low, singular):
+            return kind
+    raise NotFound(
+        f"The mesh has no kind {word!r}", try_next="one of " + ", ".join(sorted(k.lower() + "s" for k in KINDS))
+    )
+
+
+def plural(kind: str) -> str:
+    return kind.lower() + "s"
+
+
+class Store:
+    """Objects by (kind, namespace, name). Two namespaces are always there, as on a cluster with Istio."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Key, Resource] = {}
+        self.service_ips: dict[tuple[str, str], str] = {}
+        self.addresses_given = 0
+        for name in ("default", "istio-system"):
+            self.put(Resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+
+    def put(self, resource: Resource) -> str:
+        """Keeps one object; returns what happened: "created", "configured" or "unchanged"."""
+        old = self.objects.get(resource.key)
+        if resource.namespace and ("Namespace", "", resource.namespace) not in self.objects:
+            raise NotFound(
+                f"{resource.kind} {resource.name!r} can't be created: there is no namespace {resource.namespace!r}",
+                seen="namespaces: " + ", ".join(r.name for r in self.all("Namespace")),
+                try_next="apply the Namespace first, or set metadata.namespace to one of these",
+            )
+        body = copy.deepcopy(resource.body)
+        metadata = body.setdefault("metadata", {})
+        if resource.namespace:
+            metadata.setdefault("namespace", resource.namespace)
+        # the older of two rules for one host wins, so each object keeps the time of its first appearance
+        metadata["creationTimestamp"] = (
+            old.metadata["creationTimestamp"] if old else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        )
+        if old is not None and plain(old.body) == plain(body):
+            return "unchanged"
+        self.objects[resource.key] = Resource(body, resource.source)
+        if resource.kind == "Service":
+            self.give_address(resource)
+        return "configured" if old else "created"
+
+    def give_address(self, service: Resource) -> None:
+        where = (service.namespace, service.name)
+        own = service.spec.get("clusterIP")
+        if own:
+            self.service_ips[where] = str(own)
+        elif where not in self.service_ips:
+            self.service_ips[where] = next_address(FIRST_CLUSTER_IP, self.addresses_given)
+            self.addresses_given += 1
+
+    def remove(self, key: Key) -> None:
+        """Removes one object; with a namespace goes everything in it."""
+        if key not in self.objects:
+            kind, namespace, name = key
+            there = ", ".join(r.name for r in self.all(kind, namespace or None)) or "none"
+            where = f" in namespace {namespace!r}" if namespace else ""
+            raise NotFound(f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}")
+        del self.objects[key]
+        if key[0] == "Namespace":
+            for inner in [k for k in self.objects if k[1] == key[2]]:
+                del self.objects[inner]
+        self.service_ips = {w: ip for w, ip in self.service_ips.items() if ("Service", *w) in self.objects}
+
+    def all(self, kind: str, namespace: str | None = None) -> Iterator[Resource]:
+        for (k, ns, _), resource in self.objects.items():
+            if k == kind and (namespace is None or ns == namespace):
+                yield resource
+
+    def find(self, kind: str, name: str, namespace: str | None = None) -> Resource:
+        """One object by name; the namespace may be left out where only one has such an object."""
+        found = [r for r in self.all(kind, namespace) if r.name == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(
+                f"More than one namespace has a {kind} {name!r}",
+                seen=", ".join(r.namespace for r in found),
+                try_next=f"name it: namespace={found[0].namespace!r}",
+            )
+        there = ", ".join(r.name for r in self.all(kind, namespace)) or "none"
+        where = f" in namespace {namespace!r}" if namespace else ""
+        raise NotFound(f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}")
+
+    def config_maps(self, namespace: str) -> dict[str, dict[str, str]]:
+        return {r.name: r.body.get("data") or {} for r in self.all("ConfigMap", namespace)}
+
+    def copy(self) -> Store:
+        """The state of now, to go back to when a change is refused."""
+        other = Store.__new__(Store)
+        other.objects = dict(self.objects)
+        other.service_ips = dict(self.service_ips)
+        other.addresses_given = self.addresses_given
+        return other
+
+
+def plain(body: dict[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True)

@@ -1,0 +1,221 @@
+"""What the embedded mesh shows of itself, in kubectl's words."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from labkit.errors import NotFound
+from labkit.mesh.base import PodInfo
+from labkit.mesh.embedded.store import Store
+from labkit.mesh.table import Table, age, table
+from labkit.resources import Resource, validate
+from labkit.translate import Pod
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from labkit.mesh.embedded.mesh import EmbeddedMesh
+    from labkit.mesh.embedded.pod import RunningPod
+
+
+def info(pod: RunningPod) -> PodInfo:
+    facts = pod.spec.facts
+    version = facts.labels.get("version", "")
+    return PodInfo(
+        pod.spec.name,
+        pod.spec.namespace,
+        pod.spec.workload,
+        version,
+        pod.containers_ready,
+        pod.status,
+        pod.restarts,
+        facts.ip,
+        pod.spec.created,
+    )
+
+
+def warnings(resources: Sequence[Resource]) -> tuple[str, ...]:
+    """What an API server would warn of while it accepts the objects."""
+    return tuple(f.message for r in resources for f in validate(r) if f.level == "warning")
+
+
+def service_names(store: Store, namespace: str) -> set[str]:
+    """The host names of Services that a pod of this namespace can resolve."""
+    names: set[str] = set()
+    for service in store.all("Service"):
+        long = f"{service.name}.{service.namespace}"
+        names |= {long, f"{long}.svc", f"{long}.svc.cluster.local"}
+        if service.namespace == namespace:
+            names.add(service.name)
+        names.add(store.service_ips.get((service.namespace, service.name), long))
+    return names
+
+
+def since(resource: Resource) -> float:
+    return datetime.fromisoformat(str(resource.metadata["creationTimestamp"])).timestamp()
+
+
+# kubectl get
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "Namespace": ("NAME", "STATUS", "AGE", "LABELS"),
+    "ConfigMap": ("NAME", "DATA", "AGE"),
+    "Service": ("NAME", "TYPE", "CLUSTER-IP", "PORT(S)", "AGE"),
+    "Deployment": ("NAME", "READY", "UP-TO-DATE", "AVAILABLE", "AGE"),
+    "Pod": ("NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP"),
+    "Gateway": ("NAME", "AGE"),
+    "VirtualService": ("NAME", "GATEWAYS", "HOSTS", "AGE"),
+    "DestinationRule": ("NAME", "HOST", "AGE"),
+}
+
+
+def get(mesh: EmbeddedMesh, kind: str, name: str | None, namespace: str | None) -> Table:
+    if kind == "Pod":
+        pods = [p for p in mesh.pods(namespace=namespace) if name in (None, p.name)]
+        if name and not pods:
+            raise NotFound(f"There is no pod {name!r}", try_next="mesh.get('pods')")
+        return table(COLUMNS[kind], [(p.name, p.ready, p.status, p.restarts, age(p.created), p.ip) for p in pods])
+    found = [mesh.store.find(kind, name, namespace)] if name else list(mesh.store.all(kind, namespace))
+    return table(COLUMNS[kind], [row(mesh, r) for r in found])
+
+
+def row(mesh: EmbeddedMesh, resource: Resource) -> tuple[Any, ...]:
+    old, spec = age(since(resource)), resource.spec
+    match resource.kind:
+        case "Namespace":
+            labels = ",".join(f"{k}={v}" for k, v in resource.labels.items())
+            return (resource.name, "Active", old, labels or "<none>")
+        case "ConfigMap":
+            return (resource.name, len(resource.body.get("data") or {}), old)
+        case "Service":
+            ports = ",".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or [])
+            address = mesh.store.service_ips.get((resource.namespace, resource.name), "<none>")
+            return (resource.name, spec.get("type", "ClusterIP"), address, ports, old)
+        case "Deployment":
+            pods = mesh.pods_of(resource)
+            ready = sum(p.ready for p in pods)
+            return (resource.name, f"{ready}/{spec.get('replicas', 1)}", len(pods), ready, old)
+        case "VirtualService":
+            return (resource.name, json.dumps(spec.get("gateways") or []), json.dumps(spec.get("hosts") or []), old)
+        case "DestinationRule":
+            return (resource.name, spec.get("host", ""), old)
+        case _:
+            return (resource.name, old)
+
+
+# kubectl describe
+
+
+def describe(mesh: EmbeddedMesh, kind: str, name: str, namespace: str | None) -> str:
+    if kind == "Pod":
+        return describe_pod(mesh, mesh.pod(name))
+    resource = mesh.store.find(kind, name, namespace)
+    lines = [
+        f"Name:         {resource.name}",
+        f"Namespace:    {resource.namespace or '<none>'}",
+        f"Kind:         {resource.kind} ({resource.api_version})",
+        f"Labels:       {pairs(resource.labels)}",
+        f"Created:      {resource.metadata['creationTimestamp']}",
+    ]
+    if kind == "Service":
+        lines.append(f"IP:           {mesh.store.service_ips.get((resource.namespace, resource.name), '<none>')}")
+        ready = [p.spec.facts.ip for p in mesh.selected(resource) if p.ready]
+        lines.append(f"Endpoints:    {', '.join(ready) or '<none>'}")
+    if resource.spec:
+        text = yaml.safe_dump({"Spec": resource.spec}, sort_keys=False, default_flow_style=False)
+        lines.append(text.rstrip())
+    return "\n".join(lines)
+
+
+def describe_pod(mesh: EmbeddedMesh, pod: RunningPod) -> str:
+    facts, program = pod.spec.facts, pod.spec.program
+    started = time.strftime("%a, %d %b %Y %H:%M:%S", time.localtime(pod.spec.created))
+    lines = [
+        f"Name:         {pod.spec.name}",
+        f"Namespace:    {pod.spec.namespace}",
+        f"Labels:       {pairs(facts.labels)}",
+        f"Status:       {pod.status}",
+        f"IP:           {facts.ip}",
+        f"Start Time:   {started}",
+        f"Controlled By:  {'Deployment' if pod.spec.template_hash else 'none'}/{pod.spec.workload}",
+        "Containers:",
+    ]
+    if program is not None:
+        port = f"{facts.ip}:{program.port} in the mesh, 127.0.0.1:{pod.app_port} on this machine"
+        lines += [
+            f"  {program.container}:",
+            f"    Image:    {program.image}",
+            f"    Port:     {port if program.port else '<none>'}",
+            f"    Process:  {pod.app.pid if pod.app else '<none>'}",
+            f"    Ready:    {pod.app_ready}",
+            f"    Restarts: {pod.backoff['app'].restarts}",
+        ]
+        if program.env:
+            lines += ["    Environment:", *(f"      {k}: {v}" for k, v in program.env.items())]
+    if pod.sidecar is not None:
+        proxy = mesh.plane.proxies.get(pod.spec.name) or mesh.plane.proxies["gateway"]
+        process = pod.sidecar.process.pid if pod.sidecar.process else "<none>"
+        lines += [
+            "  istio-proxy:  (the sidecar: a real Envoy)" if program else "  istio-proxy:  (a real Envoy)",
+            f"    Process:  {process}",
+            f"    Ready:    {pod.sidecar_ready}",
+            f"    Restarts: {pod.backoff['sidecar'].restarts}",
+            "    Listeners, in the mesh -> on this machine:",
+            *(f"      {name} -> 127.0.0.1:{port}" for name, port in sorted(proxy.listeners.items())),
+        ]
+    elif program is not None:
+        lines.append("  (no sidecar: the namespace had no label istio-injection=enabled when this pod was made)")
+    return "\n".join(lines)
+
+
+def pairs(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{k}={v}" for k, v in labels.items()) or "<none>"
+
+
+# endpoints
+
+FLAGS = (
+    "failed_outlier_check",
+    "failed_active_health_check",
+    "failed_active_degraded_check",
+    "pending_dynamic_removal",
+    "pending_active_hc",
+    "excluded_via_immediate_hc_fail",
+)
+
+
+def endpoints(clusters: Mapping[str, Any], by_port: Mapping[int, tuple[str, Pod]]) -> pd.DataFrame:
+    """Envoy's list of hosts as a frame; `by_port` says which pod stands behind each loopback port."""
+    import pandas as pd
+
+    rows = []
+    for cluster in clusters.get("cluster_statuses", []):
+        name = str(cluster["name"])
+        if not name.startswith("outbound|"):
+            continue
+        for host in cluster.get("host_statuses", []):
+            port = int(host["address"]["socket_address"]["port_value"])
+            address, pod = by_port.get(port, (f"127.0.0.1:{port}", None))
+            status = host.get("health_status", {})
+            bad = [f for f in FLAGS if status.get(f)]
+            if status.get("eds_health_status") not in (None, "HEALTHY"):
+                bad.append(str(status["eds_health_status"]).lower())
+            rows.append(
+                {
+                    "cluster": name,
+                    "subset": name.split("|")[2],
+                    "pod": pod.name if pod else "",
+                    "version": pod.labels.get("version", "") if pod else "",
+                    "address": address,
+                    "health": ",".join(bad) or "healthy",
+                    "weight": int(host.get("weight", 1)),
+                }
+            )
+    columns = ["cluster", "subset", "pod", "version", "address", "health", "weight"]
+    return pd.DataFrame(rows, columns=columns)
