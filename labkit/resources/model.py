@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,9 @@ ISTIO_GROUP = "networking.istio.io"
 
 Key = tuple[str, str, str]
 """(kind, namespace, name); the namespace is "" for an object that has none."""
+
+Path = tuple[str | int, ...]
+"""Where a field is: ("spec", "http", 0, "timeout")."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,18 @@ class Source:
     name: str
     line: int
     text: str = field(repr=False)
+    lines: Mapping[Path, int] = field(default_factory=dict, repr=False, compare=False)
+    """The line of the file on which each field begins."""
+    repeated: tuple[Path, ...] = field(default=(), repr=False, compare=False)
+    """Fields written twice in the same place; the last one counts, as for kubectl."""
+
+    def line_of(self, path: Path) -> int:
+        """The line of a field, or of the nearest thing around it when the field itself is not there."""
+        for length in range(len(path), 0, -1):
+            found = self.lines.get(path[:length])
+            if found is not None:
+                return found
+        return self.lines.get((), self.line)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +58,11 @@ class Resource:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return self.body.get("metadata") or {}
+        return _mapping(self.body.get("metadata"))
 
     @property
     def name(self) -> str:
-        return str(self.metadata.get("name", ""))
+        return str(self.metadata.get("name") or "")
 
     @property
     def namespace(self) -> str:
@@ -57,11 +73,11 @@ class Resource:
 
     @property
     def labels(self) -> dict[str, str]:
-        return self.metadata.get("labels") or {}
+        return _mapping(self.metadata.get("labels"))
 
     @property
     def spec(self) -> dict[str, Any]:
-        return self.body.get("spec") or {}
+        return _mapping(self.body.get("spec"))
 
     @property
     def key(self) -> Key:
@@ -70,3 +86,8 @@ class Resource:
     def __repr__(self) -> str:
         where = f"{self.namespace}/" if self.namespace else ""
         return f"<{self.kind} {where}{self.name}>"
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """`value` where it is a mapping: an object that was not validated may hold anything at all."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,7 @@
+"""(to come)"""
+
+from labkit.resources.finding import Report
+
+
+def check_kubernetes(report: Report) -> None:
+    pass

@@ -1,0 +1,262 @@
+"""Whether a text is a regular expression of RE2, the library of Envoy and of Istio's own check.
+
+Python's `re` takes what RE2 does not (look-ahead, back references) and refuses what RE2 takes (`\\z`, `\\pL`,
+`[[:alpha:]]`), so that it can't judge. The Python bindings of RE2 are one more compiled package for every learner's
+machine, for one field; the grammar is small. A test compares this with Go's own package, which Istio's webhook uses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MOST_REPEATS = 1000
+_REPEAT = re.compile(r"\{(0|[1-9][0-9]*)(,(0|[1-9][0-9]*)?)?\}")
+_NAMED_GROUP = re.compile(r"\(\?P?<([^>]*)>")
+_FLAGS = re.compile(r"\(\?([imsU]*)(-[imsU]+)?([:)])")
+_ESCAPE = re.compile(
+    r"\\(?:x\{0*([0-9a-fA-F]{1,6})\}|x([0-9a-fA-F]{2})|(0[0-7]{0,2}|[1-7][0-7]{1,2})|([afnrtv])|([^0-9A-Za-z\x80-\U0010ffff]))",
+    re.DOTALL,
+)
+_LETTERS = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
+_NAMED_CLASSES = """
+alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit
+"""
+# Go's package, since 1.25, knows no script of several words (such as Old_Italic), and so Istio refuses them.
+_UNICODE = """
+any assigned ascii c cc cf cn co cs l lc ll lm lo lt lu m mc me mn n nd nl no p pc pd pe pf pi po ps s sc sk
+sm so z zl zp zs casedletter closepunctuation combiningmark connectorpunctuation control currencysymbol
+dashpunctuation decimalnumber enclosingmark finalpunctuation format initialpunctuation letter letternumber
+lineseparator lowercaseletter mark mathsymbol modifierletter modifiersymbol nonspacingmark number
+openpunctuation other otherletter othernumber otherpunctuation othersymbol paragraphseparator privateuse
+punctuation separator spaceseparator spacingmark surrogate symbol titlecaseletter unassigned uppercaseletter
+cntrl digit punct adlam ahom arabic armenian avestan balinese bamum batak bengali bhaiksuki bopomofo brahmi
+braille buginese buhid carian chakma cham cherokee chorasmian common coptic cuneiform cypriot cyrillic
+deseret devanagari dogra duployan elbasan elymaic ethiopic georgian glagolitic gothic grantha greek gujarati
+gurmukhi han hangul hanunoo hatran hebrew hiragana inherited javanese kaithi kannada katakana kawi
+kharoshthi khmer khojki khudawadi lao latin lepcha limbu lisu lycian lydian mahajani makasar malayalam
+mandaic manichaean marchen medefaidrin miao modi mongolian mro multani myanmar nabataean nandinagari newa
+nko nushu ogham oriya osage osmanya palmyrene phoenician rejang runic samaritan saurashtra sharada shavian
+siddham sinhala sogdian soyombo sundanese syriac tagalog tagbanwa takri tamil tangsa tangut telugu thaana
+thai tibetan tifinagh tirhuta toto ugaritic vai vithkuqi wancho yezidi yi
+"""
+_NAMED = frozenset(_NAMED_CLASSES.split())
+_PROPERTIES = frozenset(_UNICODE.split())
+
+
+def problem(text: str) -> str:
+    """What is wrong with an expression, or "".
+
+    >>> problem("/v[12]/.*"), problem("[a"), problem("(?=x)")
+    ('', 'a [ that is not closed', 'RE2 does not know (?=')
+    """
+    try:
+        _Parser(text).run()
+    except _Wrong as wrong:
+        return str(wrong)
+    return ""
+
+
+class _Wrong(Exception):
+    pass
+
+
+@dataclass
+class _Group:
+    """What has been read of a group: how often its parts repeat at most, and whether there is one to repeat."""
+
+    most: int = 1
+    atom: int = 0
+    """How often the last part repeats its own parts; 0 where there is none."""
+
+    def close(self) -> None:
+        self.most = max(self.most, self.atom)
+        self.atom = 0
+
+
+class _Parser:
+    """One pass over the text with a stack of open groups; nothing is built, only checked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.groups = [_Group()]
+        self.names: set[str] = set()
+        self.repeated = False
+        """Whether the thing just read was a repetition: `a**` is wrong."""
+
+    def run(self) -> None:
+        while self.at < len(self.text):
+            character = self.text[self.at]
+            before, self.repeated = self.repeated, False
+            if character == "(":
+                self.open()
+            elif character == ")":
+                self.close()
+            elif character == "|":
+                self.groups[-1].close()
+                self.at += 1
+            elif character in "*+?":
+                self.at += 1
+                self.repeat(character, 1, before)
+            elif character == "{":
+                self.counted(before)
+            elif character == "[":
+                self.char_class()
+                self.atom()
+            elif character == "\\":
+                self.backslash()
+            else:
+                self.at += 1
+                self.atom()
+        if len(self.groups) > 1:
+            raise _Wrong("a ( that is not closed")
+
+    def atom(self, weight: int = 1) -> None:
+        """Something that a repetition can follow has been read."""
+        group = self.groups[-1]
+        group.close()
+        group.atom = weight
+
+    def open(self) -> None:
+        if not self.text.startswith("(?", self.at):
+            self.at += 1
+            self.groups.append(_Group())
+            return
+        named = _NAMED_GROUP.match(self.text, self.at)
+        if named:
+            name = named[1]
+            if not re.fullmatch(r"\w+", name, re.ASCII):
+                raise _Wrong(f"{named[0]} is not the start of a named group")
+            if name in self.names:
+                raise _Wrong(f"two groups are named {name}")
+            self.names.add(name)
+            self.at = named.end()
+            self.groups.append(_Group())
+            return
+        flags = _FLAGS.match(self.text, self.at)
+        if flags is None:
+            raise _Wrong(f"RE2 does not know {self.text[self.at : self.at + 3]}")
+        self.at = flags.end()
+        if flags[3] == ":":
+            self.groups.append(_Group())
+
+    def close(self) -> None:
+        if len(self.groups) == 1:
+            raise _Wrong("a ) without its (")
+        group = self.groups.pop()
+        group.close()
+        self.at += 1
+        self.atom(group.most)
+
+    def counted(self, before: bool) -> None:
+        """`{2}`, `{2,}` or `{2,5}`; any other text after a brace means itself."""
+        found = _REPEAT.match(self.text, self.at)
+        if found is None:
+            self.at += 1
+            self.atom()
+            return
+        least = int(found[1])
+        most = least if found[2] is None else int(found[3]) if found[3] else -1
+        if least > _MOST_REPEATS or most > _MOST_REPEATS or -1 < most < least:
+            raise _Wrong(f"{found[0]} is not a repetition (at most {_MOST_REPEATS} times)")
+        self.at = found.end()
+        self.repeat(found[0], least if most < 0 else most, before, counted=least >= 2 or most >= 2)
+
+    def repeat(self, shown: str, times: int, before: bool, *, counted: bool = False) -> None:
+        if self.text.startswith("?", self.at):
+            self.at += 1
+        if before:
+            raise _Wrong(f"{shown} after another repetition")
+        group = self.groups[-1]
+        if not group.atom:
+            raise _Wrong(f"nothing that {shown} could repeat")
+        group.atom = group.atom * times or 1
+        if counted and group.atom > _MOST_REPEATS:
+            raise _Wrong(f"repetitions inside each other that come to more than {_MOST_REPEATS} times")
+        self.repeated = True
+
+    def backslash(self) -> None:
+        text = self.text
+        following = text[self.at + 1 : self.at + 2]
+        if following == "Q":
+            end = text.find("\\E", self.at + 2)
+            quoted = text[self.at + 2 :] if end < 0 else text[self.at + 2 : end]
+            self.at = len(text) if end < 0 else end + 2
+            if quoted:
+                self.atom()
+            return
+        if following and following in "AbBz":
+            self.at += 2
+        elif not self.shorthand():
+            self.escape()
+        self.atom()
+
+    def shorthand(self) -> bool:
+        r"""`\d` and its like, `\pL`, `\p{Greek}`."""
+        text = self.text
+        following = text[self.at + 1 : self.at + 2] if text.startswith("\\", self.at) else ""
+        if following and following in "dDsSwW":
+            self.at += 2
+            return True
+        if not following or following not in "pP" or self.at + 2 >= len(text):
+            return False
+        end = self.at + 3
+        name = text[self.at + 2]
+        if name == "{":
+            close = text.find("}", self.at)
+            if close < 0:
+                raise _Wrong("a { that is not closed")
+            name, end = text[self.at + 3 : close], close + 1
+        if name.removeprefix("^").replace("_", "").replace("-", "").replace(" ", "").lower() not in _PROPERTIES:
+            raise _Wrong(f"{text[self.at : end]} is not a class of characters")
+        self.at = end
+        return True
+
+    def escape(self) -> int:
+        """One escaped character; returns its number."""
+        found = _ESCAPE.match(self.text, self.at)
+        if found is None:
+            if self.at + 1 == len(self.text):
+                raise _Wrong("a backslash at the end")
+            raise _Wrong(f"RE2 does not know {self.text[self.at : self.at + 2]}")
+        self.at = found.end()
+        if found[1] or found[2]:
+            number = int(found[1] or found[2], 16)
+            if number > 0x10FFFF:
+                raise _Wrong(f"{found[0]} is not a character")
+            return number
+        if found[3]:
+            return int(found[3], 8)
+        return _LETTERS[found[4]] if found[4] else ord(found[5])
+
+    def char_class(self) -> None:
+        text = self.text
+        self.at += 2 if text.startswith("[^", self.at) else 1
+        first = True
+        while first or not text.startswith("]", self.at):
+            first = False
+            if self.at >= len(text):
+                raise _Wrong("a [ that is not closed")
+            close = text.find(":]", self.at + 2) if text.startswith("[:", self.at) else -1
+            if close >= 0:
+                if text[self.at + 2 : close].removeprefix("^") not in _NAMED:
+                    raise _Wrong(f"{text[self.at : close + 2]} is not a class of characters")
+                self.at = close + 2
+                continue
+            if self.shorthand():
+                continue
+            start = self.at
+            low = self.one()
+            if text.startswith("-", self.at) and self.at + 1 < len(text) and text[self.at + 1] != "]":
+                self.at += 1
+                if self.one() < low:
+                    raise _Wrong(f"{text[start : self.at]} is not a range: its end comes before its start")
+        self.at += 1
+
+    def one(self) -> int:
+        """One character of a class."""
+        if self.text.startswith("\\", self.at):
+            return self.escape()
+        self.at += 1
+        return ord(self.text[self.at - 1])

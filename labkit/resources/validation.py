@@ -1,0 +1,52 @@
+"""`validate`: what Kubernetes and Istio would say of one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from labkit.resources.destination_rule import check_destination_rule
+from labkit.resources.finding import Finding, Report, written
+from labkit.resources.gateway import check_gateway
+from labkit.resources.metadata import check_metadata
+from labkit.resources.model import Resource
+from labkit.resources.schemas import schema_of
+from labkit.resources.shared_rules import own_annotations
+from labkit.resources.structure import check_structure
+from labkit.resources.virtual_service import check_virtual_service
+
+_WEBHOOK: dict[str, Callable[[Report], None]] = {
+    "DestinationRule": check_destination_rule,
+    "Gateway": check_gateway,
+    "VirtualService": check_virtual_service,
+}
+
+
+def validate(resource: Resource) -> list[Finding]:
+    """All findings on one object, in the order of the file; an empty list means accepted without a word.
+
+    >>> [str(finding) for finding in validate(load("rule.yaml", strict=False)[0])]
+    ['rule.yaml:8: spec.trafficPolicy.loadBalancer.simple: not a known value; found "RANDON"; …']
+
+    The order of the checks is that of an API server: the schema, the metadata, then Istio's webhook, which sees only
+    what the schema lets pass. Raises UnsupportedError for a kind that labkit does not check, ParseError for one that
+    does not exist.
+    """
+    schema = schema_of(resource)
+    report = Report(resource)
+    if resource.source is not None:
+        for path in resource.source.repeated:
+            report.warning(
+                path, f"`{written(path[-1:])}` is written twice here", hint="the last one counts; remove the other"
+            )
+    check_structure(resource.body, schema, report)
+    if not any(finding.level == "error" and finding.path.startswith("metadata") for finding in report.findings):
+        check_metadata(report)
+    if not report.refused:
+        if schema.custom:
+            own_annotations(report)
+            _WEBHOOK[resource.kind](report)
+        else:
+            from labkit.resources.kubernetes import check_kubernetes
+
+            check_kubernetes(report)
+    return sorted(report.findings, key=lambda finding: finding.line)
