@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CHECKED, IGNORED = "nbval-check-output", "nbval-ignore-output"
 PARAMETERS = ("backend", "scale", "seed")
 YOUR_TURN = "# Your turn: write your answer here, then run the next cell.\n"
-WHY = re.compile(r"<details.*?</details>", re.DOTALL)
+WHY = re.compile(r'<details class="labkit-why".*?</details>', re.DOTALL)
 """The part of a verdict that says why. It has numbers in it, so it is neither stored nor compared."""
 
 

@@ -1,1 +1,5 @@
-"""(to come)"""
+"""What a learner sees: plots of results."""
+
+from labkit.ui import plots
+
+__all__ = ["plots"]
