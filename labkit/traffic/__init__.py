@@ -5,8 +5,22 @@ Knows HTTP and addresses, not meshes: `labkit.mesh` gives it a Target and gets r
 
 from __future__ import annotations
 
-from labkit.traffic.curl import curl
-from labkit.traffic.result import Response, Result
-from labkit.traffic.target import Target
+from labkit.traffic.curl import ID_HEADER, curl
+from labkit.traffic.load import FortioResult, fortio
+from labkit.traffic.pending import Pending, concurrent
+from labkit.traffic.result import FAILED, Response, Result
+from labkit.traffic.target import Target, split_url
 
-__all__ = ["Response", "Result", "Target", "curl"]
+__all__ = [
+    "FAILED",
+    "ID_HEADER",
+    "FortioResult",
+    "Pending",
+    "Response",
+    "Result",
+    "Target",
+    "concurrent",
+    "curl",
+    "fortio",
+    "split_url",
+]

@@ -11,6 +11,8 @@ INTERVAL_S = 0.1
 class Throttled:
     """Calls `report(done, total)` no more often than ten times a second, and once at the end.
 
+    The total is 0 where it is not known, as in a run that is limited by time.
+
     >>> tell = Throttled(print, 3)
     >>> tell(1); tell(3)
     1 3
@@ -27,7 +29,7 @@ class Throttled:
         if self.report is None:
             return
         now = time.monotonic()
-        if now >= self.next or ((final or done >= self.total) and done != self.last):
+        if now >= self.next or ((final or 0 < self.total <= done) and done != self.last):
             self.next = now + INTERVAL_S
             self.last = done
             self.report(done, self.total)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
+
+Columns = Mapping[str, Sequence[Any]]
 
 FAILED = -1
 """The status of a request that got no answer, as in Fortio's result."""
@@ -51,10 +55,16 @@ class Result:
     {200: 10}
     """
 
-    def __init__(self, columns: Mapping[str, Sequence[Any]], responses: Sequence[Response] = ()) -> None:
-        self._columns = columns
+    def __init__(self, columns: Columns | Callable[[], Columns], responses: Sequence[Response] = ()) -> None:
+        self._source = columns
         self._frame: pd.DataFrame | None = None
         self.responses = tuple(responses)
+
+    @property
+    def _columns(self) -> Columns:
+        if callable(self._source):  # a million rows are made only when somebody looks at them
+            self._source = self._source()
+        return self._source
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -96,7 +106,7 @@ class Result:
         """The bodies, one after the other, as a loop of curls prints them."""
         return "".join(response.text for response in self.responses)
 
-    def with_flags(self, flags: Mapping[str, str]) -> Result:
+    def with_flags(self, flags: Mapping[str, str]) -> Self:
         """The same rows with Envoy's response flags, given as {id of the request: flags} from an access log.
 
         A "-" in the log means that there is no flag. Requests that are not in the log keep what they have.
@@ -114,7 +124,7 @@ class Result:
             )
         return other
 
-    def with_rows(self, frame: pd.DataFrame) -> Result:
+    def with_rows(self, frame: pd.DataFrame) -> Self:
         """The same result with other rows: those of an access log know the pod where the program did not.
 
         Columns that the new frame lacks are filled with what means "not known".
@@ -134,10 +144,10 @@ class Result:
         other.responses = ()
         return other
 
-    def _copy(self, columns: Mapping[str, Sequence[Any]]) -> Result:
+    def _copy(self, columns: Columns) -> Self:
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._columns, other._frame = columns, None
+        other._source, other._frame = columns, None
         return other
 
     def __len__(self) -> int:

@@ -1,0 +1,215 @@
+"""`concurrent`: n requests at the same instant, each on its own connection, and answers when they come.
+
+Made for the gate of the hello-world app: the pods hold the requests, so that all of them are under way at once as a
+fact. Then the gate opens, and `wait()` has the answers.
+"""
+
+from __future__ import annotations
+
+import secrets
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Mapping
+
+from labkit.errors import TrafficError
+from labkit.traffic.curl import ID_HEADER, reason
+from labkit.traffic.http1 import BadResponse, ResponseParser, build_request
+from labkit.traffic.result import COLUMNS, FAILED, Response, Result
+from labkit.traffic.target import Target, clean_path
+
+WAKE_S = 0.05  # how soon a close() is noticed
+
+
+class Pending:
+    """Requests under way.
+
+    >>> pending = concurrent(target, n=10)
+    >>> pending.answered, pending.codes          # the circuit breaker answers those that it refuses at once
+    (8, {503: 8})
+    >>> pending.wait(5).codes                    # after the gate was opened
+    {200: 2, 503: 8}
+    """
+
+    def __init__(self, target: Target, path: str, method: str, timeout_s: float, ids: list[str]) -> None:
+        self.target, self.path, self.method, self.timeout_s = target, path, method, timeout_s
+        self.ids = ids
+        self.n = len(ids)
+        self.sent = threading.Event()
+        """Set when all requests are on their way."""
+        self._finished = threading.Event()
+        self._closing = False
+        self._responses: list[Response | None] = [None] * self.n
+        self._at = [0.0] * self.n
+        self._thread: threading.Thread | None = None
+
+    @property
+    def answered(self) -> int:
+        """How many have an answer, or have failed, by now."""
+        return sum(response is not None for response in self._responses)
+
+    @property
+    def done(self) -> bool:
+        return self._finished.is_set()
+
+    @property
+    def codes(self) -> dict[int, int]:
+        """The statuses so far."""
+        found: dict[int, int] = {}
+        for response in self._responses:
+            if response is not None:
+                found[response.status] = found.get(response.status, 0) + 1
+        return dict(sorted(found.items()))
+
+    def wait(self, timeout_s: float = 10) -> Result:
+        """The result, when all have their answers; TrafficError when some have none after `timeout_s` seconds."""
+        if not self._finished.wait(timeout_s):
+            raise TrafficError(
+                f"{self.n - self.answered} of {self.n} requests have no answer after {timeout_s:g} s",
+                seen=f"answered so far: {self.codes}",
+                try_next="open the gate first: gate.open()",
+            )
+        return self.result()
+
+    def result(self) -> Result:
+        """What is known now; requests still under way have status -1 and the error "under way"."""
+        rows = [
+            response or Response(FAILED, at=at, error="under way")
+            for response, at in zip(self._responses, self._at, strict=True)
+        ]
+        columns: dict[str, list[object]] = {name: [""] * self.n for name in COLUMNS}
+        for name in ("at", "status", "pod", "version", "latency_ms", "error"):
+            columns[name] = [getattr(row, name) for row in rows]
+        columns["n"] = columns["connection"] = list(range(self.n))
+        columns["method"], columns["path"] = [self.method] * self.n, [self.path] * self.n
+        columns["id"] = list(self.ids)
+        return Result(columns, rows)
+
+    def close(self) -> None:
+        """Gives up what is still under way: the connections are closed."""
+        self._closing = True
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(5)
+
+    def __enter__(self) -> Pending:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Pending {self.answered} of {self.n} answered: {self.codes}>"
+
+    # --- the thread ---
+
+    def _run(self, sockets: list[socket.socket], requests: list[bytes]) -> None:
+        selector = selectors.DefaultSelector()
+        parsers = [ResponseParser(self.method) for _ in sockets]
+        started = [0.0] * self.n
+
+        def finish(i: int, response: Response) -> None:
+            if sockets[i].fileno() >= 0 and sockets[i].fileno() in selector.get_map():
+                selector.unregister(sockets[i])
+            sockets[i].close()
+            self._responses[i] = response
+
+        def fail(i: int, error: str) -> None:
+            taken = (time.perf_counter() - started[i]) * 1000
+            finish(i, Response(FAILED, latency_ms=taken, at=self._at[i], error=error))
+
+        try:
+            for i, request in enumerate(requests):
+                self._at[i], started[i] = time.time(), time.perf_counter()
+                try:
+                    sockets[i].sendall(request)
+                    sockets[i].setblocking(False)
+                    selector.register(sockets[i], selectors.EVENT_READ, i)
+                except OSError as error:
+                    fail(i, reason(error))
+            self.sent.set()
+            deadline = time.perf_counter() + self.timeout_s
+            while not self._closing and selector.get_map():
+                left = deadline - time.perf_counter()
+                if left <= 0:
+                    for key in list(selector.get_map().values()):
+                        fail(key.data, "timeout")
+                    break
+                for key, _ in selector.select(min(left, WAKE_S)):
+                    i = key.data
+                    try:
+                        data = sockets[i].recv(65536)
+                        complete = parsers[i].feed(data) if data else parsers[i].end()
+                    except BlockingIOError:
+                        continue
+                    except (OSError, BadResponse) as error:
+                        fail(i, reason(error) if isinstance(error, OSError) else "not HTTP")
+                        continue
+                    if complete:
+                        finish(i, self._response(parsers[i], i, (time.perf_counter() - started[i]) * 1000))
+                    elif not data:
+                        fail(i, "connection closed")
+        finally:
+            for sock in sockets:
+                sock.close()
+            selector.close()
+            self.sent.set()
+            self._finished.set()
+
+    def _response(self, parser: ResponseParser, i: int, latency_ms: float) -> Response:
+        headers = parser.headers
+        return Response(
+            parser.status,
+            headers,
+            bytes(parser.body),
+            latency_ms,
+            pod=headers.get("x-pod", ""),
+            version=headers.get("x-version", ""),
+            at=self._at[i],
+        )
+
+
+def concurrent(
+    target: Target,
+    path: str = "/",
+    *,
+    n: int,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: bytes | str | None = None,
+    timeout_s: float = 30,
+) -> Pending:
+    """Opens n connections, then sends n requests at once, and returns while they are under way.
+
+    Raises TrafficError when a connection can't be made. `timeout_s` is how long an answer may take.
+    """
+    if n < 1:
+        raise TrafficError("At least one request is needed", seen=f"n={n}")
+    path = clean_path(path)
+    payload = body.encode() if isinstance(body, str) else body
+    fields = {"host": target.authority, "user-agent": "labkit", "accept": "*/*"}
+    fields.update({name.lower(): str(value) for name, value in (headers or {}).items()})
+    before, after = build_request(method, path, fields, payload, ID_HEADER)
+    prefix = secrets.token_hex(6)
+    ids = [f"{prefix}-{i}" for i in range(n)]
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(n):
+            sockets.append(socket.create_connection((target.host, target.port), timeout=timeout_s))
+            sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise TrafficError(
+            f"Only {len(sockets)} of {n} connections to {target.host}:{target.port} could be made: {reason(error)}",
+            seen=str(error),
+            try_next="mesh.get('pods') shows whether the gateway runs",
+        ) from error
+    pending = Pending(target, path, method, timeout_s, ids)
+    requests = [before + request_id.encode() + after for request_id in ids]
+    pending._thread = threading.Thread(
+        target=pending._run, args=(sockets, requests), name="labkit-concurrent", daemon=True
+    )
+    pending._thread.start()
+    pending.sent.wait(timeout_s)
+    return pending
