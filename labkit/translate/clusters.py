@@ -26,8 +26,8 @@ def cluster_name(port: int, subset: str, host: str) -> str:
 
 def outbound(
     registry: Registry, namespace: str, labels: Mapping[str, str], sidecar: bool
-) -> Iterator[tuple[Json, Json | None]]:
-    """All clusters of a proxy, each with its load assignment (None where Envoy finds the endpoints itself)."""
+) -> Iterator[tuple[Json, Json]]:
+    """All clusters of a proxy, each with its load assignment."""
     for service in registry.visible_services(namespace):
         rule = registry.destination_rules.find(service.host, service.namespace, namespace, labels)
         for port in service.ports:
@@ -38,7 +38,7 @@ def outbound(
 
 def clusters_of_port(
     registry: Registry, service: Service, port: ServicePort, rule: Rule | None, sidecar: bool
-) -> Iterator[tuple[Json, Json | None]]:
+) -> Iterator[tuple[Json, Json]]:
     # A sidecar passes on to a headless Service's pod as the client chose it; a gateway has nothing to pass on.
     kind = "ORIGINAL_DST" if service.headless and sidecar else "EDS"
     policy, _ = port_policy(rule.policy if rule else None, port.number)
@@ -86,14 +86,15 @@ def assignment(
     port: ServicePort,
     labels: Mapping[str, str],
     policy: Json | None,
-) -> Json | None:
+) -> Json:
     """The endpoints of a cluster.
 
     A pod that is not ready is sent too, as unhealthy, so that Envoy knows of it; but not where a
-    `minHealthPercent` turns panic mode on, since panic would then send it traffic.
+    `minHealthPercent` turns panic mode on, since panic would then send it traffic. The endpoints of an
+    ORIGINAL_DST cluster, which a client chooses without regard to labels, are not sent to Envoy at all.
     """
     if cluster["type"] != "EDS":
-        return None
+        labels = {}
     with_unready = not ((policy or {}).get("outlierDetection") or {}).get("minHealthPercent")
     rows = [
         endpoint(pod, number) for pod, number in registry.pods_of(service, port, labels) if pod.ready or with_unready

@@ -57,7 +57,7 @@ def gateway_config(
     ports = ports_of(registry, labels, namespace)
     return ProxyConfig(
         clusters=tuple(cluster for cluster, _ in found),
-        endpoints=tuple(endpoints for _, endpoints in found if endpoints is not None),
+        endpoints=tuple(endpoints for _, endpoints in found),
         routes=tuple(route_config(registry, port, labels, namespace) for port in ports),
         listeners=tuple(
             listeners.gateway(port.bind or "0.0.0.0", port.number, port.route_config)

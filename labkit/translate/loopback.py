@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.errors import UnsupportedError
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER
 from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
 from labkit.translate.model import Json, ProxyConfig
@@ -53,7 +52,8 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
 
     1. A listener binds 127.0.0.1 and a port of this machine in place of 0.0.0.0 (or a Service's address) and
        the port of its name, which it keeps. It binds for real: nothing is redirected here, so there is no
-       `bind_to_port: false`, and no port is shared between processes. A listener that `addresses` does not know is left out.
+       `bind_to_port: false`, and no port is shared between processes. A listener that `addresses` does not
+       know is left out.
     2. An outbound listener takes all its traffic for HTTP: the filter chain for other traffic goes, as a
        redirected connection's first destination is not known here. So does the inspector that chose.
     3. An endpoint is 127.0.0.1 and the port where that pod takes traffic, in place of the pod's address and
@@ -66,12 +66,15 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
        (`PassthroughCluster`); here there is nowhere to pass it to, and it answers 502, as a mesh does whose
        `outboundTrafficPolicy` is REGISTRY_ONLY.
 
-    A cluster that needs a connection's first destination (`loadBalancer.simple: PASSTHROUGH`, a headless
-    Service seen by a sidecar) can't work here: UnsupportedError names it.
+    8. A sidecar's ORIGINAL_DST cluster (`loadBalancer.simple: PASSTHROUGH`, a headless Service) sends a request where
+       the client's connection was going. No connection is redirected here, so it becomes EDS with RANDOM over
+       all pods of the Service: as kube-proxy chooses for a Service's address, and DNS for a headless one. The
+       gateway's stays as it is: nothing is redirected there on a cluster either, and it answers 503.
     """
+    sidecar = any(cluster["name"] == PASSTHROUGH_CLUSTER for cluster in config.clusters)
     return ProxyConfig(
         clusters=tuple(
-            loopback_cluster(cluster, addresses)
+            loopback_cluster(cluster, addresses, sidecar)
             for cluster in config.clusters
             if cluster["name"] != PASSTHROUGH_CLUSTER
         ),
@@ -113,21 +116,22 @@ def address(port: int) -> Json:
     return {"socket_address": {"address": LOOPBACK, "port_value": port}}
 
 
-def loopback_cluster(cluster: Json, addresses: Addresses) -> Json:
+def loopback_cluster(cluster: Json, addresses: Addresses, sidecar: bool) -> Json:
     name = cluster["name"]
-    if cluster["type"] == "EDS":
-        source = from_file(addresses, eds_file(name))
-        return {**cluster, "eds_cluster_config": {"service_name": name, "eds_config": source}}
-    direction, _, rest = name.partition("|")
-    if direction != "inbound":
-        raise UnsupportedError(
-            f"Cluster {name} can't work on this machine",
-            seen="loadBalancer.simple PASSTHROUGH and headless Services send a request where the client's "
-            "connection was going, and here no connection is redirected",
-            try_next='choose another loadBalancer, or do it on a cluster: labkit.open_mesh("cluster")',
-        )
+    if name.startswith("inbound|"):
+        return to_application(cluster, addresses)
+    if cluster["type"] == "ORIGINAL_DST":
+        if not sidecar:
+            return cluster
+        cluster = {**cluster, "type": "EDS", "lb_policy": "RANDOM"}
+    source = from_file(addresses, eds_file(name))
+    return {**cluster, "eds_cluster_config": {"service_name": name, "eds_config": source}}
+
+
+def to_application(cluster: Json, addresses: Addresses) -> Json:
+    name = cluster["name"]
     found = {k: v for k, v in cluster.items() if k not in ("cleanup_interval", "upstream_bind_config")}
-    port = addresses.applications.get(int(rest.partition("|")[0]))
+    port = addresses.applications.get(int(name.split("|")[1]))
     rows = [] if port is None else [{"endpoint": {"address": address(port)}}]
     found.update(type="STATIC", lb_policy="ROUND_ROBIN")
     found["load_assignment"] = {"cluster_name": name, "endpoints": [{"lb_endpoints": rows}]}

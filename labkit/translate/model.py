@@ -60,7 +60,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class ProxyConfig:
-    """The resources that one Envoy gets: CDS, EDS, RDS and LDS, each a tuple of messages."""
+    """The resources that one Envoy gets: CDS, EDS, RDS and LDS, each a tuple of messages.
+
+    `endpoints` has also those of ORIGINAL_DST clusters, for `to_loopback`; on a cluster no Envoy is told them.
+    """
 
     clusters: tuple[Json, ...]
     endpoints: tuple[Json, ...]

@@ -45,8 +45,9 @@ def normalised(config: ProxyConfig, pods: Iterable[Pod]) -> Json:
     clusters = {c["name"]: cluster_view(c) for c in config.clusters if concerns_lesson(c["name"])}
     endpoints: dict[str, list[list[Any]]] = {name: [] for name in clusters}
     for assignment in config.endpoints:
-        if concerns_lesson(assignment["cluster_name"]):
-            endpoints[assignment["cluster_name"]] = sorted(rows_of(assignment, groups))
+        name = assignment["cluster_name"]
+        if name in clusters and clusters[name]["type"] == "EDS":
+            endpoints[name] = sorted(rows_of(assignment, groups))
     routes = {r["name"]: hosts_of_lesson(r) for r in config.routes}
     return {
         "clusters": clusters,

@@ -30,7 +30,7 @@ def sidecar_config(snapshot: Snapshot, pod: Pod) -> ProxyConfig:
     names, listening = outbound_listeners(registry, pod)
     return ProxyConfig(
         clusters=(*(cluster for cluster, _ in found), clusters.passthrough(), *own),
-        endpoints=tuple(endpoints for _, endpoints in found if endpoints is not None),
+        endpoints=tuple(endpoints for _, endpoints in found),
         routes=tuple(route_config(registry, pod, name) for name in names),
         listeners=(*listening, *inbound_listeners(registry, pod)),
     )

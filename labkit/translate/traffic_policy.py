@@ -113,8 +113,9 @@ def tcp_keepalive(keepalive: Json) -> Json:
 def apply_outlier_detection(cluster: Json, outlier: Json | None) -> None:
     """Ejection of failing hosts.
 
-    Envoy's panic mode is off unless `minHealthPercent` turns it on. The deprecated `consecutiveErrors` is read
-    by nobody any more, in Istio as here: such a rule ejects after Envoy's own default of 5 errors.
+    Envoy's panic mode is off unless `minHealthPercent` turns it on. Two fields are admitted by Istio's schema and
+    read by nobody, in istiod 1.31 as here: the deprecated `consecutiveErrors` (such a rule ejects after Envoy's
+    own default of 5 errors) and `outlierDetectionHttpErrorCodes`. Both are among the recorded inputs.
     """
     if outlier is None:
         return
@@ -144,17 +145,6 @@ def apply_outlier_detection(cluster: Json, outlier: Json | None) -> None:
     cluster["outlier_detection"] = found
     threshold = double_percent(outlier.get("minHealthPercent") or 0)
     cluster["common_lb_config"]["healthy_panic_threshold"] = threshold
-    codes = outlier.get("outlierDetectionHttpErrorCodes")
-    if codes:
-        http_options(cluster)["outlier_detection"] = {"error_matcher": status_matcher(codes)}
-
-
-def status_matcher(codes: list[int]) -> Json:
-    rules: list[Json] = [
-        {"http_response_headers_match": {"headers": [{"name": ":status", "string_match": {"exact": str(code)}}]}}
-        for code in codes
-    ]
-    return rules[0] if len(rules) == 1 else {"or_match": {"rules": rules}}
 
 
 def apply_load_balancer(cluster: Json, settings: Json) -> None:
