@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from labkit.resources.model import Resource
-
 if TYPE_CHECKING:
+    from labkit.resources.model import Resource
     from labkit.translate.registry import Registry
 
 Json = dict[str, Any]

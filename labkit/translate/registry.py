@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from labkit.resources.model import Resource
 from labkit.translate import protocols
 from labkit.translate.destination_rules import DestinationRules
 from labkit.translate.hosts import service_host
 from labkit.translate.model import Pod, Snapshot
 from labkit.translate.support import check_supported
 from labkit.translate.virtual_services import VirtualService, resolve_all
+
+if TYPE_CHECKING:
+    from labkit.resources.model import Resource
 
 NO_ADDRESS = "0.0.0.0"
 INGRESS_PORTS = {15021: 15021, 80: 8080, 443: 8443}

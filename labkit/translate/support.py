@@ -7,13 +7,15 @@ UnsupportedError that names the object, the field and the way to do it; nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.errors import UnsupportedError
-from labkit.resources.model import Resource
 from labkit.translate import protocols
 from labkit.translate.model import Json
 from labkit.translate.values import at
+
+if TYPE_CHECKING:
+    from labkit.resources.model import Resource
 
 SUPPORTED_KINDS = {
     "Namespace",
