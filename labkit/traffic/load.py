@@ -57,7 +57,7 @@ class FortioResult(Result):
         return int(self.json["SocketCount"])
 
     def percentile_ms(self, percentile: float) -> float:
-        """The time that `percentile` per cent of the requests stay below, by Fortio's estimate (50, 75, 90, 99, 99.9)."""
+        """The time that `percentile` per cent of the requests stay below: 50, 75, 90, 99 or 99.9, as Fortio reckons."""
         for entry in self.json["DurationHistogram"].get("Percentiles", []):
             if entry["Percentile"] == percentile:
                 return float(entry["Value"]) * 1000

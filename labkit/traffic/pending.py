@@ -11,7 +11,8 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 
 from labkit.errors import TrafficError
 from labkit.traffic.curl import ID_HEADER, reason
@@ -36,12 +37,12 @@ class Pending:
         self.target, self.path, self.method, self.timeout_s = target, path, method, timeout_s
         self.ids = ids
         self.n = len(ids)
-        self.sent = threading.Event()
-        """Set when all requests are on their way."""
         self._finished = threading.Event()
         self._closing = False
         self._responses: list[Response | None] = [None] * self.n
         self._at = [0.0] * self.n
+        self._started = [time.perf_counter()] * self.n
+        self._broken: deque[tuple[int, str]] = deque()
         self._thread: threading.Thread | None = None
 
     @property
@@ -103,10 +104,10 @@ class Pending:
 
     # --- the thread ---
 
-    def _run(self, sockets: list[socket.socket], requests: list[bytes]) -> None:
+    def _run(self, sockets: list[socket.socket]) -> None:
         selector = selectors.DefaultSelector()
         parsers = [ResponseParser(self.method) for _ in sockets]
-        started = [0.0] * self.n
+        started = self._started
 
         def finish(i: int, response: Response) -> None:
             if sockets[i].fileno() >= 0 and sockets[i].fileno() in selector.get_map():
@@ -119,15 +120,8 @@ class Pending:
             finish(i, Response(FAILED, latency_ms=taken, at=self._at[i], error=error))
 
         try:
-            for i, request in enumerate(requests):
-                self._at[i], started[i] = time.time(), time.perf_counter()
-                try:
-                    sockets[i].sendall(request)
-                    sockets[i].setblocking(False)
-                    selector.register(sockets[i], selectors.EVENT_READ, i)
-                except OSError as error:
-                    fail(i, reason(error))
-            self.sent.set()
+            for i, sock in enumerate(sockets):
+                selector.register(sock, selectors.EVENT_READ, i)
             deadline = time.perf_counter() + self.timeout_s
             while not self._closing and selector.get_map():
                 left = deadline - time.perf_counter()
@@ -135,6 +129,8 @@ class Pending:
                     for key in list(selector.get_map().values()):
                         fail(key.data, "timeout")
                     break
+                while self._broken:
+                    fail(*self._broken.popleft())
                 for key, _ in selector.select(min(left, WAKE_S)):
                     i = key.data
                     try:
@@ -153,8 +149,19 @@ class Pending:
             for sock in sockets:
                 sock.close()
             selector.close()
-            self.sent.set()
             self._finished.set()
+
+    def _send(
+        self, sockets: list[socket.socket], requests: list[bytes], after_each: Callable[[int], object] | None
+    ) -> None:
+        for i, request in enumerate(requests):
+            self._at[i], self._started[i] = time.time(), time.perf_counter()
+            try:
+                sockets[i].sendall(request)
+            except OSError as error:
+                self._broken.append((i, reason(error)))
+            if after_each is not None:
+                after_each(i)
 
     def _response(self, parser: ResponseParser, i: int, latency_ms: float) -> Response:
         headers = parser.headers
@@ -178,10 +185,16 @@ def concurrent(
     method: str = "GET",
     body: bytes | str | None = None,
     timeout_s: float = 30,
+    after_each: Callable[[int], object] | None = None,
 ) -> Pending:
     """Opens n connections, then sends n requests at once, and returns while they are under way.
 
-    Raises TrafficError when a connection can't be made. `timeout_s` is how long an answer may take.
+    "At once" is some microseconds apart: less than Envoy needs for a connection to a pod. A request for which it makes
+    one is pending meanwhile, so with http1MaxPendingRequests p and no connection yet, all but p of them are refused
+    however many connections are allowed. For exact counts give `after_each`: it is called with 0, 1, … after each
+    request was sent, and can wait until that one has reached its place.
+
+    Raises TrafficError when a connection can't be made. `timeout_s` is how long all the answers may take.
     """
     if n < 1:
         raise TrafficError("At least one request is needed", seen=f"n={n}")
@@ -207,9 +220,11 @@ def concurrent(
         ) from error
     pending = Pending(target, path, method, timeout_s, ids)
     requests = [before + request_id.encode() + after for request_id in ids]
-    pending._thread = threading.Thread(
-        target=pending._run, args=(sockets, requests), name="labkit-concurrent", daemon=True
-    )
+    pending._thread = threading.Thread(target=pending._run, args=(sockets,), name="labkit-concurrent", daemon=True)
     pending._thread.start()
-    pending.sent.wait(timeout_s)
+    try:
+        pending._send(sockets, requests, after_each)
+    except BaseException:
+        pending.close()
+        raise
     return pending
