@@ -86,26 +86,28 @@ def run_lesson(
     name = lesson.name if isinstance(lesson, Lesson) else lesson.stem
     path = lesson.source if isinstance(lesson, Lesson) else lesson
     notebook = read_source(path) if path.suffix == ".py" else nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    given = dict(parameters or {})
-    reject_unknown(notebook, given, name)
+    reject_unknown(notebook, parameters or {}, name)
     folder = path.parent.parent if path.parent.name == "source" else path.parent
-    return execute(name, notebook, given, folder, out, on_step, {"LABKIT_STRICT": "1" if strict else ""})
+    run = run_notebook(name, notebook, folder, parameters, on_step=on_step, strict=strict)
+    if out:
+        write(run.notebook, out)
+    return run
 
 
-def execute(
+def run_notebook(
     name: str,
     notebook: NotebookNode,
-    parameters: dict[str, Any],
     folder: Path,
-    out: Path | None,
-    on_step: Report | None,
-    variables: Mapping[str, str],
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    on_step: Report | None = None,
+    strict: bool = True,
 ) -> Run:
-    """Runs the cells in a new kernel that works in `folder` and has the environment `variables`."""
+    """Runs the cells of a notebook in a new kernel that works in `folder`."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-    notebook = papermill.execute_notebook(notebook, None, parameters, prepare_only=True)
+    notebook = papermill.execute_notebook(notebook, None, dict(parameters or {}), prepare_only=True)
     reached: list[Any] = []
 
     def started(cell: Any, cell_index: int, **_: Any) -> None:
@@ -126,7 +128,7 @@ def execute(
             execution_timeout=CELL_TIMEOUT_S,
             resources={"metadata": {"path": str(folder)}},
             on_cell_start=started,
-            kernel_manager_class=kernel_with(variables),
+            kernel_manager_class=kernel_with({"LABKIT_STRICT": "1" if strict else ""}),
         )
     except papermill.PapermillExecutionError as error:
         trace = plain("\n".join(error.traceback))
@@ -136,10 +138,7 @@ def execute(
         failure = Failure(max(0, len(reached) - 1), source, f"{type(error).__name__}: {error}")
     if failure:  # papermill raises instead of returning, so what ran is put back by hand
         notebook.cells[: len(reached)] = reached
-    seconds = time.monotonic() - began
-    if out:
-        write(notebook, out)
-    return Run(name, title_of(notebook), seconds, failure, notebook)
+    return Run(name, title_of(notebook), time.monotonic() - began, failure, notebook)
 
 
 def run_lessons(
