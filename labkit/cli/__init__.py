@@ -16,6 +16,11 @@ COMMANDS = {
     "down": "end meshes that were left running",
     "validate": "check manifests as Kubernetes and Istio would",
     "translate": "show the Envoy configuration that Istio makes of manifests",
+    "build": "make the notebooks from their sources",
+    "coverage": "show which lesson covers what of the syllabus",
+    "run": "run lessons from top to bottom, with their checks",
+    "tour": "run every lesson and show them on one page",
+    "verify": "compare the verdicts stored in the notebooks with those of a new run",
 }
 
 

@@ -1,0 +1,82 @@
+"""`labkit run`: runs lessons with their solutions, as CI does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from labkit.lessons.notebooks import lessons
+from labkit.lessons.report import write_report
+from labkit.lessons.runner import Run, Step, run_lessons
+
+HELP = "run lessons from top to bottom, with their checks"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")
+    add_parameters(parser)
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write index.html, junit.xml and the run notebooks")
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """What every command that runs lessons takes."""
+    parser.add_argument("--backend", help="which mesh: embedded")
+    parser.add_argument("--scale", help="how many requests: small or full")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of what a lesson draws itself")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="lessons at the same time (default 1)")
+    parser.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="any other parameter of a lesson"
+    )
+
+
+def parameters(args: argparse.Namespace) -> dict[str, Any]:
+    """The parameters given on the command line; numbers are numbers."""
+    given: dict[str, Any] = {
+        name: getattr(args, name) for name in ("backend", "scale", "seed") if getattr(args, name) is not None
+    }
+    for text in args.parameter:
+        name, _, value = text.partition("=")
+        given[name] = int(value) if value.lstrip("-").isdigit() else value
+    return given
+
+
+def run(args: argparse.Namespace) -> int:
+    runs = run_with_progress(args, args.report)
+    if args.report:
+        print(f"report: {write_report(runs, args.report, 'Lessons')}")
+    return finish(runs)
+
+
+def run_with_progress(args: argparse.Namespace, out: Path | None) -> list[Run]:
+    """Runs the lessons of the command line: a bar in a terminal, and a line as each is done."""
+    from tqdm import tqdm
+
+    chosen = lessons(*args.lessons)
+    with tqdm(total=len(chosen), unit="lesson", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def step(at: Step) -> None:
+            bar.set_postfix_str(f"{at.lesson}: cell {at.cell} of {at.cells}")
+
+        def done(run: Run) -> None:
+            bar.update()
+            with bar.external_write_mode():
+                print(line(run), flush=True)
+
+        return run_lessons(chosen, parameters(args), out, jobs=args.jobs, on_step=step, on_done=done)
+
+
+def line(run: Run) -> str:
+    """How one lesson went, with the failing cell where there is one."""
+    text = f"{'✔' if run.passed else '✘'} {run.lesson:<28} {run.seconds:5.1f} s  {len(run.verdicts)} checks"
+    if not run.failure:
+        return text
+    code = "\n".join(f"      | {one}" for one in run.failure.source.splitlines())
+    return f"{text}\n    cell {run.failure.cell}: {run.failure.message}\n{code}"
+
+
+def finish(runs: list[Run]) -> int:
+    failed = [run.lesson for run in runs if not run.passed]
+    print(f"{len(runs)} lessons, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
