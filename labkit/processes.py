@@ -18,6 +18,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from labkit.waiting import wait_until
 
 # What the keeper runs. Only built-in modules and `os`: it must start in a few milliseconds and stay small.
@@ -89,6 +91,11 @@ class Family:
             self.members[name] = process
             return process
 
+    @property
+    def lost(self) -> bool:
+        """Whether the keeper is gone: somebody ended this family from outside (`labkit down`)."""
+        return self.closed or self.keeper.poll() is not None
+
     def stop(self, name: str, *, grace_s: float = 1.0) -> None:
         """Asks one member to end, and ends it after `grace_s` seconds; returns when it has ended."""
         with self.lock:
@@ -104,11 +111,11 @@ class Family:
             self.closed = True
             members = list(self.members.values())
             self.members.clear()
-        for process in members:
+        for process in members:  # nothing of theirs is worth a wait: their folder goes too
             if process.poll() is None:
-                process.terminate()
+                process.kill()
         for process in members:
-            end(process, 1.0)
+            process.wait()
         if self.keeper.stdin is not None:
             # the keeper reads the end of the pipe and ends itself and whatever is left in the group
             with contextlib.suppress(BrokenPipeError):
@@ -136,23 +143,27 @@ def end(process: subprocess.Popen[bytes], grace_s: float) -> None:
         process.wait()
 
 
-def end_group(group: int, *, grace_s: float = 1.0) -> bool:
-    """Ends a process group that an earlier owner left; False when there was none."""
-    try:
-        os.killpg(group, signal.SIGTERM)
-    except ProcessLookupError:
-        return False
+def end_group(group: int, *, timeout_s: float = 5.0) -> None:
+    """Ends a process group that another process started."""
 
     def gone() -> bool:
-        try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        os.killpg(group, signal.SIGKILL)
-        return False
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        return not group_members(group)
 
-    wait_until(gone, grace_s + 5, f"process group {group} to end", first_s=grace_s / 4)
-    return True
+    wait_until(gone, timeout_s, f"process group {group} to end")
+
+
+def group_members(group: int) -> list[psutil.Process]:
+    """The living processes of a group; one that has ended and waits to be noticed does not count."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return found
 
 
 def tail(path: Path, *, lines: int = 20, limit: int = 8192) -> str:

@@ -6,13 +6,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.errors import NotFound
 from labkit.mesh.gate import Gate
 from labkit.mesh.table import Table
 from labkit.resources import Resource
-from labkit.traffic import Result, Target, curl
+from labkit.traffic import FortioResult, Pending, Result, Target, concurrent, curl, fortio
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+Program = Literal["auto", "built-in", "fortio"]
 Progress = Callable[[int, int], None]
 
 # where Istio's ingress gateway really listens, by the port of its Service (Istio's default installation)
@@ -215,11 +216,11 @@ class Mesh(ABC):
         headers: Mapping[str, str] | None = None,
         body: bytes | str | None = None,
         source: str | None = None,
-        program: str = "auto",
+        program: Program = "auto",
         progress: Progress | None = None,
         cancel: threading.Event | None = None,
         **options: Any,
-    ) -> Result:
+    ) -> FortioResult:
         """Load as `fortio load -c CONNECTIONS -qps QPS -n REQUESTS -t DURATION -X METHOD URL` makes it.
 
         qps 0 means as fast as possible: each connection sends its next request when the last is answered.
@@ -261,10 +262,9 @@ class Mesh(ABC):
         """Holds every request that reaches the pods of a workload until told: "at the same time" becomes a fact.
 
         >>> with mesh.gate("hello-world") as gate:
-        ...     pending = mesh.start(url, n=10)
-        ...     gate.wait_held(1)
+        ...     burst = gate.send(url, n=10)
         ...     gate.open()
-        ...     result = pending.wait()
+        ...     result = burst.wait()
         """
         return Gate(self, [p.name for p in self.pods(workload, namespace=namespace)])
 
@@ -310,8 +310,8 @@ class Mesh(ABC):
     def counter(self, name: str, *, cluster: str | None = None, proxy: str = "gateway") -> int:
         """One of a proxy's counters, of one cluster or summed over all of them.
 
-        >>> mesh.counter("upstream_rq_pending_overflow", cluster="outbound|80||hello-world.hello-world.svc.cluster.local")
-        8
+        >>> mesh.counter("upstream_rq_pending_overflow", proxy="client")
+        0
         """
         pattern = rf"^cluster\.{re.escape(cluster) if cluster else '.+'};?\.{re.escape(name)}$"
         frame = self.stats(proxy, match=pattern)

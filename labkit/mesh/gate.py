@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from labkit.traffic import Pending, Result
+from labkit.traffic.result import COLUMNS
 from labkit.waiting import wait_until
 
 
 class Applications(Protocol):
+    """What a gate needs of a mesh."""
+
     def app(self, pod: str, method: str, path: str) -> dict[str, Any]: ...
+    def start(
+        self,
+        url: str,
+        *,
+        n: int,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        source: str | None = None,
+    ) -> Pending: ...
 
 
 class Gate:
@@ -42,9 +56,68 @@ class Gate:
         )
         return self.held()
 
+    def send(self, url: str, n: int, *, connections: int = 1, timeout_s: float = 10.0, **options: Any) -> Burst:
+        """Sends n requests that are all open at the same time, and gives them back while they are.
+
+        The first `connections` go one after the other, each held at a pod before the next is sent: while a connection
+        is being opened its request counts as pending, so a burst on a cold pool would meet the *pending* limit first.
+        The others go at once. With one pod, maxConnections c and http1MaxPendingRequests p, exactly n - c - p of them
+        are refused.
+
+        >>> with mesh.gate("hello-world") as gate:
+        ...     burst = gate.send(url, n=10, connections=1)
+        ...     gate.open()
+        ...     result = burst.wait()
+        """
+        already = self.held()
+        parts: list[Pending] = []
+        for i in range(min(connections, n)):
+            parts.append(self.mesh.start(url, n=1, **options))
+            self.wait_held(already + i + 1, timeout_s)
+        if n > connections:
+            parts.append(self.mesh.start(url, n=n - connections, **options))
+        return Burst(parts)
+
     def __enter__(self) -> Gate:
         self.close()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.open()
+
+
+class Burst:
+    """Requests that are open at the same time."""
+
+    def __init__(self, parts: Sequence[Pending]) -> None:
+        self.parts = tuple(parts)
+
+    @property
+    def answered(self) -> int:
+        """How many have an answer by now."""
+        return sum(part.answered for part in self.parts)
+
+    @property
+    def codes(self) -> dict[int, int]:
+        """The statuses so far."""
+        found: Counter[int] = Counter()
+        for part in self.parts:
+            found.update(part.codes)
+        return dict(sorted(found.items()))
+
+    def wait_answered(self, n: int, timeout_s: float = 10.0) -> int:
+        """Waits until at least n have an answer; returns how many. Raises NotReady."""
+        wait_until(
+            lambda: self.answered >= n,
+            timeout_s,
+            f"{n} of the requests to be answered",
+            explain=lambda: f"answered so far: {self.codes}",
+        )
+        return self.answered
+
+    def wait(self, timeout_s: float = 10.0) -> Result:
+        """All answers; open the gate first."""
+        results = [part.wait(timeout_s) for part in self.parts]
+        columns = {name: [value for r in results for value in r.column(name)] for name in COLUMNS}
+        columns["n"] = list(range(len(columns["n"])))
+        return Result(columns, [response for r in results for response in r.responses])

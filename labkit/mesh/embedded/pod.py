@@ -155,6 +155,10 @@ class RunningPod:
         next_probe = 0.0
         pause = 0.001
         while not self.terminating:
+            if self.family.lost:
+                self.app_ready = self.sidecar_ready = False
+                self.changed()
+                return
             before = self.ready
             crashed = self.restart_crashed()
             now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from labkit.processes import end_group
+from labkit.processes import end_group, group_members
 
 RECORD = "mesh.json"
 
@@ -85,10 +86,8 @@ def end(mesh: Left) -> None:
 
 def group_is_ours(mesh: Left) -> bool:
     """Whether the process group still is this mesh's: ids are used again, and a stranger must not be ended."""
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        try:
-            if os.getpgid(process.pid) == mesh.group and str(mesh.folder) in " ".join(process.info["cmdline"] or []):
+    for process in group_members(mesh.group):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if str(mesh.folder) in " ".join(process.cmdline()):
                 return True
-        except (ProcessLookupError, PermissionError):
-            continue
     return False

@@ -20,7 +20,7 @@ from labkit.translate import Pod
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labkit.mesh.embedded.mesh import EmbeddedMesh
+    from labkit.mesh.embedded.controller import Controller
     from labkit.mesh.embedded.pod import RunningPod
 
 
@@ -75,17 +75,23 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 
 
-def get(mesh: EmbeddedMesh, kind: str, name: str | None, namespace: str | None) -> Table:
+def get(controller: Controller, kind: str, name: str | None, namespace: str | None) -> Table:
     if kind == "Pod":
-        pods = [p for p in mesh.pods(namespace=namespace) if name in (None, p.name)]
+        there = [*controller.running.values(), controller.gateway]
+        pods = [info(p) for p in there if name in (None, p.spec.name) and shown(controller, p, namespace)]
         if name and not pods:
             raise NotFound(f"There is no pod {name!r}", try_next="mesh.get('pods')")
         return table(COLUMNS[kind], [(p.name, p.ready, p.status, p.restarts, age(p.created), p.ip) for p in pods])
-    found = [mesh.store.find(kind, name, namespace)] if name else list(mesh.store.all(kind, namespace))
-    return table(COLUMNS[kind], [row(mesh, r) for r in found])
+    found = [controller.store.find(kind, name, namespace)] if name else list(controller.store.all(kind, namespace))
+    return table(COLUMNS[kind], [row(controller, r) for r in found])
 
 
-def row(mesh: EmbeddedMesh, resource: Resource) -> tuple[Any, ...]:
+def shown(controller: Controller, pod: RunningPod, namespace: str | None) -> bool:
+    """The gateway is in istio-system, which is shown when asked for, as with kubectl."""
+    return pod is not controller.gateway if namespace is None else pod.spec.namespace == namespace
+
+
+def row(controller: Controller, resource: Resource) -> tuple[Any, ...]:
     old, spec = age(since(resource)), resource.spec
     match resource.kind:
         case "Namespace":
@@ -95,10 +101,10 @@ def row(mesh: EmbeddedMesh, resource: Resource) -> tuple[Any, ...]:
             return (resource.name, len(resource.body.get("data") or {}), old)
         case "Service":
             ports = ",".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or [])
-            address = mesh.store.service_ips.get((resource.namespace, resource.name), "<none>")
+            address = controller.store.service_ips.get((resource.namespace, resource.name), "<none>")
             return (resource.name, spec.get("type", "ClusterIP"), address, ports, old)
         case "Deployment":
-            pods = mesh.pods_of(resource)
+            pods = controller.pods_of(resource)
             ready = sum(p.ready for p in pods)
             return (resource.name, f"{ready}/{spec.get('replicas', 1)}", len(pods), ready, old)
         case "VirtualService":
@@ -112,10 +118,13 @@ def row(mesh: EmbeddedMesh, resource: Resource) -> tuple[Any, ...]:
 # kubectl describe
 
 
-def describe(mesh: EmbeddedMesh, kind: str, name: str, namespace: str | None) -> str:
+def describe(controller: Controller, kind: str, name: str, namespace: str | None) -> str:
     if kind == "Pod":
-        return describe_pod(mesh, mesh.pod(name))
-    resource = mesh.store.find(kind, name, namespace)
+        found = [p for p in (*controller.running.values(), controller.gateway) if p.spec.name == name]
+        if not found:
+            raise NotFound(f"There is no pod {name!r}", try_next="mesh.get('pods')")
+        return describe_pod(controller, found[0])
+    resource = controller.store.find(kind, name, namespace)
     lines = [
         f"Name:         {resource.name}",
         f"Namespace:    {resource.namespace or '<none>'}",
@@ -124,8 +133,8 @@ def describe(mesh: EmbeddedMesh, kind: str, name: str, namespace: str | None) ->
         f"Created:      {resource.metadata['creationTimestamp']}",
     ]
     if kind == "Service":
-        lines.append(f"IP:           {mesh.store.service_ips.get((resource.namespace, resource.name), '<none>')}")
-        ready = [p.spec.facts.ip for p in mesh.selected(resource) if p.ready]
+        lines.append(f"IP:           {controller.store.service_ips.get((resource.namespace, resource.name), '<none>')}")
+        ready = [p.spec.facts.ip for p in controller.selected(resource) if p.ready]
         lines.append(f"Endpoints:    {', '.join(ready) or '<none>'}")
     if resource.spec:
         text = yaml.safe_dump({"Spec": resource.spec}, sort_keys=False, default_flow_style=False)
@@ -133,7 +142,7 @@ def describe(mesh: EmbeddedMesh, kind: str, name: str, namespace: str | None) ->
     return "\n".join(lines)
 
 
-def describe_pod(mesh: EmbeddedMesh, pod: RunningPod) -> str:
+def describe_pod(controller: Controller, pod: RunningPod) -> str:
     facts, program = pod.spec.facts, pod.spec.program
     started = time.strftime("%a, %d %b %Y %H:%M:%S", time.localtime(pod.spec.created))
     lines = [
@@ -159,7 +168,7 @@ def describe_pod(mesh: EmbeddedMesh, pod: RunningPod) -> str:
         if program.env:
             lines += ["    Environment:", *(f"      {k}: {v}" for k, v in program.env.items())]
     if pod.sidecar is not None:
-        proxy = mesh.plane.proxies.get(pod.spec.name) or mesh.plane.proxies["gateway"]
+        proxy = controller.plane.proxies.get(pod.spec.name) or controller.plane.proxies["gateway"]
         process = pod.sidecar.process.pid if pod.sidecar.process else "<none>"
         lines += [
             "  istio-proxy:  (the sidecar: a real Envoy)" if program else "  istio-proxy:  (a real Envoy)",

@@ -1,0 +1,307 @@
+"""Brings about what was applied: pods made and ended, every proxy told. What a cluster's controllers and istiod do."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from labkit.envoy import Envoy
+from labkit.errors import MeshError, NotReady
+from labkit.mesh.embedded import state
+from labkit.mesh.embedded.controlplane import ControlPlane, Proxy
+from labkit.mesh.embedded.images import program_of
+from labkit.mesh.embedded.pod import PodSpec, RunningPod
+from labkit.mesh.embedded.ports import Ports
+from labkit.mesh.embedded.store import Store
+from labkit.mesh.embedded.workloads import plan, pod_name, template_hash
+from labkit.processes import Family
+from labkit.resources import Resource
+from labkit.translate import Pod, Snapshot
+from labkit.translate.model import next_address, pod_of
+
+FIRST_POD_IP = "10.244.0.12"
+GATEWAY = "gateway"
+GATEWAY_WORKLOAD = "istio-ingressgateway"
+GATEWAY_LISTENER = "0.0.0.0_8080"
+
+
+class Controller:
+    """All that runs, and the steps from what there is to what was asked for.
+
+    Three kinds of threads meet here under one lock: the caller's, one a pod that watches its processes, and one that
+    acts when a pod has changed. The gateway starts at once and on its own; who needs it waits for it.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.store = Store()
+        self.ports = Ports()
+        self.plane = ControlPlane()
+        self.running: dict[str, RunningPod] = {}
+        self.pods_made = 0
+        self.trouble: Exception | None = None  # what went wrong while nobody asked
+        self.closed = False
+        self.folder = state.new_folder()
+        self.family = Family(self.folder)
+        self.helpers = ThreadPoolExecutor(4, thread_name_prefix="labkit")
+        self.ending: list[Future[None]] = []
+        self.dirty = threading.Event()
+        self.told: dict[str, bool] = {}  # which pods were ready in what the proxies hold
+        self.gateway = self.make_gateway()
+        state.record(self.folder, self.family.group, self.plane.proxies[GATEWAY].port(GATEWAY_LISTENER))
+        self.gateway.start()
+        self.thread = threading.Thread(target=self.control_loop, name="labkit control plane", daemon=True)
+        self.thread.start()
+
+    # making and ending pods
+
+    def make_envoy(self, name: str, folder_name: str, node: str, cluster: str) -> Envoy:
+        folder = self.folder / folder_name
+        folder.mkdir()
+        return Envoy(name, folder, self.family, node=node, cluster=cluster)
+
+    def make_gateway(self) -> RunningPod:
+        name = pod_name(GATEWAY_WORKLOAD, template_hash({"gateway": 1}), self.rng)
+        node = f"router~10.244.0.10~{name}.istio-system~istio-system.svc.cluster.local"
+        envoy = self.make_envoy(GATEWAY, "gw", node, GATEWAY_WORKLOAD)
+        proxy = Proxy(envoy, self.ports)
+        self.plane.proxies[GATEWAY] = proxy
+        envoy.prepare(proxy.config(self.snapshot(), self.plane.endpoints))
+        facts = Pod(name, "istio-system", {"app": GATEWAY_WORKLOAD, "istio": "ingressgateway"}, "10.244.0.10")
+        spec = PodSpec(facts, GATEWAY_WORKLOAD, "", {}, None, time.time())
+        return RunningPod(spec, envoy.folder, self.family, envoy, None, self.dirty.set)
+
+    def make_pod(self, owner: Resource, template: Mapping[str, Any], name: str, hash_: str) -> None:
+        """Prepares one pod; nothing runs yet. Raises UnsupportedError for an image that is not known."""
+        program = program_of(template, f"{owner.kind} {owner.name!r}", self.store.config_maps(owner.namespace))
+        self.pods_made += 1
+        number = self.pods_made
+        facts = pod_of(
+            dict(template), name, owner.namespace, next_address(FIRST_POD_IP, number - 1), self.injects(owner, template)
+        )
+        app_port = self.ports.take() if program.port is not None else None
+        sidecar = None
+        folder = self.folder / f"p{number}"
+        if facts.injected:
+            node = f"sidecar~{facts.ip}~{name}.{owner.namespace}~{owner.namespace}.svc.cluster.local"
+            service = facts.labels.get("app", owner.name)
+            sidecar = self.make_envoy(name + " istio-proxy", folder.name, node, f"{service}.{owner.namespace}")
+            app_ports = {program.port: app_port} if program.port is not None and app_port is not None else {}
+            self.plane.proxies[name] = Proxy(sidecar, self.ports, facts, app_ports)
+        else:
+            folder.mkdir()
+        if program.port is not None and app_port is not None:
+            inbound = self.plane.proxies[name].port(f"inbound_{program.port}") if sidecar else app_port
+            self.plane.endpoints.ports[facts.ip, program.port] = inbound
+        spec = PodSpec(facts, owner.name, hash_, template, program, time.time())
+        self.running[name] = RunningPod(spec, folder, self.family, sidecar, app_port, self.dirty.set)
+
+    def injects(self, owner: Resource, template: Mapping[str, Any]) -> bool:
+        """Whether a pod made now gets a sidecar: its namespace's label decides, unless its own label says otherwise."""
+        labels = (template.get("metadata") or {}).get("labels") or {}
+        own = labels.get("sidecar.istio.io/inject")
+        if own is not None:
+            return bool(own == "true")
+        namespace = self.store.objects.get(("Namespace", "", owner.namespace))
+        return namespace is not None and namespace.labels.get("istio-injection") == "enabled"
+
+    def end_pod(self, name: str) -> None:
+        """Takes a pod out of service and ends it in the background, its last requests answered."""
+        pod = self.running.pop(name)
+        pod.terminating = True
+        proxy = self.plane.proxies.pop(name, None)
+        for key in [k for k in self.plane.endpoints.ports if k[0] == pod.spec.facts.ip]:
+            del self.plane.endpoints.ports[key]
+
+        def finish() -> None:
+            pod.stop()
+            for port in [pod.app_port, *(proxy.listeners.values() if proxy else ())]:
+                if port is not None:
+                    self.ports.give_back(port)
+
+        self.ending = [f for f in self.ending if not f.done()]
+        self.ending.append(self.helpers.submit(finish))
+
+    # bringing about what was asked for
+
+    def snapshot(self) -> Snapshot:
+        pods = tuple(
+            Pod(
+                p.spec.facts.name,
+                p.spec.facts.namespace,
+                p.spec.facts.labels,
+                p.spec.facts.ip,
+                p.spec.facts.containers_ports,
+                p.spec.facts.named_ports,
+                ready=p.ready,
+                injected=p.spec.facts.injected,
+            )
+            for p in self.running.values()
+        )
+        return Snapshot(tuple(self.store.objects.values()), pods, dict(self.store.service_ips))
+
+    def reconcile(self) -> dict[str, float]:
+        """One step towards what was asked for: pods made and ended, every proxy told. Called under the lock."""
+        made, ended = self.plan_pods()
+        try:
+            took = self.push()
+        except BaseException:
+            for name in made:  # nothing of a refused change may stay
+                self.end_pod(name)
+            raise
+        for name in made:
+            self.running[name].start()
+        for name in ended:
+            self.end_pod(name)
+        if ended:
+            took |= self.push()
+        self.changed.notify_all()
+        return took
+
+    def push(self) -> dict[str, float]:
+        snapshot = self.snapshot()
+        took = self.plane.push(snapshot)
+        self.told = {p.name: p.ready for p in snapshot.pods}
+        return took
+
+    def plan_pods(self) -> tuple[list[str], list[str]]:
+        made: list[str] = []
+        ended: list[str] = []
+        owners = {r.key: r for kind in ("Deployment", "Pod") for r in self.store.all(kind)}
+        for owner in owners.values():
+            mine = self.pods_of(owner)
+            if owner.kind == "Pod":
+                if not mine:
+                    made.append(owner.name)
+                    self.make_pod(owner, owner.body, owner.name, "")
+                continue
+            steps = plan(owner.spec, [PodView(p) for p in mine])
+            ended += steps.end
+            template = owner.spec.get("template") or {}
+            hash_ = template_hash(template)
+            for _ in range(steps.create):
+                name = pod_name(owner.name, hash_, self.rng)
+                self.make_pod(owner, template, name, hash_)
+                made.append(name)
+        for name, pod in self.running.items():
+            keys = [(kind, pod.spec.namespace, pod.spec.workload) for kind in ("Deployment", "Pod")]
+            if not any(k in owners for k in keys) and name not in ended:
+                ended.append(name)
+        for name in ended:
+            self.running[name].terminating = True
+        return made, ended
+
+    def pods_of(self, owner: Resource) -> list[RunningPod]:
+        return [
+            p
+            for p in self.running.values()
+            if p.spec.workload == owner.name and p.spec.namespace == owner.namespace and not p.terminating
+        ]
+
+    def settled(self) -> bool:
+        """Whether all is as asked for: every Deployment has its pods, ready, and every proxy knows them."""
+        if self.dirty.is_set() or not self.gateway.ready:
+            return False
+        if self.told != {name: pod.ready for name, pod in self.running.items()}:
+            return False  # a pod has changed since, and its thread is about to say so
+        for owner in self.store.all("Deployment"):
+            pods = self.pods_of(owner)
+            wanted = template_hash(owner.spec.get("template") or {})
+            if len(pods) != int(owner.spec.get("replicas", 1)):
+                return False
+            if not all(p.ready and p.spec.template_hash == wanted for p in pods):
+                return False
+        return all(pods and pods[0].ready for pods in map(self.pods_of, self.store.all("Pod")))
+
+    def wait_settled(self, timeout_s: float) -> None:
+        with self.changed:
+            if self.changed.wait_for(lambda: self.settled() or self.trouble is not None, timeout_s):
+                self.raise_trouble()
+                return
+        raise NotReady(
+            f"The pods asked for were not ready after {timeout_s:g} s",
+            seen=self.log_of_first_unready(),
+            try_next="mesh.describe('pod', NAME) and mesh.logs(NAME) say more; "
+            "pods made to be unready stay so: mesh.apply(…, wait=False)",
+        )
+
+    def log_of_first_unready(self) -> str:
+        for pod in self.running.values():
+            if not pod.ready:
+                return f"{pod.spec.name}: {pod.log('app', lines=10)}\n{pod.log('istio-proxy', lines=10)}"
+        return ""
+
+    def control_loop(self) -> None:
+        """Acts whenever a pod has become ready or unready."""
+        while True:
+            self.dirty.wait()
+            with self.lock:
+                if self.closed:
+                    return
+                self.dirty.clear()
+                if self.family.lost:
+                    self.trouble = MeshError(
+                        "This mesh was ended from outside this notebook",
+                        seen="its processes are gone (labkit down ends them)",
+                        try_next="mesh.close(), then labkit.open_mesh() and apply again",
+                    )
+                    self.changed.notify_all()
+                    return
+                try:
+                    self.reconcile()
+                except Exception as error:  # told to the next caller: this thread has nobody to tell
+                    self.trouble = error
+                    self.changed.notify_all()
+
+    def raise_trouble(self) -> None:
+        trouble = self.trouble
+        if not self.family.lost:
+            self.trouble = None
+        if trouble is not None:
+            raise trouble
+
+    def selected(self, service: Resource) -> list[RunningPod]:
+        selector = service.spec.get("selector") or {}
+        return [
+            p
+            for p in self.running.values()
+            if p.spec.namespace == service.namespace
+            and selector
+            and all(p.spec.facts.labels.get(k) == v for k, v in selector.items())
+        ]
+
+    def close(self) -> None:
+        """Ends everything; a second call does nothing."""
+        with self.lock:
+            if self.closed:
+                return
+            self.closed = True
+            pods = [*self.running.values(), self.gateway]
+            for pod in pods:
+                pod.terminating = True
+                pod.wake.set()
+            self.dirty.set()
+        self.thread.join()
+        for pod in pods:
+            if pod.thread.is_alive():
+                pod.thread.join()
+        self.helpers.shutdown()
+        for pod in pods:
+            if pod.sidecar is not None:
+                pod.sidecar.admin.close()
+        self.family.close()
+
+
+class PodView:
+    """What a Deployment's plan needs of a pod."""
+
+    def __init__(self, pod: RunningPod) -> None:
+        self.name = pod.spec.name
+        self.ready = pod.ready
+        self.template_hash = pod.spec.template_hash

@@ -1,0 +1,163 @@
+"""What happens when processes die, and what is left behind: nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import labkit
+from labkit.errors import MeshError
+from labkit.mesh import Mesh
+from labkit.mesh.embedded import EmbeddedMesh, state
+from labkit.processes import group_members
+from labkit.waiting import wait_until
+from tests.mesh.conftest import CLIENT, GATEWAY, HELLO, ROUTE, URL
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedMesh]:
+    """A mesh of this test's own, with its state in a folder of this test's own."""
+    monkeypatch.setenv("LABKIT_STATE", str(short(tmp_path)))
+    with labkit.open_mesh("embedded") as mesh:
+        assert isinstance(mesh, EmbeddedMesh)
+        mesh.apply(HELLO, GATEWAY, ROUTE)
+        yield mesh
+
+
+def short(path: Path) -> Path:
+    """A Unix socket's path may have 103 characters; pytest's own folders are long."""
+    link = Path("/tmp") / f"lk{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    return link
+
+
+def members(group: int) -> list[int]:
+    return [p.pid for p in group_members(group)]
+
+
+def test_a_killed_application_is_taken_out_restarted_and_taken_in(own: EmbeddedMesh) -> None:
+    pod = own.pods("hello-world-v2")[0].name
+    own.controller.running[pod].kill_app()
+    own.wait_for(lambda: own.pods("hello-world-v2")[0].restarts == 1, "the restart")
+    own.wait_for(lambda: own.pods("hello-world-v2")[0].is_ready, "the pod to be ready again")
+    own.wait_for(lambda: pod in set(own.endpoints()["pod"]), "its endpoint")
+    assert own.curl(URL, n=30).codes == {200: 30}
+
+
+def test_a_killed_sidecar_is_restarted_with_its_configuration(own: EmbeddedMesh) -> None:
+    pod = own.pods("hello-world-v2")[0].name
+    before = own.controller.plane.proxies[pod].envoy.process
+    own.controller.running[pod].sidecar.kill()  # type: ignore[union-attr]
+    own.wait_for(lambda: own.pods("hello-world-v2")[0].restarts == 1, "the restart")
+    own.wait_for(lambda: own.pods("hello-world-v2")[0].is_ready, "the pod to be ready again")
+    assert own.controller.plane.proxies[pod].envoy.process is not before
+    own.wait_for(lambda: pod in own.curl(URL, n=30).pods, "an answer from that pod")
+
+
+def test_a_killed_gateway_comes_back_at_the_same_address(own: EmbeddedMesh) -> None:
+    address = own.gateway_url
+    own.controller.gateway.sidecar.kill()  # type: ignore[union-attr]
+    own.wait_for(lambda: own.controller.gateway.restarts == 1, "the restart")
+    assert own.curl(URL, n=5).codes == {200: 5}
+    assert own.gateway_url == address
+
+
+def test_a_pod_that_crashes_again_and_again_waits_longer_each_time(own: EmbeddedMesh) -> None:
+    running = own.controller.running[own.pods("hello-world-v2")[0].name]
+    running.kill_app()
+    own.wait_for(lambda: running.restarts == 1 and running.ready, "the first restart, at once")
+    running.kill_app()
+    own.wait_for(lambda: running.status == "CrashLoopBackOff", "the second to wait")
+    own.wait_for(lambda: running.ready, "the second restart")
+
+
+def test_close_leaves_no_process_and_no_folder(own: EmbeddedMesh) -> None:
+    group, folder = own.controller.family.group, own.controller.folder
+    assert len(members(group)) == 8  # a gateway, three sidecars, three applications, a keeper
+    own.close()
+    assert members(group) == []
+    assert not folder.exists()
+    own.close()  # a second time does nothing
+
+
+OWNER = """
+import json, sys, labkit
+mesh = labkit.open_mesh("embedded")
+mesh.apply(*sys.argv[1:])
+print(json.dumps({"group": mesh.controller.family.group, "folder": str(mesh.controller.folder)}), flush=True)
+sys.stdin.read()
+"""
+
+
+def owner(tmp_path: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
+    env = {**os.environ, "LABKIT_STATE": str(short(tmp_path))}
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(HELLO), str(CLIENT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+    assert process.stdout is not None
+    return process, json.loads(process.stdout.readline())
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_when_the_owner_dies_everything_dies_within_two_seconds(tmp_path: Path, how: signal.Signals) -> None:
+    process, mesh = owner(tmp_path)
+    group = int(mesh["group"])
+    assert len(members(group)) >= 9
+    with process:
+        process.send_signal(how)
+        process.wait()
+        wait_until(lambda: not members(group), 2, "all processes to end")
+        wait_until(lambda: not Path(mesh["folder"]).exists(), 2, "the folder to go")
+
+
+def test_down_ends_what_an_owner_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_STATE", str(short(tmp_path)))
+    process, mesh = owner(tmp_path)
+    with process:
+        (left,) = state.meshes()
+        assert left.owner_runs
+        assert left.owner == process.pid
+        state.end(left)
+        assert members(int(mesh["group"])) == []
+        assert list(state.meshes()) == []
+        process.kill()
+
+
+def test_a_mesh_that_was_ended_from_outside_says_so(own: EmbeddedMesh) -> None:
+    (left,) = state.meshes()
+    state.end(left)
+    own.wait_for(lambda: own.controller.trouble is not None, "the mesh to notice")
+    for _ in range(2):
+        with pytest.raises(MeshError, match="ended from outside"):
+            own.curl(URL)
+
+
+def test_two_meshes_side_by_side_do_not_meet(own: EmbeddedMesh) -> None:
+    with labkit.open_mesh("embedded") as other:
+        other.apply(HELLO, GATEWAY, ROUTE)
+        assert other.gateway_url != own.gateway_url
+        assert set(own.curl(URL, n=20).pods) <= {p.name for p in own.pods()}
+        assert set(other.curl(URL, n=20).pods) <= {p.name for p in other.pods()}
+
+
+def test_everything_listens_on_loopback_only(own: Mesh) -> None:
+    assert isinstance(own, EmbeddedMesh)
+    for pid in members(own.controller.family.group):
+        for connection in psutil.Process(pid).net_connections(kind="inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                assert connection.laddr.ip == "127.0.0.1"
