@@ -113,7 +113,7 @@ def random_order(
     twice = sum(a == b for a, b in pairwise(found))
     seen = f"the same {over} twice running: {twice} times in {len(found) - 1}"
     strangers = len(set(found)) > among or None in found
-    return _judge_count(
+    return judge_count(
         plan,
         twice,
         len(found) - 1,
@@ -152,7 +152,7 @@ def avoids_slow_pod(
     seen = f"the slow pod answered {count} of {len(found)} ({percent(count / len(found))})"
     # a run in which nobody answered avoids the slow pod as well, so all must have been answered, and by somebody else
     also = None not in found and len(set(found) - {name_of(slow)}) == pods - 1
-    return _judge_count(
+    return judge_count(
         plan,
         count,
         len(found),
@@ -186,7 +186,7 @@ def error_rate(
     plan = plans.error_rate(at_most, near=near)
     plan.refuse_short(total)
     claim = f"error rate at most {percent(at_most)}"
-    return _judge_count(
+    return judge_count(
         plan,
         failed,
         total,
@@ -211,7 +211,7 @@ def error_rate_near(
     failed, total = _failed(result)
     plan = plans.error_rate_near(share, points=points)
     plan.refuse_short(total)
-    return _judge_count(
+    return judge_count(
         plan,
         failed,
         total,
@@ -245,7 +245,7 @@ def share_slow_near(
     slow = sum(latency > slower_than_ms for latency in latencies)
     claim = f"{percent(share)} of the requests take longer than {slower_than_ms:g} ms"
     seen = f"{slow} of {len(latencies)} ({percent(slow / len(latencies))}) took longer"
-    return _judge_count(plan, slow, len(latencies), share, "both", claim, seen, about, hints)
+    return judge_count(plan, slow, len(latencies), share, "both", claim, seen, about, hints)
 
 
 def pod_names(pods: Iterable[Any]) -> list[str]:
@@ -290,12 +290,12 @@ def _judge_shares(
         seen=counted(found),
         evidence=tuple(evidence),
         p_value=0.0 if strangers else min(1.0, smallest * len(judged)),
-        **_promise(plan, n),
+        **promise(plan, n),
     )
     return conclude(Verdict(passed, with_about(claim, about), why, tuple(hints)))
 
 
-def _judge_count(
+def judge_count(
     plan: Plan,
     count: int,
     n: int,
@@ -316,12 +316,12 @@ def _judge_count(
         seen=seen,
         evidence=tuple(evidence),
         p_value=p_value(count, n, share, side=side),
-        **_promise(plan, sent or n),
+        **promise(plan, sent or n),
     )
     return conclude(Verdict(also and count in allowed, with_about(claim, about), why, tuple(hints)))
 
 
-def _promise(plan: Plan, n: int) -> dict[str, Any]:
+def promise(plan: Plan, n: int) -> dict[str, Any]:
     return {
         "test": plan.test,
         "assumes": plan.assumes,

@@ -31,7 +31,7 @@ POWER = 0.99
 """A check finds its near miss in at least this share of the runs."""
 CERTAIN = 1 - 1e-6
 """The power of checks that pass only once the near miss is disproved."""
-MOST = 100_000
+MOST = 30_000
 """More requests than this are asked of nobody."""
 
 Side = Literal["both", "low", "high"]
