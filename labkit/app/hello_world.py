@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # `typing` would cost 5 ms
 
 MAX_HEAD = 64 * 1024  # longest request line and headers together: 431 beyond that
 MAX_PENDING = 256 * 1024  # bytes waiting to be read or written before we stop reading from a connection
+MAX_LINES = 200  # of the access log a second: a load test would fill the disk with a megabyte a second
 GRACE_S = 1.0  # how long SIGTERM waits for requests under way
 READ, WRITE = 1, 4  # POLLIN and POLLOUT; epoll has the same numbers
 
@@ -384,7 +385,7 @@ class Server:
     def __init__(self, app: App, bind: str, port: int, log: bool) -> None:
         self.app, self.log = app, log
         self.lines: list[str] = []  # access log of this round, written in one go
-        self.second, self.stamp = -1, ""
+        self.second, self.stamp, self.logged = -1, "", 0
         self.held: list[Connection] = []  # connections whose request waits at the gate
         self.delayed: list[
             tuple[float, int, Connection, Request]
@@ -615,8 +616,13 @@ class Server:
         if self.log:
             now = time.time()
             if int(now) != self.second:
-                self.second = int(now)
+                if self.logged > MAX_LINES:
+                    self.lines.append(f"{self.stamp} and {self.logged - MAX_LINES} more in this second\n")
+                self.second, self.logged = int(now), 0
                 self.stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+            self.logged += 1
+            if self.logged > MAX_LINES:
+                return
             took = (time.monotonic() - request.arrived) * 1000
             self.lines.append(
                 f"{self.stamp}.{int(now * 1000) % 1000:03d}Z {request.method} {request.path} {status} {took:.1f}ms\n"
