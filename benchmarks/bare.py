@@ -15,6 +15,8 @@ from pathlib import Path
 from labkit.envoy import envoy_path
 from labkit.waiting import wait_until
 
+TYPE = "type.googleapis.com/envoy.extensions."
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -23,9 +25,9 @@ def free_port() -> int:
 
 
 def listener(port: int) -> dict[str, object]:
-    router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+    router = {"@type": TYPE + "filters.http.router.v3.Router"}
     manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": TYPE + "filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bare",
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
         "route_config": {

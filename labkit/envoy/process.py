@@ -38,6 +38,7 @@ class Envoy:
         self.process: subprocess.Popen[bytes] | None = None
         self.config: Config | None = None
         self.was_live = False
+        self.rejected = 0  # how many updates this process has refused, as far as seen
         text = json.dumps(boot.bootstrap(folder, node=node, cluster=cluster))
         (folder / "bootstrap.json").write_text(text, encoding="utf-8")
 
@@ -48,6 +49,7 @@ class Envoy:
         if config is not None:
             self.prepare(config)
         self.was_live = False
+        self.rejected = 0
         argv = boot.command(envoy_path(), self.folder)
         self.process = self.family.start(self.name, argv, log=self.log)
 
@@ -106,7 +108,9 @@ class Envoy:
     # configuration
 
     def held(self) -> Held:
-        return self.admin.held()
+        held = self.admin.held()
+        self.rejected = held.rejected
+        return held
 
     def holds(self, versions: dict[str, str]) -> bool:
         """Whether every subscription holds the version given for it, and nothing is still warming up."""
@@ -142,7 +146,7 @@ class Change:
 
     def begin(self) -> None:
         """Moves the first step's files into place."""
-        self.rejected_before = self.envoy.held().rejected
+        self.rejected_before = self.envoy.rejected
         self.log_from = self.envoy.log.stat().st_size
         self.next_step()
 
@@ -150,7 +154,7 @@ class Change:
         self.wanted = self.envoy.xds.move(self.steps.pop(0))
 
     def poll(self) -> bool:
-        """Looks once, goes on to the next step where one is done; True when all is held. Raises ConfigRejected, EnvoyDied."""
+        """Looks once, goes on to the next step where one is done; True when all is held. May raise ConfigRejected."""
         try:
             held = self.envoy.held()
         except (OSError, http.client.HTTPException):

@@ -46,7 +46,7 @@ class File:
 
 
 def files_of(config: Config, folder: Path) -> dict[str, File]:
-    """The files of a configuration by subscription. Endpoints and routes are in the files their cluster or listener names,
+    """The files of a configuration by subscription. Endpoints and routes go where their cluster or listener says,
     one each: a subscription by file hands Envoy everything in the file, and Envoy wants just one there."""
     files = {
         "cds": File("cds", folder / "cds.json", tuple(config.clusters)),
@@ -65,17 +65,14 @@ def files_of(config: Config, folder: Path) -> dict[str, File]:
     return files
 
 
-def route_files(value: Any) -> Iterator[tuple[str, Path]]:
+def route_files(listeners: Sequence[Message]) -> Iterator[tuple[str, Path]]:
     """Each route configuration that a listener subscribes to, with its file."""
-    if isinstance(value, Mapping):
-        rds = value.get("rds")
-        if isinstance(rds, Mapping):
-            yield str(rds["route_config_name"]), Path(rds["config_source"]["path_config_source"]["path"])
-        for inner in value.values():
-            yield from route_files(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from route_files(inner)
+    for listener in listeners:
+        for chain in (*listener.get("filter_chains", ()), listener.get("default_filter_chain", {})):
+            for network_filter in chain.get("filters", ()):
+                rds = network_filter["typed_config"].get("rds")
+                if rds:
+                    yield str(rds["route_config_name"]), Path(rds["config_source"]["path_config_source"]["path"])
 
 
 @dataclass

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from app_process import App, start
+from tests.app.app_process import App, start
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from app_process import App, read_all
+from tests.app.app_process import App, read_all
 
 from labkit.waiting import wait_until
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from app_process import APP, App, read_all
+from tests.app.app_process import APP, App, read_all
 
 from labkit.waiting import wait_until
 

@@ -6,7 +6,7 @@ import contextlib
 import socket
 
 import pytest
-from app_process import App, read_all
+from tests.app.app_process import App, read_all
 
 CLOSE = b"Host: a\r\nConnection: close\r\n\r\n"
 

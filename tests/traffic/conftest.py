@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Pod, Proxy, run_envoy, run_pod
+from tests.traffic.harness import Pod, Proxy, run_envoy, run_pod
 
 
 @pytest.fixture(scope="module")

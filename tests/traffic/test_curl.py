@@ -4,7 +4,7 @@ import socket
 import threading
 
 import pytest
-from harness import Pod, Proxy
+from tests.traffic.harness import Pod, Proxy
 
 from labkit.errors import TrafficError
 from labkit.traffic import FAILED, Target, curl

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from harness import Y7, Pod, Proxy, run_envoy
+from tests.traffic.harness import Y7, Pod, Proxy, run_envoy
 from test_curl import unused_port
 
 from labkit.errors import TrafficError

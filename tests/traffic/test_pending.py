@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import CLUSTER, ONE_PENDING, Pod, Proxy, run_envoy
+from tests.traffic.harness import CLUSTER, ONE_PENDING, Pod, Proxy, run_envoy
 from test_curl import unused_port
 
 from labkit.errors import TrafficError
