@@ -78,6 +78,8 @@ def test_how_many_are_ejected() -> None:
     for wrong in (0, 2):
         with pytest.raises(CheckFailed):
             check.ejected(endpoints("a"), count=wrong)
+    with pytest.raises(CheckFailed):
+        check.none_ejected(endpoints("a"))
 
 
 def test_a_subset_has_a_pool_of_its_own() -> None:
