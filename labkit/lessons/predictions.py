@@ -1,0 +1,73 @@
+"""Predictions: the learner says what will happen before it does, and compares afterwards. Never wrong, never graded."""
+
+from __future__ import annotations
+
+import difflib
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import EllipsisType
+
+from labkit.errors import LessonError
+from labkit.lessons import progress
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A question's options, the guess, and (once revealed) what happened."""
+
+    id: str
+    options: tuple[str, ...] = ()
+    guess: str | None = None
+    answer: str | None = None
+    why: str = ""
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        if self.answer is None:
+            if self.guess is None:
+                return f"Choose one: {' · '.join(self.options)}" if self.options else "Write down your guess."
+            return f"Your guess: {self.guess}. Now see what happens."
+        said = f"Your guess: {self.guess}. " if self.guess is not None else "You made no guess. "
+        hit = "Just so: " if self.guess == self.answer else "It is: "
+        return f"{said}{hit}{self.answer.rstrip('.')}. {self.why}".rstrip()
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        sign = "✎" if self.answer is None else "✔" if self.guess == self.answer else "➜"
+        return f'<div class="labkit-prediction"><span aria-hidden="true">{sign} </span>{html.escape(self.text)}</div>'
+
+
+def predict(id: str, guess: str | EllipsisType | None = None, *, options: Sequence[str] = ()) -> Prediction:
+    """Writes down a guess, for `reveal` to come back to. Without a guess, or with `...` still standing
+    there, it shows what there is to choose from.
+
+    >>> predict("09-1", "80/20", options=["80/20", "v2 gets everything", "v1 gets everything"])
+    Your guess: 80/20. Now see what happens.
+    """
+    if guess is None or isinstance(guess, EllipsisType):
+        return Prediction(id, tuple(options))
+    if options and guess not in options:
+        near = difflib.get_close_matches(guess, options, n=1)
+        raise LessonError(
+            f"{guess!r} is not one of the options",
+            seen=f"options: {', '.join(options)}",
+            try_next=f"did you mean {near[0]!r}?" if near else "choose one of them",
+        )
+    progress.record("predictions", id, guess=guess)
+    return Prediction(id, tuple(options), guess)
+
+
+def reveal(id: str, answer: str, why: str = "") -> Prediction:
+    """Holds the guess against what happened.
+
+    >>> reveal("09-1", "v2 gets everything", "Two routes are tried in order, and the first one matches all requests.")
+    Your guess: 80/20. It is: v2 gets everything. Two routes are tried in order, …
+    """
+    guess = progress.entry("predictions", id).get("guess")
+    if guess is not None:
+        progress.record("predictions", id, answer=answer, right=guess == answer)
+    return Prediction(id, (), guess, answer, why)

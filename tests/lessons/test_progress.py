@@ -1,0 +1,174 @@
+"""Progress survives crashes, damaged files and two kernels at once; drafts and predictions are part of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labkit.errors import LessonError
+from labkit.lessons import finish_lesson, keep, kept, predict, progress, reveal, start_lesson
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "deep" / "progress.json"
+    monkeypatch.setenv("LABKIT_PROGRESS", str(path))
+    monkeypatch.delenv("LABKIT_STRICT", raising=False)
+    return path
+
+
+def test_nothing_is_kept_at_first(file: Path) -> None:
+    assert progress.load()["exercises"] == {}
+    assert not file.exists()
+
+
+def test_lessons_go_from_started_to_done_and_not_back(file: Path) -> None:
+    start_lesson("03")
+    assert json.loads(file.read_text())["lessons"]["03"]["state"] == "started"
+    finish_lesson("03")
+    start_lesson("03")
+    assert progress.entry("lessons", "03")["state"] == "done"
+
+
+def test_drafts_are_kept() -> None:
+    assert kept("03-1", default="kind: Service") == "kind: Service"
+    keep("03-1", "kind: Gateway\n# größer: ✔\n")
+    assert kept("03-1") == "kind: Gateway\n# größer: ✔\n"
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"lessons": ', "[]", '{"exercises": 3}', "\x00\xff"])
+def test_a_damaged_file_is_set_aside_not_lost(file: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file.parent.mkdir()
+    file.write_bytes(damage.encode("latin-1"))
+    keep("a", "b")
+    assert kept("a") == "b"
+    [aside] = file.parent.glob("progress.json.damaged-*")
+    assert aside.read_bytes() == damage.encode("latin-1")
+    assert str(aside) in capsys.readouterr().err
+
+
+def test_two_damaged_files_are_both_set_aside(file: Path) -> None:
+    file.parent.mkdir()
+    for damage in ("one", "two", "three"):
+        file.write_text(damage)
+        progress.load()
+    assert {path.read_text() for path in file.parent.glob("*.damaged-*")} == {"one", "two", "three"}
+
+
+def test_a_file_of_a_newer_version_is_left_alone(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text('{"version": 99}')
+    with pytest.raises(LessonError, match="another version"):
+        keep("a", "b")
+    assert file.read_text() == '{"version": 99}'
+
+
+def test_what_others_keep_in_the_file_stays(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text('{"version": 1, "notes": ["mine"]}')
+    keep("a", "b")
+    assert json.loads(file.read_text())["notes"] == ["mine"]
+
+
+def test_a_crash_while_writing_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep("a", "old")
+    before = file.read_bytes()
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", crash)
+        with pytest.raises(KeyboardInterrupt):
+            keep("a", "new")
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in file.parent.iterdir()) == ["progress.json", "progress.json.lock"]
+
+
+WRITER = """
+import sys
+from labkit.lessons import keep
+for i in range(25):
+    keep(f"{sys.argv[1]}-{i}", str(i))
+"""
+
+
+def test_kernels_that_write_at_the_same_time_lose_nothing() -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, name]) for name in ("a", "b", "c")]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert len(progress.load()["drafts"]) == 75
+
+
+HOLDER = """
+import os, sys
+from labkit.lessons import progress
+with progress.locked(progress.progress_file()):
+    sys.stdout.write("held")
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+
+
+def test_the_lock_of_a_killed_kernel_is_free_again() -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.read(4) == b"held"
+        holder.kill()
+    keep("a", "b")
+    assert kept("a") == "b"
+
+
+def test_a_place_that_can_not_be_written_to_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain").write_text("")
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "plain" / "progress.json"))
+    with pytest.raises(LessonError, match="LABKIT_PROGRESS"):
+        keep("a", "b")
+
+
+def test_solutions_run_in_ci_are_nobodys_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_STRICT", "1")
+    assert progress.progress_file() is not None  # named, so it is wanted
+    monkeypatch.delenv("LABKIT_PROGRESS")
+    assert progress.progress_file() is None
+    keep("a", "b")
+    assert kept("a") == ""
+
+
+def test_the_usual_place_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LABKIT_PROGRESS")
+    path = progress.progress_file()
+    assert path is not None
+    assert path.parts[-2:] == ("labkit", "progress.json")
+
+
+def test_forget_begins_again_and_keeps_a_copy(file: Path) -> None:
+    keep("a", "b")
+    progress.forget()
+    assert kept("a") == ""
+    [aside] = file.parent.glob("progress.json.before-*")
+    assert "drafts" in aside.read_text()
+
+
+def test_a_prediction_is_written_down_and_held_against_what_happened() -> None:
+    options = ["80/20", "v2 gets everything"]
+    assert "Choose one: 80/20" in repr(predict("09-1", options=options))
+    assert repr(predict("09-1", ..., options=options)) == repr(predict("09-1", options=options))
+    assert repr(predict("09-1", "80/20", options=options)) == "Your guess: 80/20. Now see what happens."
+    revealed = reveal("09-1", "v2 gets everything", "The first route matches.")
+    assert repr(revealed) == "Your guess: 80/20. It is: v2 gets everything. The first route matches."
+    assert progress.entry("predictions", "09-1")["right"] is False
+    predict("09-1", "v2 gets everything", options=options)
+    assert repr(reveal("09-1", "v2 gets everything")) == "Your guess: v2 gets everything. Just so: v2 gets everything."
+
+
+def test_a_prediction_without_a_guess_can_be_revealed() -> None:
+    assert repr(reveal("09-2", "three")) == "You made no guess. It is: three."
+
+
+def test_a_guess_that_is_not_an_option_names_the_nearest() -> None:
+    with pytest.raises(LessonError, match="did you mean 'v2 gets everything'"):
+        predict("09-1", "v2 get everything", options=["80/20", "v2 gets everything"])
