@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.app.app_process import App, read_all
 
 from labkit.waiting import wait_until
+from tests.app.app_process import App, read_all
 
 CLOSE = b"Host: a\r\nConnection: close\r\n\r\n"
 

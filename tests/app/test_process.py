@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from tests.app.app_process import APP, App, read_all
 
 from labkit.waiting import wait_until
+from tests.app.app_process import APP, App, read_all
 
 CLOSE = b"Host: a\r\nConnection: close\r\n\r\n"
 
@@ -88,7 +88,8 @@ def test_the_name_of_the_pod(start_app: Callable[..., App]) -> None:
 
 
 def test_it_imports_nothing_slow() -> None:
-    code = f"import sys; exec(compile(open({str(APP)!r}).read(), 'app', 'exec'), {{'__name__': 'app'}}); print(*sys.modules)"
+    run = f"exec(compile(open({str(APP)!r}).read(), 'app', 'exec'), {{'__name__': 'app'}})"
+    code = f"import sys; {run}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     slow = {"asyncio", "http.server", "socket", "selectors", "signal", "json", "random", "typing", "re", "enum"}
     assert not slow & set(done.stdout.split())

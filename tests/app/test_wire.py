@@ -6,6 +6,7 @@ import contextlib
 import socket
 
 import pytest
+
 from tests.app.app_process import App, read_all
 
 CLOSE = b"Host: a\r\nConnection: close\r\n\r\n"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.traffic.harness import Pod, Proxy, run_envoy, run_pod
 
 

@@ -4,10 +4,10 @@ import socket
 import threading
 
 import pytest
-from tests.traffic.harness import Pod, Proxy
 
 from labkit.errors import TrafficError
 from labkit.traffic import FAILED, Target, curl
+from tests.traffic.harness import Pod, Proxy
 
 pytestmark = pytest.mark.embedded
 

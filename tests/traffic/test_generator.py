@@ -8,12 +8,12 @@ import threading
 import time
 
 import pytest
-from tests.traffic.harness import Y7, Pod, Proxy, run_envoy
-from test_curl import unused_port
 
 from labkit.errors import TrafficError
 from labkit.traffic import FAILED, FortioResult, Target, fortio
 from labkit.waiting import wait_until
+from tests.traffic.harness import Y7, Pod, Proxy, run_envoy
+from tests.traffic.test_curl import unused_port
 
 pytestmark = pytest.mark.embedded
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.traffic.harness import CLUSTER, ONE_PENDING, Pod, Proxy, run_envoy
-from test_curl import unused_port
 
 from labkit.errors import TrafficError
 from labkit.traffic import FAILED, Target, concurrent, curl
 from labkit.waiting import wait_until
+from tests.traffic.harness import CLUSTER, ONE_PENDING, Pod, Proxy, run_envoy
+from tests.traffic.test_curl import unused_port
 
 pytestmark = pytest.mark.embedded
 
