@@ -16,6 +16,8 @@ from labkit.translate.values import at
 
 INGRESS_LABELS: Mapping[str, str] = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 FIRST_UNPRIVILEGED_PORT = 1024
+TAKEN_PORTS = {15021, 15090}
+"""The gateway's pod answers probes and shows its metrics there: a Gateway gets no listener at these."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,7 @@ def gateway_config(
         clusters=tuple(cluster for cluster, _ in found),
         endpoints=tuple(endpoints for _, endpoints in found),
         routes=tuple(route_config(registry, port, labels, namespace) for port in ports),
-        listeners=tuple(
-            listeners.gateway(port.bind or "0.0.0.0", port.number, port.route_config)
-            for port in ports
-            if port.number >= FIRST_UNPRIVILEGED_PORT  # the gateway's pod may not listen below
-        ),
+        listeners=tuple(listeners.gateway(port.bind or "0.0.0.0", port.number, port.route_config) for port in ports),
     )
 
 
@@ -77,6 +75,8 @@ def ports_of(registry: Registry, labels: Mapping[str, str], namespace: str) -> l
         for server in resource.spec.get("servers") or []:
             said = int(at(server, "port", "number") or 0)
             number = registry.gateway_port(said, labels, namespace)
+            if number < FIRST_UNPRIVILEGED_PORT or number in TAKEN_PORTS:
+                continue  # the gateway's pod may not, or can't, listen there
             bind = str(server.get("bind") or "")
             protocol = protocols.parse(str(at(server, "port", "protocol") or ""))
             port = ports.setdefault((number, bind), Port(bind, number, protocol))

@@ -57,13 +57,19 @@ def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
         for match in http.get("match") or [None]:
             if not concerns(match, viewer):
                 continue
-            route = one_route(http, match, viewer)
+            route = {**one_route(http, match, viewer), "metadata": origin(vs)}
             found.append(route)
             if match is None or is_catch_all(route):
                 return found
         if not http.get("match"):
             return found
     return found
+
+
+def origin(vs: VirtualService) -> Json:
+    """Which object a route was made of, for those who read a config_dump."""
+    path = f"/apis/networking.istio.io/v1/namespaces/{vs.namespace}/virtual-service/{vs.name}"
+    return {"filter_metadata": {"istio": {"config": path}}}
 
 
 def concerns(match: Json | None, viewer: Viewer) -> bool:

@@ -99,7 +99,8 @@ def snapshot_of(resources: Iterable[Resource]) -> Snapshot:
         else:
             continue
         for name in names:
-            address = next_address(FIRST_POD_IP, len(pods))
+            known_address = (resource.body.get("status") or {}).get("podIP")
+            address = known_address or next_address(FIRST_POD_IP, len(pods))
             injected = resource.namespace in injected_namespaces
             pods.append(pod_of(template, name, resource.namespace, address, injected))
     service_ips: dict[tuple[str, str], str] = {}

@@ -31,7 +31,7 @@ ON_A_CLUSTER = 'do it on a cluster: labkit.open_mesh("cluster")'
 
 # Field → why it is refused. Paths are those of the objects, without list positions.
 POLICY = {
-    "tls": "the mesh on this machine speaks plain text between proxies (tls.mode DISABLE is fine)",
+    "tls": "the mesh on this machine speaks plain text between proxies (`mode: DISABLE` alone is fine)",
     "tunnel": "tunnels carry TCP, and only HTTP is translated",
     "proxyProtocol": "the PROXY protocol is not spoken here",
     "loadBalancer.localityLbSetting": "all pods here are in one place",
@@ -85,7 +85,7 @@ def in_policy(policy: Json | None, path: str) -> Iterator[tuple[str, str]]:
         return
     for field, why in POLICY.items():
         value = at(policy, *field.split("."))
-        if value is not None and not (field == "tls" and value.get("mode") in (None, "DISABLE")):
+        if value is not None and not (field == "tls" and value == {"mode": "DISABLE"}):
             yield f"{path}.{field}", why
     for number, settings in enumerate(policy.get("portLevelSettings") or []):
         yield from in_policy(settings, f"{path}.portLevelSettings[{number}]")

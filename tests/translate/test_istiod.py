@@ -1,0 +1,83 @@
+"""The translator is held to istiod: for each recorded input and proxy, the same configuration."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from labkit.resources import load
+from labkit.resources.finding import ManifestRefused
+
+from .recorded import FURTHER, Case, differences, first_cases, further_cases, view_of
+
+FIRST = first_cases()
+FURTHER_CASES = further_cases()
+ALL = {**FIRST, **FURTHER_CASES}
+
+# Differences that are kept, each with its reason: (case, proxy, the start of the path) → why.
+OWN_SERVICES = "*.svc.cluster.local covers Istio's own Services (istiod's, the gateway's), which no manifest has"
+KEPT: dict[tuple[str, str, str], str] = {
+    ("vs-mesh-wildcards", proxy, path): OWN_SERVICES
+    for proxy in ("sidecar:client", "sidecar:hello-world-v1")
+    for path in ("/routes/15010", "/routes/15014", "/routes/80", "/routes/istio-ingressgateway")
+}
+
+
+def pairs(cases: dict[str, Case]) -> list[tuple[str, str]]:
+    return [(name, proxy) for name, case in cases.items() for proxy in case.proxies]
+
+
+def is_kept(name: str, proxy: str, difference: str) -> bool:
+    return any((n, p) == (name, proxy) and difference.startswith(path) for n, p, path in KEPT)
+
+
+@pytest.mark.parametrize(("name", "proxy"), pairs(ALL))
+def test_a_proxy_gets_what_istiod_gives_it(name: str, proxy: str) -> None:
+    case = ALL[name]
+    found = list(differences(case.proxies[proxy], view_of(case.snapshot(), proxy)))
+    assert [d for d in found if not is_kept(name, proxy, d)] == []
+
+
+@pytest.mark.parametrize(("name", "proxy", "path"), KEPT)
+def test_a_kept_difference_is_still_there(name: str, proxy: str, path: str) -> None:
+    case = ALL[name]
+    found = list(differences(case.proxies[proxy], view_of(case.snapshot(), proxy)))
+    assert any(d.startswith(path) for d in found), "istiod and the translator agree now: take it out of KEPT"
+
+
+@pytest.mark.parametrize("name", [name for name, case in ALL.items() if not case.refused])
+def test_validation_admits_what_the_api_server_admitted(name: str) -> None:
+    load(ALL[name].objects)
+
+
+@pytest.mark.parametrize("name", [name for name, case in ALL.items() if case.refused])
+def test_validation_refuses_what_the_api_server_refused(name: str) -> None:
+    with pytest.raises(ManifestRefused):
+        load(ALL[name].objects)
+
+
+def test_the_records_are_many() -> None:
+    """A test of each case is worth nothing if the cases are not found."""
+    assert len(FIRST) == 24
+    assert len(FURTHER_CASES) >= 180
+    assert all(len(case.proxies) == 3 for case in ALL.values())
+    assert FURTHER.stat().st_size < 2**20
+
+
+@pytest.mark.parametrize("part", ["clusters", "endpoints", "routes", "listeners"])
+def test_a_change_on_either_side_is_seen(part: str) -> None:
+    """The comparison can fail: a record with anything taken out, added or changed is a difference."""
+    case = FIRST["subset-override"]
+    found = view_of(case.snapshot(), "gateway")
+    name = next(iter(found[part]))
+    missing = copy.deepcopy(found)
+    del missing[part][name]
+    changed = copy.deepcopy(found)
+    changed[part][name] = json.loads(
+        json.dumps(changed[part][name]).replace("hello-world", "other").replace("80", "81")
+    )
+    for record in (missing, changed):
+        assert list(differences(record, found))
+        assert list(differences(found, record))
