@@ -17,8 +17,8 @@ from labkit.waiting import wait_until
 EJECTED = "failed_outlier_check"
 """What Envoy says of an ejected endpoint."""
 
-LOOK_S = 0.02
-"""A look takes a few milliseconds, and the sample's time is somewhere within it."""
+LOOK_S = 0.01
+"""How far the time that stands beside a sample may be off, where only one time is given."""
 
 REFUSAL_HINTS = (
     "Requests that come one after the other never overflow: hold them at the gate, all at once.",
@@ -33,7 +33,7 @@ EJECTION_HINTS = (
 TIME_HINTS = (
     "An ejection lasts baseEjectionTime times the number of ejections so far, up to maxEjectionTime (300 s).",
     "Envoy looks for pods to let back once every interval: a pod may stay out that much longer.",
-    "While a pod is healthy its count of ejections shrinks by one every interval: fail it again at once.",
+    "A pod that is in the pool at a sweep loses one of its ejections: make it fail again within one interval.",
 )
 
 
@@ -176,12 +176,12 @@ def ejection_times(
 ) -> Verdict:
     """The ejections lasted 1 ×, 2 ×, … baseEjectionTime, and maxEjectionTime at most.
 
-    `timeline` is what `watch` returned: (seconds, ejected?) samples of one pod; or a frame with columns at, health
+    `timeline` is what `watch` returned; or pairs (seconds, ejected?) of one pod; or a frame with columns at, health
     (and pod). The tolerance is not a guess: a sample before and one after bound each change, and Envoy lets a pod
     back in at the first sweep after its time, so up to `interval_s` later, plus `late_s` for a busy machine. The
     near miss is that each ejection lasts 1 × only; timings too coarse to find it are refused.
 
-    >>> check.ejection_times(timeline, base_s=1, interval_s=0.2)
+    >>> check.ejection_times(timeline, base_s=1, interval_s=0.4)
     PASS  ejections last 1 × and 2 × baseEjectionTime
     """
     found = ejections(_samples(timeline, pod))
@@ -200,7 +200,7 @@ def ejection_times(
             try_next="take a longer baseEjectionTime, a shorter interval, or look more often",
         )
     rights = [
-        one.longest_s + LOOK_S >= time_s and one.shortest_s <= time_s + interval_s + late_s
+        one.longest_s >= time_s and one.shortest_s <= time_s + interval_s + late_s
         for one, time_s in zip(found, due, strict=False)
     ]
     why = Why(
@@ -216,26 +216,37 @@ def ejection_times(
     return conclude(Verdict(all(rights), with_about(claim, about), why, tuple(hints)))
 
 
-Sample = tuple[float, bool]
+@dataclass(frozen=True)
+class Sample:
+    """One look at a pod: at some moment between `since` and `until` (seconds) it was out of the pool, or in it."""
+
+    since: float
+    until: float
+    out: bool
 
 
 def watch(
     look: Callable[[], bool], *, until: int = 2, timeout_s: float = 30.0, what: str = "ejections"
 ) -> list[Sample]:
-    """Samples (seconds, ejected?) until the pod has been out and back `until` times.
+    """Looks until the pod has been out and back `until` times.
 
-    `look` may do more than look: it may send the requests that get the pod ejected again.
+    `look` may do more than look: it may send the requests that get the pod ejected again. It has one interval for
+    that: a pod that is in the pool at Envoy's next sweep loses one of its ejections. But a look that takes long blurs
+    the times, so let all requests go to that pod: then the few that outlier detection counts are enough.
 
-    >>> out = lambda: pod.name in ejected_pods(mesh.endpoints())
-    >>> timeline = watch(out, until=2)
+    >>> def look():
+    ...     out = pod.name in check.ejected_pods(mesh.endpoints())
+    ...     if not out:
+    ...         mesh.curl(url, n=2)
+    ...     return out
+    >>> timeline = check.watch(look, until=2)
     """
     samples: list[Sample] = []
 
     def enough() -> bool:
-        before = time.monotonic()
-        value = bool(look())
-        # the look took a while and was true at some moment of it: the middle is nearest to that
-        samples.append(((before + time.monotonic()) / 2, value))
+        since = time.monotonic()
+        out = bool(look())
+        samples.append(Sample(since, time.monotonic(), out))
         return len(ejections(samples)) >= until
 
     wait_until(
@@ -251,18 +262,18 @@ def watch(
 def ejections(samples: Sequence[Sample]) -> list[Ejection]:
     """The whole stays outside in a list of samples; one under way at the start or the end is left out."""
     found: list[Ejection] = []
-    last_in: float | None = None
-    out_at = last_out = 0.0
-    outside = False
-    for at, is_out in samples:
-        if is_out:
-            if not outside and last_in is not None:
-                outside, out_at = True, at
-            last_out = at
+    last_in: Sample | None = None
+    first_out: Sample | None = None
+    last_out: Sample | None = None
+    for sample in samples:
+        if sample.out:
+            first_out, last_out = first_out or sample, sample
         else:
-            if outside and last_in is not None:
-                found.append(Ejection(last_out - out_at, at - last_in))
-            outside, last_in = False, at
+            if last_in is not None and first_out is not None and last_out is not None:
+                # it was out from within first_out to within last_out at least, and not before last_in
+                shortest_s = max(0.0, last_out.since - first_out.until)
+                found.append(Ejection(shortest_s, sample.until - last_in.since))
+            first_out, last_out, last_in = None, None, sample
     return found
 
 
@@ -304,9 +315,11 @@ def _ejected(endpoints: Any, subset: str | None) -> tuple[set[str], set[str]]:
 
 def _samples(timeline: Any, pod: Any) -> list[Sample]:
     if not hasattr(timeline, "columns"):
-        return list(timeline)
+        return [one if isinstance(one, Sample) else _at(*one) for one in timeline]
     rows = timeline if pod is None else timeline[timeline["pod"] == name_of(pod)]
-    return [
-        (float(at), EJECTED in str(health))
-        for at, health in zip(values(rows, "at"), values(rows, "health"), strict=True)
-    ]
+    pairs = zip(values(rows, "at"), values(rows, "health"), strict=True)
+    return [_at(float(at), EJECTED in str(health)) for at, health in pairs]
+
+
+def _at(at: float, out: bool) -> Sample:
+    return Sample(at - LOOK_S, at + LOOK_S, out)

@@ -31,7 +31,8 @@ class Prediction:
             return f"Your guess: {self.guess}. Now see what happens."
         said = f"Your guess: {self.guess}. " if self.guess is not None else "You made no guess. "
         hit = "Just so: " if self.guess == self.answer else "It is: "
-        return f"{said}{hit}{self.answer.rstrip('.')}. {self.why}".rstrip()
+        why = f" {self.why.rstrip('.')}." if self.why else ""
+        return f"{said}{hit}{self.answer.rstrip('.')}.{why}"
 
     def __repr__(self) -> str:
         return self.text

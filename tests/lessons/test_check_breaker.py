@@ -90,7 +90,7 @@ def test_a_subset_has_a_pool_of_its_own() -> None:
         check.none_ejected(both, subset="v9")
 
 
-def stays(*lengths: float, step: float = 0.05, between: float = 0.5) -> list[Sample]:
+def stays(*lengths: float, step: float = 0.05, between: float = 0.5) -> list[tuple[float, bool]]:
     """Samples of a pod that was out for these lengths of time, taken every `step` seconds."""
     changes, at = [], 0.2
     for length in lengths:
@@ -101,11 +101,20 @@ def stays(*lengths: float, step: float = 0.05, between: float = 0.5) -> list[Sam
 
 
 def test_ejections_are_read_from_samples() -> None:
-    [one, two] = ejections(stays(1.0, 2.0))
+    [one, two] = ejections(samples(*stays(1.0, 2.0)))
     assert one.shortest_s <= 1.0 <= one.longest_s
     assert two.shortest_s <= 2.0 <= two.longest_s
-    assert ejections([(0, True), (1, False), (2, False), (3, True), (4, True)]) == []
-    assert ejections([(0, False), (1, True), (2, False)]) == [Ejection(0, 2)]
+    assert ejections(samples((0, True), (1, False), (2, False), (3, True), (4, True))) == []
+    assert ejections(samples((0, False), (1, True), (2, False))) == [Ejection(0, 2)]
+
+
+def samples(*pairs: tuple[float, bool]) -> list[Sample]:
+    return [Sample(at, at, out) for at, out in pairs]
+
+
+def test_a_look_that_takes_long_makes_the_span_wider_not_wrong() -> None:
+    looks = [Sample(0.0, 0.4, False), Sample(0.5, 0.6, True), Sample(1.0, 1.2, True), Sample(1.3, 1.5, False)]
+    assert ejections(looks) == [Ejection(1.0 - 0.6, 1.5)]
 
 
 def test_ejections_last_a_multiple_of_the_base() -> None:
@@ -133,9 +142,9 @@ def test_timings_too_coarse_to_tell_are_refused() -> None:
 
 
 def test_ejection_times_from_a_frame_of_one_pod() -> None:
-    samples = stays(1.07, 2.15)
-    rows = [(at, "a", EJECTED if out else "healthy") for at, out in samples]
-    rows += [(at, "b", "healthy") for at, _ in samples]
+    seen = stays(1.07, 2.15)
+    rows = [(at, "a", EJECTED if out else "healthy") for at, out in seen]
+    rows += [(at, "b", "healthy") for at, _ in seen]
     frame = pd.DataFrame(rows, columns=["at", "pod", "health"])
     assert check.ejection_times(frame, base_s=1, interval_s=0.2, pod="a")
 
