@@ -6,9 +6,11 @@ rules = load("manifests/circuit-breaker.yaml")     # raises where Kubernetes or 
 findings = validate(rules[0])                      # warnings, if any
 """
 
+from labkit.resources.edit import edit
 from labkit.resources.finding import Finding, ManifestRefused, Verdict
 from labkit.resources.loading import check, load, load_text
 from labkit.resources.model import ISTIO_GROUP, Key, Path, Resource, Source
+from labkit.resources.text import diff, dump
 from labkit.resources.validation import validate
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "Source",
     "Verdict",
     "check",
+    "diff",
+    "dump",
+    "edit",
     "load",
     "load_text",
     "validate",

@@ -50,7 +50,7 @@ def check_destination_rule(report: Report) -> None:
         seen.add(name)
         subset_name(name, (*path, "name"), report)
         labels(subset.get("labels"), (*path, "labels"), report)
-        _policy(block(subset, "trafficPolicy"), (*path, "trafficPolicy"), report)
+        _policy(block(subset, "trafficPolicy"), (*path, "trafficPolicy"), report.errors_only())
     selector = block(spec, "workloadSelector")
     export_to(spec, report, selects_workloads=selector is not None)
     if selector is not None and not selector.get("matchLabels"):
@@ -60,7 +60,7 @@ def check_destination_rule(report: Report) -> None:
 def _policy(policy: Fields | None, path: Path, report: Report) -> None:
     if policy is None:
         return
-    if not any(policy.get(name) is not None for name in _POLICY):
+    if not any(policy.get(name) not in (None, []) for name in _POLICY):
         report.error(path, "a traffic policy needs at least one field", found=policy, allowed=", ".join(_POLICY))
         return
     if block(policy, "tunnel") is not None and block(policy, "proxyProtocol") is not None:
@@ -72,7 +72,7 @@ def _policy(policy: Fields | None, path: Path, report: Report) -> None:
         if block(setting, "port") is None:
             report.error((*place, "port"), "a setting for a port must say which port")
         if any(block(setting, name) is not None for name in _PORT_POLICY):
-            _settings(setting, place, report)
+            _settings(setting, place, report.errors_only())
         else:
             report.error(place, "a setting for a port needs at least one field", allowed=", ".join(_PORT_POLICY))
     _tunnel(block(policy, "tunnel"), (*path, "tunnel"), report)

@@ -74,6 +74,16 @@ def documents(text: str, name: str) -> Iterator[Document]:
             yield document
 
 
+def compose_documents(text: str, name: str) -> Iterator[tuple[int, str, yaml.Node]]:
+    """(offset, text, root node) of each document that is not empty; marks in the nodes count from the offset."""
+    offset = 0
+    for first, chunk in _chunks(text):
+        node = _compose(chunk, name, first)
+        if node is not None and not (isinstance(node, yaml.ScalarNode) and node.tag == _PLAIN and node.value in _NULLS):
+            yield offset, chunk, node
+        offset += len(chunk)
+
+
 def _chunks(text: str) -> Iterator[tuple[int, str]]:
     """(first line, text) of each document. A line that begins with `---` is always a marker, even inside a string."""
     lines = text.splitlines(keepends=True)

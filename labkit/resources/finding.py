@@ -89,6 +89,11 @@ class Report:
 
     resource: Resource
     findings: list[Finding] = field(default_factory=list)
+    mute: bool = False
+
+    def errors_only(self) -> Report:
+        """The same report without ears for warnings: Istio's webhook itself drops those of some nested parts."""
+        return Report(self.resource, self.findings, mute=True)
 
     def error(self, path: Path, message: str, *, found: Any = None, allowed: str = "", hint: str = "") -> None:
         """The API server would refuse the object because of the field at `path`."""
@@ -96,7 +101,8 @@ class Report:
 
     def warning(self, path: Path, message: str, *, found: Any = None, allowed: str = "", hint: str = "") -> None:
         """The object is accepted, but the field at `path` does not do what its author may think."""
-        self._add("warning", path, message, found, allowed, hint)
+        if not self.mute:
+            self._add("warning", path, message, found, allowed, hint)
 
     @property
     def refused(self) -> bool:

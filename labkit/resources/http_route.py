@@ -123,7 +123,7 @@ def _match(match: Fields, path: Path, report: Report) -> None:
     if match.get("port"):
         port(match["port"], (*path, "port"), report)
     labels(match.get("sourceLabels"), (*path, "sourceLabels"), report)
-    gateway_names(items(match, "gateways"), (*path, "gateways"), report)
+    gateway_names(items(match, "gateways"), (*path, "gateways"), report.errors_only())
     namespace = match.get("sourceNamespace")
     if namespace and not istio_label(namespace):
         report.error((*path, "sourceNamespace"), "not the name of a namespace", found=namespace)
@@ -209,8 +209,6 @@ def _fault(fault: Fields | None, path: Path, report: Report) -> None:
             report.error((*path, "abort", "http2Error"), "not supported by Istio", hint="use httpStatus")
         elif "httpStatus" in abort:
             _status(abort["httpStatus"], (*path, "abort", "httpStatus"), report)
-        else:
-            report.warning((*path, "abort"), "an abort without a status does nothing", hint="add `httpStatus: 503`")
     if delay is not None:
         _fault_percentage(delay, (*path, "delay"), report)
         duration(delay, "fixedDelay", (*path, "delay"), report)

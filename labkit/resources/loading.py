@@ -56,21 +56,34 @@ def check(*sources: Loadable) -> list[Verdict]:
     return verdicts
 
 
+def check_text(text: str, name: str = _TEXT) -> list[Verdict]:
+    """`check` for a text, whatever it looks like; `name` is what messages call it."""
+    return list(_verdicts(_from_text(text, name), name))
+
+
 def _check(source: Loadable) -> Iterator[Verdict]:
+    name = str(source) if isinstance(source, os.PathLike) else _TEXT if isinstance(source, str) else ""
+    yield from _verdicts(_load(source), name)
+
+
+def _verdicts(found: Iterator[Resource], name: str) -> Iterator[Verdict]:
     from labkit.resources.validation import validate
 
-    name = str(source) if isinstance(source, os.PathLike) else ""
+    resources: list[Resource] = []
+    failed: LabkitError | None = None
     try:
-        resources = list(_load(source))
+        for resource in found:
+            resources.append(resource)
     except LabkitError as error:
-        yield Verdict(None, (), error, name)
-        return
+        failed = error
     for resource in resources:
         file = resource.source.name if resource.source else name
         try:
             yield Verdict(resource, tuple(validate(resource)), file=file)
         except LabkitError as error:
             yield Verdict(resource, (), error, file)
+    if failed is not None:
+        yield Verdict(None, (), failed, name)
 
 
 def _parts(source: Loadable) -> Iterator[Loadable]:

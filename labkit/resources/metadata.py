@@ -21,20 +21,16 @@ def check_metadata(report: Report) -> None:
     else:
         _name(resource.kind, name, ("metadata", "name"), report)
     namespace = metadata.get("namespace")
-    if resource.kind == "Namespace":
-        if namespace:
-            report.error(("metadata", "namespace"), "a Namespace is in no namespace", found=namespace, hint="remove it")
-    elif namespace and not names.dns_label(namespace):
+    # A Namespace's own `namespace` plays no part.
+    if resource.kind != "Namespace" and namespace and not names.dns_label(namespace):
         report.error(("metadata", "namespace"), "not a name for a namespace", found=namespace, allowed=names.LABEL_FORM)
     check_labels(metadata.get("labels"), ("metadata", "labels"), report)
     check_annotations(metadata.get("annotations"), ("metadata", "annotations"), report)
 
 
 def _name(kind: str, name: str, path: Path, report: Report) -> None:
-    if kind == "Namespace":
+    if kind in ("Namespace", "Service"):
         good, allowed = names.dns_label(name), names.LABEL_FORM
-    elif kind == "Service":
-        good, allowed = names.dns_1035_label(name), f"{names.LABEL_FORM}, and a letter first"
     else:
         good, allowed = names.dns_subdomain(name), names.SUBDOMAIN_FORM
     if not good:

@@ -11,7 +11,6 @@ import re
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_DNS_1035_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _ISTIO_LABEL = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _WILDCARD_LABEL = re.compile(r"(\*|(\*|\*-)?[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)")
@@ -32,11 +31,6 @@ def dns_label(text: str) -> bool:
 def dns_subdomain(text: str) -> bool:
     """A name of most kinds of object."""
     return len(text) <= 253 and bool(_DNS_SUBDOMAIN.fullmatch(text))
-
-
-def dns_1035_label(text: str) -> bool:
-    """A name of a Service: it may not begin with a digit."""
-    return len(text) <= 63 and bool(_DNS_1035_LABEL.fullmatch(text))
 
 
 def istio_label(text: str) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from labkit.resources.finding import Report
 from labkit.resources.shared_rules import Fields, items
+
+_MAPS = ("headers", "withoutHeaders", "queryParams", "sourceLabels")
 
 
 def check_reachability(spec: Fields, report: Report) -> None:
@@ -52,7 +55,8 @@ def _unused(routes: list[Fields], section: str, report: Report) -> None:
 
 def _meaning(match: Fields, section: str) -> str:
     """The match as text that is the same for all ways to write it; its name plays no part."""
-    plain = {key: value for key, value in match.items() if value not in (None, "", 0, [], False)}
+    empty: tuple[Any, ...] = (None, "", 0, False, [])
+    plain = {key: value for key, value in match.items() if value not in empty and (value or key not in _MAPS)}
     if section == "http":
         plain.pop("name", None)
     return json.dumps(plain, sort_keys=True)

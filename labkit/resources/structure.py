@@ -14,6 +14,7 @@ from typing import Any
 from labkit.resources.durations import EXAMPLES, MILLISECOND, nanoseconds
 from labkit.resources.finding import Report, shown
 from labkit.resources.model import Path
+from labkit.resources.quantity import FORM, amount
 from labkit.resources.schemas import Schema
 from labkit.resources.words import closest
 
@@ -34,7 +35,6 @@ _NAMES = {
     "number": "a number",
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_QUANTITY = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 
 
 def check_structure(body: Mapping[str, Any], schema: Schema, report: Report) -> None:
@@ -318,9 +318,9 @@ def _quantity(value: Any, path: Path, report: Report) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        report.error(path, "the type is wrong", found=value, allowed="a quantity such as 100m, 0.5, 128Mi")
-    elif isinstance(value, str) and not _QUANTITY.fullmatch(value):
-        report.error(path, "not a quantity", found=value, allowed="such as 100m, 0.5, 128Mi")
+        report.error(path, "the type is wrong", found=value, allowed=f"a quantity {FORM}")
+    elif amount(value) is None:
+        report.error(path, "not a quantity", found=value, allowed=FORM)
 
 
 def _time(value: Any, path: Path, report: Report) -> None:

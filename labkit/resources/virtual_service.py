@@ -117,7 +117,7 @@ def _sni_host(host: str, path: Path, hosts: list[str], at_gateway: bool, report:
 
 def _tcp_route(route: Fields, path: Path, report: Report) -> None:
     for index, match in enumerate(items(route, "match")):
-        _connection_match(match, (*path, "match", index), report)
+        _connection_match(match, (*path, "match", index), report.errors_only())
     _route(route, path, report)
 
 

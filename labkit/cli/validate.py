@@ -1,0 +1,104 @@
+"""`labkit validate FILE…|-`: the verdict of Kubernetes and Istio on manifests, without a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import LabkitError, ParseError
+from labkit.resources import Verdict, check
+from labkit.resources.loading import check_text
+
+HELP = "check manifests as Kubernetes and Istio would"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="YAML files or folders; - reads the standard input")
+    parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a verdict for each object; 0 when all are accepted (warnings do not count), 1 when one is refused."""
+    verdicts = list(_verdicts(args.files))
+    if args.json:
+        print(json.dumps([as_dict(verdict) for verdict in verdicts], indent=2))
+    else:
+        for verdict in verdicts:
+            print(as_text(verdict))
+        print(summary(verdicts))
+    return 0 if verdicts and all(verdict.accepted for verdict in verdicts) else 1
+
+
+def _verdicts(files: list[str]) -> Iterator[Verdict]:
+    for file in files:
+        found = check_text(sys.stdin.read(), "stdin") if file == "-" else check(Path(file))
+        if not found:
+            found = [Verdict(None, (), ParseError(f"{file}: no object in it"), file)]
+        yield from found
+
+
+def as_text(verdict: Verdict) -> str:
+    """A line for an accepted object, and a line for each finding.
+
+    >>> print(as_text(check("rule.yaml")[0]))
+    REFUSED   DestinationRule hello-world/hello-world-dr
+      rule.yaml:8: spec.trafficPolicy.loadBalancer.simple: not a known value
+          found    "RANDON"
+          allowed  UNSPECIFIED, LEAST_CONN, RANDOM, …
+          hint     did you mean `RANDOM`?
+    """
+    lines = [f"{'accepted' if verdict.accepted else 'REFUSED ':8}  {_name(verdict)}"]
+    if verdict.error is not None:
+        lines.extend(f"  {line}" for line in _error_lines(verdict.error))
+    for finding in verdict.findings:
+        where = f"{finding.file}:{finding.line}: " if finding.file else ""
+        warning = "warning: " if finding.level == "warning" else ""
+        about = f"{finding.path}: " if finding.path else ""
+        lines.append(f"  {where}{warning}{about}{finding.message}")
+        for label in ("found", "allowed", "hint"):
+            text = getattr(finding, label)
+            if text:
+                lines.append(f"      {label:7}  {text}")
+    return "\n".join(lines)
+
+
+def _name(verdict: Verdict) -> str:
+    resource = verdict.resource
+    if resource is None:
+        return verdict.file
+    where = f"{resource.namespace}/" if resource.namespace else ""
+    return f"{resource.kind} {where}{resource.name or '(no name)'}"
+
+
+def _error_lines(error: LabkitError) -> list[str]:
+    return str(error).splitlines()
+
+
+def summary(verdicts: list[Verdict]) -> str:
+    """The last line: how many of each."""
+    refused = sum(not verdict.accepted for verdict in verdicts)
+    warnings = sum(len(verdict.warnings) for verdict in verdicts)
+    parts = [f"{len(verdicts) - refused} accepted", f"{refused} refused"]
+    if warnings:
+        parts.append(f"{warnings} warning{'s' if warnings > 1 else ''}")
+    return ", ".join(parts)
+
+
+def as_dict(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as JSON-able values."""
+    resource = verdict.resource
+    return {
+        "file": verdict.file,
+        "apiVersion": resource.api_version if resource else None,
+        "kind": resource.kind if resource else None,
+        "namespace": resource.namespace if resource else None,
+        "name": resource.name if resource else None,
+        "accepted": verdict.accepted,
+        "error": str(verdict.error) if verdict.error else None,
+        "findings": [finding.as_dict() for finding in verdict.findings],
+    }
