@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -103,7 +104,11 @@ def run_notebook(
     on_step: Report | None = None,
     strict: bool = True,
 ) -> Run:
-    """Runs the cells of a notebook in a new kernel that works in `folder`."""
+    """Runs the cells of a notebook in a new kernel that works in `folder`.
+
+    Without `strict` it is run as by someone who has just begun: an open exercise says NOT YET. Either way nobody's
+    progress is read or written.
+    """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
@@ -117,6 +122,11 @@ def run_notebook(
 
     failure = None
     began = time.monotonic()
+    scratch = tempfile.TemporaryDirectory(prefix="labkit-run-")
+    variables = {
+        "LABKIT_STRICT": "1" if strict else "",
+        "LABKIT_PROGRESS": "" if strict else str(Path(scratch.name) / "progress.json"),
+    }
     try:
         # The kernel's folder goes in `resources`, not in papermill's `cwd`: that one moves the whole process, and
         # another lesson may be running in it.
@@ -128,7 +138,8 @@ def run_notebook(
             execution_timeout=CELL_TIMEOUT_S,
             resources={"metadata": {"path": str(folder)}},
             on_cell_start=started,
-            kernel_manager_class=kernel_with({"LABKIT_STRICT": "1" if strict else ""}),
+            extra_arguments=["--log-level=CRITICAL"],  # kernels speak to us by messages, not on the terminal
+            kernel_manager_class=kernel_with(variables),
         )
     except papermill.PapermillExecutionError as error:
         trace = plain("\n".join(error.traceback))
@@ -136,6 +147,8 @@ def run_notebook(
     except (CellTimeoutError, DeadKernelError, RuntimeError) as error:
         source = reached[-1].source if reached else ""
         failure = Failure(max(0, len(reached) - 1), source, f"{type(error).__name__}: {error}")
+    finally:
+        scratch.cleanup()
     if failure:  # papermill raises instead of returning, so what ran is put back by hand
         notebook.cells[: len(reached)] = reached
     return Run(name, title_of(notebook), time.monotonic() - began, failure, notebook)

@@ -1,0 +1,199 @@
+# %% [markdown]
+# # 2 · A first microservice and its sidecar
+#
+# You bring a small service into the mesh, see the proxy that is put beside it, open a way in from outside, and send the
+# first requests. It takes about twenty minutes.
+
+# %% [markdown]
+# ## Objectives
+#
+# After this lesson you can
+#
+# - make Istio put a **sidecar** beside each pod of a namespace;
+# - read `2/2` in a list of pods, and find the sidecar in a pod's description;
+# - open a way in with a **Gateway** and a **VirtualService**;
+# - say what happens to pods that were there before the namespace got its label.
+
+# %% tags=["parameters", "nbval-ignore-output"]
+backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
+scale = "small"  # how many requests the lessons send
+seed = 1  # for whatever a lesson draws by chance itself
+
+# %% tags=["nbval-ignore-output"]
+import labkit
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
+from labkit.lessons.tasks import task
+from labkit.ui import plots
+
+mesh = labkit.open_mesh(backend)
+start_lesson("02")
+url = "http://test.example.com/"
+
+# %% [markdown]
+# ## Label the namespace
+#
+# A **sidecar** is the Envoy that Istio adds to a pod as a second container. It takes over all requests to and from the
+# application, which knows nothing of it. To add it is called **injection**.
+#
+# Istio does so in each namespace with the label `istio-injection=enabled`. On a cluster:
+#
+#     kubectl create namespace hello-world
+#     kubectl label namespace hello-world istio-injection=enabled
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("02_first_microservice/namespace.yaml"))
+mesh.label("namespace", "hello-world", {"istio-injection": "enabled"})
+mesh.get("namespaces")
+
+# %% [markdown]
+# ## Install the service
+#
+# The file `hello-world.yaml` has the application and three kinds of objects that you have not met yet:
+#
+# - a **Deployment** keeps a number of equal pods running: here two of version `v1` and, in another Deployment, one of version `v2`;
+# - a **Service** is a name for a group of pods: a caller asks `hello-world`, and some pod of the group answers;
+# - a **ConfigMap** holds files for the pods: here the application itself, one Python file.
+#
+# **Predict:** each pod has one program of ours. What will the column `READY` say: `1/1` or `2/2`?
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("hello-world.yaml"))
+mesh.get("pods")
+
+# %% tags=["check", "nbval-check-output", "covers-C4", "covers-C5"]
+check.equal({pod.ready for pod in mesh.pods("hello-world")}, {"2/2"}, "each pod has two containers, both ready: 2/2")
+
+# %% [markdown]
+# ## Look into a pod
+#
+# One container is ours. Who is the other? `kubectl describe pod` tells more about one pod. Look for the two names under `Containers`.
+
+# %% tags=["nbval-ignore-output"]
+pod = mesh.pods("hello-world-v1")[0].name
+print(mesh.describe("pod", pod))
+
+# %% tags=["check", "nbval-check-output", "covers-C6"]
+words = mesh.describe("pod", pod)
+check.that("hello-world:" in words and "istio-proxy:" in words, "the pod has the application and istio-proxy, the sidecar")
+
+# %% [markdown]
+# On a cluster, a third container appears in the description. It runs first and only for a moment (`istio-init`), and sets up
+# the pod's network so that all traffic passes through the sidecar. This mesh has no need of it: the sidecar's
+# address is simply the only one that is made known.
+#
+# ## A way in: Gateway and VirtualService
+#
+# Two objects are needed. You know the **Gateway** from lesson 1: it opens a port for a host name. The **VirtualService** is the
+# signpost behind it: it says which requests go to which Service.
+
+# %% tags=["nbval-ignore-output"]
+print(show("02_first_microservice/gateway.yaml"))
+show("02_first_microservice/virtual-service.yaml")
+
+# %% [markdown]
+# **Predict:** with the Gateway alone, what status will a caller get? And with both?
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("02_first_microservice/gateway.yaml"))
+alone = mesh.curl(url)
+mesh.apply(manifest("02_first_microservice/virtual-service.yaml"))
+both = mesh.curl(url)
+print(f"Gateway alone: {alone.codes}\nwith the VirtualService: {both.codes}\n{both.text}")
+
+# %% tags=["check", "nbval-check-output", "covers-Y4", "covers-Y11"]
+check.status_counts(alone, {404: 1}, about="Gateway alone")
+check.status_counts(both, {200: 1}, about="Gateway and VirtualService")
+
+# %% [markdown]
+# ## The host name, without a change to your machine
+#
+# `test.example.com` is known to nobody but our Gateway. So how does the request find it? Some ways to do it:
+#
+# - write the name and the gateway's address into the file `/etc/hosts`, as many texts say: it needs the rights of an administrator;
+# - `curl --resolve test.example.com:PORT:ADDRESS http://test.example.com:PORT/` does the same for one call;
+# - call the address, and say which host you mean in the header `Host`. That is what `mesh.curl` does.
+#
+# Here is the last one by hand, with Python's own means:
+
+# %% tags=["nbval-ignore-output"]
+from urllib.request import Request, urlopen
+
+with urlopen(Request(mesh.gateway_url + "/by-hand", headers={"Host": "test.example.com"}), timeout=10) as answer:
+    by_hand = (answer.status, answer.read().decode())
+print("address:", mesh.gateway_url, "\nanswer:", *by_hand)
+
+# %% tags=["check", "nbval-check-output", "covers-C7"]
+check.that(by_hand[0] == 200 and "path /by-hand" in by_hand[1], "a Host header is enough to get in", seen=by_hand)
+
+# %% [markdown]
+# ## Ten requests in a loop
+#
+# **Predict:** three pods stand behind the Service. If you ask ten times, who will answer?
+
+# %% tags=["nbval-ignore-output"]
+ten = mesh.curl(url, n=10)
+print(ten.text)
+plots.over_time(ten, by="pod")
+
+# %% tags=["check", "nbval-check-output", "covers-C8"]
+check.all_ok(ten, about="ten requests in a loop")
+
+# %% [markdown]
+# Each request got one answer, and the pods share the work. By which rule is the subject of lesson 3. With more requests every pod
+# gets its part:
+
+# %% tags=["nbval-ignore-output"]
+n = 60 if scale == "small" else 300
+many = mesh.curl(url, n=n)
+plots.share(many, by="pod")
+
+# %% tags=["check", "nbval-check-output"]
+check.every_pod_answers(many, mesh.pods("hello-world"))
+
+# %% [markdown]
+# ## Pods that were there before the label
+#
+# Injection happens when a pod is **made**. **Predict:** the label is taken away and `v2` restarted, so that its pod has no
+# sidecar. Then the label comes back. Will this pod get a sidecar now?
+
+# %% tags=["nbval-ignore-output"]
+mesh.label("namespace", "hello-world", {"istio-injection": None})
+mesh.restart("hello-world-v2")
+mesh.label("namespace", "hello-world", {"istio-injection": "enabled"})
+late = {pod.ready for pod in mesh.pods("hello-world-v2")}
+mesh.get("pods")
+
+# %% tags=["check", "nbval-check-output", "covers-C4"]
+check.equal(late, {"1/1"}, "the label changes nothing for a pod that already runs: 1/1")
+
+# %% [markdown]
+# The pod still answers, but the mesh has no hand in what it does. That is an error that is easy to make and hard to see.
+# So look for `1/1` first when a rule seems to have no effect.
+#
+# ## Exercise
+#
+# Give the pod of `v2` its sidecar. You need one call. Which one did we use above to replace the pods of a Deployment?
+# Stuck? Run `task("02-1").hint()` in a new cell, as often as you like.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.restart('hello-world-v2')
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("02-1").check(mesh)
+
+# %% [markdown]
+# ## Recap
+#
+# - The label `istio-injection=enabled` on a namespace gives each *new* pod a sidecar; `2/2` shows it.
+# - Pods that run already keep what they have until they are replaced.
+# - A Gateway opens a port for a host name. A VirtualService says where the requests go. Without it: 404.
+# - The header `Host` decides which VirtualService applies, so no entry in `/etc/hosts` is needed.
+
+# %% [markdown]
+# ## Clean up
+#
+# This ends the mesh with all its processes, and notes that you came to the end.
+
+# %% tags=["nbval-ignore-output"]
+mesh.close()
+finish_lesson("02")
