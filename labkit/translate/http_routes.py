@@ -29,7 +29,7 @@ class Viewer:
 
     def hash_of(self, destination: Json) -> Json | None:
         host = str(destination.get("host") or "")
-        service = self.registry.by_host.get(host)
+        service = self.registry.visible_service(host, self.namespace)
         if service is None:
             return None
         rules = self.registry.destination_rules

@@ -37,6 +37,11 @@ POLICY = {
     "loadBalancer.localityLbSetting": "all pods here are in one place",
     "loadBalancer.zoneAwareLbSetting": "all pods here are in one place",
 }
+# Values by which such a field asks for nothing.
+HARMLESS: dict[str, list[Json]] = {
+    "tls": [{"mode": "DISABLE"}],
+    "loadBalancer.localityLbSetting": [{"enabled": False}, {"enabled": True}],
+}
 HTTP_ROUTE = {
     "fault.delay.exponentialDelay": "Istio itself does not support it",
     "fault.abort.http2Error": "Istio itself does not support it",
@@ -85,7 +90,7 @@ def in_policy(policy: Json | None, path: str) -> Iterator[tuple[str, str]]:
         return
     for field, why in POLICY.items():
         value = at(policy, *field.split("."))
-        if value is not None and not (field == "tls" and value == {"mode": "DISABLE"}):
+        if value is not None and value not in HARMLESS.get(field, []):
             yield f"{path}.{field}", why
     for number, settings in enumerate(policy.get("portLevelSettings") or []):
         yield from in_policy(settings, f"{path}.portLevelSettings[{number}]")

@@ -128,7 +128,10 @@ def as_text(packed: Json) -> str:
     """One line a case, so that a change of one is one line of a diff."""
 
     def lines(things: Json) -> str:
-        return ",\n".join(f"{json.dumps(k)}: {json.dumps(v, sort_keys=True)}" for k, v in sorted(things.items()))
+        return ",\n".join(f"{json.dumps(key)}: {compact(value)}" for key, value in sorted(things.items()))
+
+    def compact(value: Any) -> str:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
     head = f'"istio": {json.dumps(packed["istio"])}'
     return f'{{{head},\n"bases": {{\n{lines(packed["bases"])}\n}},\n"cases": {{\n{lines(packed["cases"])}\n}}}}\n'

@@ -61,7 +61,7 @@ def test_validation_refuses_what_the_api_server_refused(name: str) -> None:
 def test_the_records_are_many() -> None:
     """A test of each case is worth nothing if the cases are not found."""
     assert len(FIRST) == 24
-    assert len(FURTHER_CASES) >= 180
+    assert len(FURTHER_CASES) >= 250
     assert all(len(case.proxies) == 3 for case in ALL.values())
     assert FURTHER.stat().st_size < 2**20
 

@@ -87,6 +87,7 @@ def test_what_can_not_be_done_is_refused_by_name(body: Json, named: str) -> None
     "body",
     [
         policy(tls={"mode": "DISABLE"}),
+        policy(loadBalancer={"localityLbSetting": {"enabled": False}}),
         server("HTTP", tls={"httpsRedirect": True}),
         server("GRPC"),
         {**SERVICE, "spec": {"internalTrafficPolicy": "Cluster"}},
