@@ -27,6 +27,7 @@ from labkit.ui.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILLION, Look
 
 NOBODY = "no pod"
 PERCENTILES = (50, 90, 99)
+BINS = 40
 SIDES = (Look(BLUE, "", "o"), Look(ORANGE, "//", "^"), Look(GREEN, "xx", "s"), Look(PURPLE, "..", "D"))
 """The results that `compare` sets side by side, first to last."""
 
@@ -82,14 +83,14 @@ def share(source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, f
     for at, (name, count, percent) in enumerate(zip(rows[by], rows["requests"], rows["share %"], strict=True)):
         style = style_of(name, by, versions)
         axes.barh(at, count, color=style.colour, hatch=style.hatch, edgecolor="white", height=0.7)
-        axes.annotate(f" {count} ({percent:g} %)", (count, at), va="center")
+        where = len(frame) * float(rows["expected %"].iloc[at]) / 100 if "expected %" in rows else 0
         if "expected %" in rows:
-            where = len(frame) * float(rows["expected %"].iloc[at]) / 100
             axes.plot([where, where], [at - 0.45, at + 0.45], color=BLACK, linewidth=3)
+        axes.annotate(f"  {count} ({percent:g} %)", (max(count, where), at), va="center")
     axes.set_yticks(range(len(rows)), [str(name) for name in rows[by]])
     axes.invert_yaxis()
     percents = [float(v) for name in ("share %", "expected %") if name in rows for v in rows[name]]
-    axes.set_xlim(0, max(1.0, 1.25 * len(frame) * max(percents, default=0.0) / 100))
+    axes.set_xlim(0, max(1.0, 1.3 * len(frame) * max(percents, default=0.0) / 100))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("requests" + (" (black line: expected)" if "expected %" in rows else ""))
     axes.set_title(f"{len(frame)} requests by {by}")
@@ -153,23 +154,30 @@ def latency(source: Any, by: str | None = None) -> Any:
     >>> plots.latency(result, by="version")
     """
     frame = frame_of(source)
-    axes = new_axes(percentiles(frame, by))
+    rows = percentiles(frame, by)
+    parts = groups(frame, by)
+    axes = new_axes(rows, height=max(2.8, 1.4 + 0.75 * len(parts)))
     versions = version_of_pods(frame)
-    every = frame["latency_ms"].dropna()
-    longest = float(every.max()) if len(every) else 1.0
-    bins = [longest * step / 30 for step in range(31)]
-    for name, values in groups(frame, by):
+    longest = max((float(values.max()) for _, values in parts), default=1.0)
+    bins = [longest * step / BINS for step in range(BINS + 1)]
+    counts = [list(pd.cut(values, bins, include_lowest=True).value_counts(sort=False)) for _, values in parts]
+    tallest = max((max(row) for row in counts), default=1)
+    labels = []
+    for number, ((name, values), row) in enumerate(zip(parts, counts, strict=True)):
+        at = len(parts) - 1 - number  # the first one on top
         style = style_of(name, by, versions) if by else look("v1")
-        label = (
-            f"{name or 'all'}: half within {values.quantile(0.5):.3g} ms, 99 % within {values.quantile(0.99):.3g} ms"
-        )
-        axes.hist(values, bins=bins, color=style.colour, hatch=style.hatch, alpha=0.75, edgecolor="white", label=label)
-        axes.axvline(values.quantile(0.5), color=style.colour, linewidth=2)
-        axes.axvline(values.quantile(0.99), color=style.colour, linewidth=2, linestyle="--")
-    axes.set_xlabel("latency in milliseconds (line: half of them, dashed: 99 %)")
-    axes.set_ylabel("requests")
-    if len(every):
-        axes.legend(fontsize=11, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.2))
+        # each value has a row of its own, all on one scale: histograms on top of each other hide each other
+        heights = [0.8 * count / tallest for count in row]
+        axes.bar(bins[:-1], heights, longest / BINS, at, align="edge", color=style.colour, hatch=style.hatch)
+        for share_of, line in ((0.5, "-"), (0.99, "--")):
+            where = values.quantile(share_of)
+            axes.plot([where, where], [at, at + 0.85], line, color=BLACK, linewidth=1.8)
+        numbers = f"half {values.quantile(0.5):.3g} ms, 99 % {values.quantile(0.99):.3g} ms"
+        labels.append(f"{name}\n{numbers}" if name else numbers.replace(", ", "\n"))
+    axes.set_yticks([len(parts) - 1 - number + 0.4 for number in range(len(parts))], labels)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(0, max(1, len(parts)))
+    axes.set_xlabel("milliseconds (line: half of them, dashed: 99 %)")
     axes.set_title(f"Latency of {len(frame)} requests" + (f" by {by}" if by else ""))
     return axes
 
