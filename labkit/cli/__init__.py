@@ -1,4 +1,4 @@
-"""The command `labkit`. Each command is a module of this folder with `HELP`, `configure(parser)` and `run(args) -> int`."""
+"""The command `labkit`: each command is a module of this folder with `configure(parser)` and `run(args) -> int`."""
 
 from __future__ import annotations
 

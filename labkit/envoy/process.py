@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import subprocess
@@ -14,7 +15,7 @@ from labkit.envoy.accesslog import AccessLog
 from labkit.envoy.admin import Admin, Held
 from labkit.envoy.binary import envoy_path
 from labkit.envoy.xds import Config, File, XdsFolder
-from labkit.errors import ConfigRejected, EnvoyDied, EnvoyError
+from labkit.errors import ConfigRejected, EnvoyDied, EnvoyError, NotReady
 from labkit.processes import Family, end, tail
 from labkit.waiting import wait_until
 
@@ -190,13 +191,16 @@ class Change:
             wait_until(change.poll, timeout_s, f"Envoy {self.envoy.name} to go back to its configuration before")
 
     def reason(self) -> str:
-        """What Envoy's log says of the refusal."""
-        with open(self.envoy.log, encoding="utf-8", errors="replace") as file:
-            file.seek(self.log_from)
-            text = file.read()
-        lines = [line for line in text.splitlines() if line.strip()]
-        about = [line.split("] ", 1)[-1] for line in lines if "reject" in line]
-        return "\n".join(about or lines[-20:])
+        """What Envoy's log says of the refusal; it writes that a moment after it has counted it."""
+
+        def lines() -> list[str]:
+            with open(self.envoy.log, encoding="utf-8", errors="replace") as file:
+                file.seek(self.log_from)
+                return [line.split("] ", 1)[-1] for line in file.read().splitlines() if "reject" in line]
+
+        with contextlib.suppress(NotReady):
+            wait_until(lambda: bool(lines()), 1, "Envoy's reason")
+        return "\n".join(lines()) or self.envoy.log_tail()
 
 
 def run_changes(
