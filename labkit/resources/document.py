@@ -177,21 +177,31 @@ def _advice(problem: str, line: str, above: str) -> str:
                 "the block that it belongs to"
             )
         return "look for a missing line break, a missing quote, or a wrong indentation"
-    if "did not find expected key" in problem or "block mapping" in problem or "block collection" in problem:
-        return "fields of one block must begin in the same column: compare this line with the ones above it"
-    if "block end" in problem or "expected <block end>" in problem:
-        return "fields of one block must begin in the same column: compare this line with the ones above it"
-    if "quoted scalar" in problem:
-        return "a quote is opened and not closed"
-    if "flow" in problem:
-        return "a bracket [ or { is not closed, or a comma is missing"
-    if "cannot start any token" in problem:
-        return "put the value in quotes: it begins with a character that means something in YAML"
-    if "alias" in problem or "anchor" in problem:
-        return 'a value that begins with * or & needs quotes: "*"'
-    if "could not find expected ':'" in problem:
-        return "a colon is missing after the name of a field, or the line has the wrong indentation"
+    if re.search(r"(^|[\s\[,:-])[*&]($|[\s\],\"'.])", line) and ("alphabetic" in problem or "alias" in problem):
+        return 'put the value in quotes, as in "*": a bare * or & means an alias in YAML'
+    missing_space = re.match(r"\s*(?:- )?([\w-]+):[^\s/]", line)
+    if missing_space and "expected ':'" in problem:
+        return f"a space is missing after `{missing_space[1]}:`"
+    for words, advice in _ADVICE:
+        if any(word in problem for word in words):
+            return advice
     return "compare the line with the ones above it: indentation, colons, quotes"
+
+
+_ADVICE = (
+    (
+        ("expected key", "block mapping", "block collection", "block end"),
+        "fields of one block must begin in the same column: compare this line with the ones above it",
+    ),
+    (("quoted scalar", "end of stream"), "a quote is opened and not closed"),
+    (("',' or ']'", "',' or '}'", "flow"), "a bracket [ or { is not closed, or a comma is missing"),
+    (("cannot start any token",), "put the value in quotes: it begins with a character that means something in YAML"),
+    (("alias", "anchor", "alphabetic"), 'a value that begins with * or & needs quotes: "*"'),
+    (
+        ("expected ':'",),
+        "a colon is missing after the name of a field, or the line has the wrong indentation",
+    ),
+)
 
 
 class _Builder:

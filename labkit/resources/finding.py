@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from labkit.errors import LabkitError, ValidationError
 from labkit.resources.model import Path, Resource
+
+_PLAIN_STEP = re.compile(r"[\w-]{1,63}")
 
 Level = Literal["error", "warning"]
 
@@ -128,7 +131,7 @@ def written(path: Path) -> str:
     """("spec", "http", 0, "match") -> "spec.http[0].match", as Kubernetes writes it."""
     text = ""
     for step in path:
-        if isinstance(step, int) or "." in step or "/" in step or step == "":
+        if isinstance(step, int) or not _PLAIN_STEP.fullmatch(step):
             text += f"[{step}]"
         else:
             text += f".{step}" if text else step

@@ -74,6 +74,12 @@ def _deployment(spec: Fields, report: Report) -> None:
     _selector(block(spec, "selector"), metadata.get("labels") or {}, report)
     pod = block(template, "spec") or {}
     check_pod_spec(pod, (*path, "spec"), report)
+    if (pod.get("terminationGracePeriodSeconds") or 0) < 0:
+        report.warning(
+            (*path, "spec", "terminationGracePeriodSeconds"),
+            "a negative number counts as 1",
+            found=pod["terminationGracePeriodSeconds"],
+        )
     if pod.get("restartPolicy") not in (None, "", "Always"):
         report.error(
             (*path, "spec", "restartPolicy"), "not for a Deployment", found=pod["restartPolicy"], allowed="Always"
@@ -135,9 +141,7 @@ def _strategy(strategy: Fields | None, report: Report) -> None:
         return
     path: Path = ("spec", "strategy")
     kind, rolling = strategy.get("type") or "RollingUpdate", block(strategy, "rollingUpdate")
-    if kind not in ("Recreate", "RollingUpdate"):
-        report.error((*path, "type"), "not a known value", found=kind, allowed="Recreate, RollingUpdate")
-    elif kind == "Recreate" and rolling is not None:
+    if kind == "Recreate" and rolling is not None:
         report.error((*path, "rollingUpdate"), "not allowed with type Recreate", hint="remove it")
     elif rolling is not None:
         for name in ("maxSurge", "maxUnavailable"):

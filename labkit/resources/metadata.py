@@ -26,6 +26,11 @@ def check_metadata(report: Report) -> None:
         report.error(("metadata", "namespace"), "not a name for a namespace", found=namespace, allowed=names.LABEL_FORM)
     check_labels(metadata.get("labels"), ("metadata", "labels"), report)
     check_annotations(metadata.get("annotations"), ("metadata", "annotations"), report)
+    for index, finalizer in enumerate(metadata.get("finalizers") or ()):
+        if not names.label_key(finalizer):
+            report.error(("metadata", "finalizers", index), "not a name for a finalizer", found=finalizer)
+        elif "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
+            report.warning(("metadata", "finalizers"), "a name with a domain is better here", found=finalizer)
 
 
 def _name(kind: str, name: str, path: Path, report: Report) -> None:
@@ -35,6 +40,14 @@ def _name(kind: str, name: str, path: Path, report: Report) -> None:
         good, allowed = names.dns_subdomain(name), names.SUBDOMAIN_FORM
     if not good:
         report.error(path, f"not a name for a {kind}", found=name, allowed=allowed, hint=_better(name))
+    elif kind in ("Pod", "Deployment") and not names.dns_label(name):
+        report.warning(
+            path,
+            "the name becomes part of host names",
+            found=name,
+            allowed=names.LABEL_FORM,
+            hint="choose one that fits",
+        )
 
 
 def _better(name: str) -> str:

@@ -90,6 +90,11 @@ def ip_address(text: str) -> bool:
     return True
 
 
+def loopback(text: str) -> bool:
+    """Whether an address means the machine itself."""
+    return ipaddress.ip_address(text).is_loopback
+
+
 def ip_subnet(text: str) -> bool:
     """An address, or a subnet in CIDR form."""
     if text.count("/") != 1:

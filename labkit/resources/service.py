@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from labkit.resources import names
@@ -12,59 +11,46 @@ from labkit.resources.model import Path
 from labkit.resources.shared_rules import Fields, block, items, port
 from labkit.resources.words import closest
 
-_TYPES = ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName")
-_CHOICES = {
-    "type": _TYPES,
-    "sessionAffinity": ("ClientIP", "None"),
-    "internalTrafficPolicy": ("Cluster", "Local"),
-    "externalTrafficPolicy": ("Cluster", "Local"),
-    "ipFamilyPolicy": ("SingleStack", "PreferDualStack", "RequireDualStack"),
-}
 _NODE_PORTS = (30000, 32767)
 _MOST_AFFINITY_S = 86400
 
 
 def check_service(spec: Fields, report: Report) -> None:
     """Adds what the API server would say of a Service's `spec`."""
-    for name, allowed in _CHOICES.items():
-        choice((*("spec", name),), spec.get(name), allowed, report)
     kind = spec.get("type") or "ClusterIP"
     headless = spec.get("clusterIP") == "None"
     check_labels(spec.get("selector"), ("spec", "selector"), report)
     ports = items(spec, "ports")
-    if kind == "ExternalName":
-        name = spec.get("externalName") or ""
-        if not names.dns_subdomain(name.removesuffix(".")):
-            report.error(("spec", "externalName"), "not a host name", found=name, allowed=names.SUBDOMAIN_FORM)
-    elif not ports and not headless:
+    if not ports and not headless and kind != "ExternalName":
         report.error(("spec", "ports"), "a Service needs at least one port")
-    _ports(ports, kind, headless, report)
-    _addresses(spec, kind, report)
+    _ports(ports, kind, report)
+    _external_name(spec, kind, report)
+    _cluster_ip(spec, kind, headless, report)
+    _load_balancer(spec, kind, report)
     _affinity(spec, report)
-    external = kind in ("NodePort", "LoadBalancer") or items(spec, "externalIPs")
-    if spec.get("externalTrafficPolicy") and not external:
+    if spec.get("externalTrafficPolicy") and kind == "ClusterIP" and not items(spec, "externalIPs"):
         report.error(
             ("spec", "externalTrafficPolicy"),
             "only for a Service that is reached from outside",
-            allowed=", ".join(_TYPES[1:3]),
+            allowed="type NodePort or LoadBalancer",
         )
+    choices = ("PreferClose", "PreferSameZone", "PreferSameNode")
+    choice(("spec", "trafficDistribution"), spec.get("trafficDistribution"), choices, report)
+    if spec.get("trafficDistribution") == "PreferClose":
+        report.warning(("spec", "trafficDistribution"), "PreferClose is deprecated", hint="use PreferSameZone")
 
 
 def choice(path: Path, value: Any, allowed: tuple[str, ...], report: Report) -> None:
     """One of a few words, where something is written."""
     if value not in (None, "", *allowed):
         near = closest(value, allowed)
-        report.error(
-            path,
-            "not a known value",
-            found=value,
-            allowed=", ".join(allowed),
-            hint=f"did you mean `{near}`?" if near else "",
-        )
+        hint = f"did you mean `{near}`?" if near else ""
+        report.error(path, "not a known value", found=value, allowed=", ".join(allowed), hint=hint)
 
 
-def _ports(ports: list[Fields], kind: str, headless: bool, report: Report) -> None:
+def _ports(ports: list[Fields], kind: str, report: Report) -> None:
     seen: set[str] = set()
+    node_ports: set[tuple[int, str]] = set()
     for index, fields in enumerate(ports):
         path: Path = ("spec", "ports", index)
         name = fields.get("name") or ""
@@ -76,21 +62,26 @@ def _ports(ports: list[Fields], kind: str, headless: bool, report: Report) -> No
             report.error((*path, "name"), "two ports of the same name", found=name)
         seen.add(name)
         port(fields.get("port"), (*path, "port"), report)
-        choice((*path, "protocol"), fields.get("protocol"), ("TCP", "UDP", "SCTP"), report)
         target_port(fields.get("targetPort"), (*path, "targetPort"), report)
         if fields.get("appProtocol") and not names.label_key(fields["appProtocol"]):
             report.error((*path, "appProtocol"), "not the name of a protocol", found=fields["appProtocol"])
-        node_port = fields.get("nodePort") or 0
-        if node_port and kind not in ("NodePort", "LoadBalancer"):
-            report.error((*path, "nodePort"), "not for this type of Service", found=node_port, hint="type: NodePort")
-        elif node_port and not _NODE_PORTS[0] <= node_port <= _NODE_PORTS[1]:
-            report.error((*path, "nodePort"), "out of range", found=node_port, allowed="30000 to 32767")
+        number = fields.get("nodePort") or 0
+        if not number:
+            continue
+        key = (number, fields.get("protocol") or "TCP")
+        if kind not in ("NodePort", "LoadBalancer"):
+            report.error((*path, "nodePort"), "not for this type of Service", found=number, hint="type: NodePort")
+        elif not _NODE_PORTS[0] <= number <= _NODE_PORTS[1]:
+            report.error((*path, "nodePort"), "out of range", found=number, allowed="30000 to 32767")
+        elif key in node_ports:
+            report.error((*path, "nodePort"), "the same port twice", found=number)
+        node_ports.add(key)
 
 
 def target_port(value: Any, path: Path, report: Report) -> None:
-    """A number, or the name of a container's port."""
+    """A number, or the name of a container's port; 0 counts as not written."""
     if isinstance(value, int):
-        if not 1 <= value <= 65535:
+        if not 0 <= value <= 65535:
             report.error(path, "not a port number", found=value, allowed="1 to 65535")
     elif isinstance(value, str) and value and not names.port_name(value):
         report.error(
@@ -102,27 +93,57 @@ def target_port(value: Any, path: Path, report: Report) -> None:
         )
 
 
-def _addresses(spec: Fields, kind: str, report: Report) -> None:
+def _external_name(spec: Fields, kind: str, report: Report) -> None:
+    name = spec.get("externalName") or ""
+    if kind != "ExternalName":
+        if name:
+            report.warning(("spec", "externalName"), "ignored where the type is not ExternalName", found=name)
+    elif not names.dns_subdomain(name.removesuffix(".")):
+        report.error(("spec", "externalName"), "not a host name", found=name, allowed=names.SUBDOMAIN_FORM)
+
+
+def _cluster_ip(spec: Fields, kind: str, headless: bool, report: Report) -> None:
     address = spec.get("clusterIP") or ""
-    if address not in ("", "None") and not names.ip_address(address):
+    if address and kind == "ExternalName":
+        report.error(("spec", "clusterIP"), "not for type ExternalName", found=address, hint="remove it")
+    elif headless and kind != "ClusterIP":
+        report.error(("spec", "clusterIP"), f"a Service of type {kind} needs an address", found=address)
+    elif address and not headless and not names.ip_address(address):
         report.error(("spec", "clusterIP"), "not an address", found=address, allowed="an address, or None")
+    others = items(spec, "clusterIPs")
+    if others and address and others[0] != address:
+        report.error(("spec", "clusterIPs", 0), "must be the same as clusterIP", found=others[0], allowed=address)
     for index, value in enumerate(items(spec, "externalIPs")):
-        if not names.ip_address(value) or ipaddress.ip_address(value).is_loopback:
+        if not names.ip_address(value) or names.loopback(value):
             report.error(("spec", "externalIPs", index), "not an address from outside", found=value)
-    for index, family in enumerate(items(spec, "ipFamilies")):
-        choice(("spec", "ipFamilies", index), family, ("IPv4", "IPv6"), report)
-    if spec.get("loadBalancerClass") and kind != "LoadBalancer":
-        report.error(("spec", "loadBalancerClass"), "only for type LoadBalancer", found=spec["loadBalancerClass"])
+    if items(spec, "externalIPs"):
+        message = "ignored for a headless Service" if headless else "deprecated; some clusters do without it"
+        report.warning(("spec", "externalIPs"), message)
+
+
+def _load_balancer(spec: Fields, kind: str, report: Report) -> None:
+    for name in ("loadBalancerClass", "loadBalancerSourceRanges", "allocateLoadBalancerNodePorts"):
+        if spec.get(name) not in (None, "", []) and kind != "LoadBalancer":
+            report.error(("spec", name), "only for type LoadBalancer", found=spec[name])
+    if spec.get("loadBalancerClass") and not names.label_key(spec["loadBalancerClass"]):
+        report.error(("spec", "loadBalancerClass"), "not a name", found=spec["loadBalancerClass"])
+    for index, value in enumerate(items(spec, "loadBalancerSourceRanges")):
+        if "/" not in value or not names.ip_subnet(value.strip()):
+            report.error(
+                ("spec", "loadBalancerSourceRanges", index), "not a subnet", found=value, allowed="10.9.8.0/24"
+            )
+    local = kind == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+    if spec.get("healthCheckNodePort") and not local:
+        report.error(
+            ("spec", "healthCheckNodePort"),
+            "only for type LoadBalancer with externalTrafficPolicy: Local",
+            found=spec["healthCheckNodePort"],
+        )
 
 
 def _affinity(spec: Fields, report: Report) -> None:
-    config = block(spec, "sessionAffinityConfig")
-    if config is None:
-        return
-    path: Path = ("spec", "sessionAffinityConfig")
-    if spec.get("sessionAffinity") != "ClientIP":
-        report.error(path, "only with sessionAffinity: ClientIP")
-        return
-    seconds = (block(config, "clientIP") or {}).get("timeoutSeconds")
-    if seconds is not None and not 0 < seconds <= _MOST_AFFINITY_S:
-        report.error((*path, "clientIP", "timeoutSeconds"), "out of range", found=seconds, allowed="1 to 86400")
+    config = block(block(spec, "sessionAffinityConfig"), "clientIP")
+    seconds = (config or {}).get("timeoutSeconds")
+    if spec.get("sessionAffinity") == "ClientIP" and seconds is not None and not 0 < seconds <= _MOST_AFFINITY_S:
+        path = ("spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds")
+        report.error(path, "out of range", found=seconds, allowed="1 to 86400")

@@ -65,7 +65,8 @@ class _Walker:
             return
         if kind and not self.typed(value, kind, schema, path):
             return
-        if "enum" in schema and value not in schema["enum"]:
+        # For its own kinds Kubernetes takes an empty text as "not written".
+        if "enum" in schema and value not in schema["enum"] and (value or self.schema.custom):
             self.enum(value, schema["enum"], path)
         if kind == "object":
             self.fields(value, schema, path)

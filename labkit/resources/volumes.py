@@ -20,8 +20,7 @@ def check_volumes(volumes: list[Fields], path: Path, report: Report) -> set[str]
         sources = [key for key, value in volume.items() if key != "name" and value is not None]
         if len(sources) > 1:
             report.error(place, "a volume has one source", found=", ".join(sources))
-        elif not sources:
-            report.error(place, "a volume needs a source", allowed="configMap, emptyDir, secret, …")
+        # Without a source it is an emptyDir.
         for source in sources[:1]:
             _source(source, block(volume, source) or {}, (*place, source), report)
     return seen
@@ -34,6 +33,7 @@ def _source(kind: str, fields: Fields, path: Path, report: Report) -> None:
     if kind not in ("configMap", "secret"):
         return
     modes = [((*path, "defaultMode"), fields.get("defaultMode"))]
+    paths: set[str] = set()
     for index, item in enumerate(items(fields, "items")):
         place = (*path, "items", index)
         target = item.get("path") or ""
@@ -41,6 +41,9 @@ def _source(kind: str, fields: Fields, path: Path, report: Report) -> None:
             report.error((*place, "key"), "the field is required and missing")
         if not target or target.startswith("/") or ".." in target.split("/"):
             report.error((*place, "path"), "not a path inside the volume", found=target)
+        if target and target in paths:
+            report.warning(place, "two items at the same path", found=target)
+        paths.add(target)
         modes.append(((*place, "mode"), item.get("mode")))
     for place, mode in modes:
         if mode is not None and not 0 <= mode <= 0o777:

@@ -1,0 +1,102 @@
+"""Each recorded verdict of a real API server, and ours. A test fails when either side changes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.resources import Verdict, check
+
+DATA = Path(__file__).parent / "data"
+
+KEPT = {
+    "yaml-dup-in-list": "kubectl takes the last of two equal keys without a word; we warn",
+    "duplicate-key": "the same; here the last one is refused as well",
+    "k8s-service-nodeport-low": "a dry run allocates no node port; a real apply refuses it",
+    "k8s-service-nodeport-range-high": "a dry run allocates no node port; a real apply refuses it",
+    "k8s-service-nodeport-minus": "a dry run allocates no node port; a real apply refuses it",
+    "k8s-service-cluster-ip-outside": "the range of addresses is a matter of each cluster",
+    "k8s-pod-priority-class": "whether a PriorityClass exists is a matter of each cluster",
+    "kind-EnvoyFilter-networking.istio.io_v1alpha3": "a kind that labkit does not check; it says so",
+}
+"""Every difference that we keep, with its reason."""
+
+# What a message of the first recording, which notes no fields, is about where it names no path.
+FIELDS = {
+    "eject-percent-150": "spec.trafficPolicy.outlierDetection.maxEjectionPercent",
+    "max-connections-negative": "spec.trafficPolicy.connectionPool.tcp.maxConnections",
+    "subset-twice": "spec.subsets[1].name",
+    "subset-bad-name": "spec.subsets[0].name",
+    "vs-weight-negative": "spec.http[0].route[0].weight",
+    "vs-weights-all-zero": "spec.http[0].route",
+    "vs-bad-regex": "spec.http[0].match[0].uri.regex",
+    "vs-route-and-redirect": "spec.http[0].route",
+    "gw-no-servers": "spec.servers",
+    "gw-bad-protocol": "spec.servers[0].port.protocol",
+    "gw-port-70000": "spec.servers[0].port.number",
+    "gw-https-without-tls": "spec.servers[0].tls",
+    "duplicate-key": "spec.trafficPolicy",
+}
+LINES = {"published-05-destinationrule": 7, "tabs": 6, "bad-version": 2, "bad-kind": 2}
+
+
+def cases(file: str) -> list[Any]:
+    return [pytest.param(case, id=case["name"]) for case in json.loads((DATA / file).read_text())]
+
+
+FIRST, MORE = cases("validation.json"), cases("recorded.json")
+
+
+def accepted(verdicts: list[Verdict]) -> bool:
+    return bool(verdicts) and all(verdict.accepted for verdict in verdicts)
+
+
+def paths(verdicts: list[Verdict], level: str) -> list[str]:
+    return [finding.path for verdict in verdicts for finding in verdict.findings if finding.level == level]
+
+
+def test_the_recordings_are_all_there() -> None:
+    assert len(FIRST) == 51
+    assert len(MORE) > 1400
+    names = {param.values[0]["name"] for param in [*FIRST, *MORE]}
+    assert set(KEPT) <= names
+
+
+@pytest.mark.parametrize("case", FIRST)
+def test_the_first_recording(case: dict[str, Any]) -> None:
+    verdicts = check(case["yaml"])
+    assert accepted(verdicts) == case["accepted"]
+    assert_warnings(case, verdicts)
+    name = case["name"]
+    if name in LINES:
+        assert f":{LINES[name]}: " in str(verdicts[0].error)
+    elif not case["accepted"]:
+        found = re.search(r"\.?(spec[\w.\[\]]*|metadata\.\w+)", case["message"])
+        wanted = FIELDS.get(name) or (found[1].rstrip(".") if found else "")
+        assert wanted in paths(verdicts, "error")
+
+
+@pytest.mark.parametrize("case", MORE)
+def test_the_second_recording(case: dict[str, Any]) -> None:
+    verdicts = check(case["yaml"])
+    if case["name"] in KEPT:
+        assert accepted(verdicts) != case["accepted"] or paths(verdicts, "warning")
+        return
+    assert accepted(verdicts) == case["accepted"]
+    assert_warnings(case, verdicts)
+    if "field" in case:
+        assert case["field"] in paths(verdicts, "error")
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            assert finding.line > 0
+            assert finding.message
+
+
+def assert_warnings(case: dict[str, Any], verdicts: list[Verdict]) -> None:
+    """For an accepted object we warn exactly where the server did."""
+    if case["accepted"]:
+        assert bool(paths(verdicts, "warning")) == ("Warning: " in case["message"])
