@@ -17,8 +17,8 @@ from labkit.errors import LessonError
 from labkit.lessons.notebooks import Lesson, lessons, read_source, tags_of
 
 PREFIX = "covers-"
-CHECKERS = ("check", "exercise", "grade")
-"""Names whose calls are checks: check.split(…), exercise.check(…)."""
+CHECKERS = ("check", "task")
+"""Names whose calls are checks: check.split(…), task("03-1").check(…)."""
 
 
 @dataclass(frozen=True)

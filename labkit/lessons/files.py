@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 
 from labkit.errors import LessonError
 
 
-@cache
 def course_folder(start: str | None = None) -> Path:
     """The folder that holds `manifests/` and `notebooks/`.
 

@@ -6,6 +6,8 @@ A lesson that fails does not stop the others: its `Run` says which cell failed a
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import os
 import re
 import tempfile
@@ -14,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit.errors import LessonError
 from labkit.lessons.notebooks import CHECKED, Lesson, read_source, tags_of, title_of
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 CELL_TIMEOUT_S = 60
+T = TypeVar("T")
 COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -130,7 +133,8 @@ def run_notebook(
     try:
         # The kernel's folder goes in `resources`, not in papermill's `cwd`: that one moves the whole process, and
         # another lesson may be running in it.
-        notebook = papermill.execute_notebook(
+        notebook = with_own_loop(
+            papermill.execute_notebook,
             notebook,
             None,
             progress_bar=False,
@@ -176,7 +180,11 @@ def run_lessons(
     for lesson in chosen:  # before the first starts, so that a typing error costs no time
         reject_unknown(read_source(lesson.source), dict(parameters or {}), lesson.name)
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        return list(pool.map(one, chosen))
+        try:
+            return list(pool.map(one, chosen))
+        except BaseException:  # Ctrl-C, say: those that have not started shall not start any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def reject_unknown(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> None:
@@ -191,6 +199,25 @@ def reject_unknown(notebook: NotebookNode, parameters: Mapping[str, Any], name: 
             seen=f"its parameters: {', '.join(known) or 'none'}",
             try_next="use one of those",
         )
+
+
+def with_own_loop(act: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Calls `act` and closes the event loop that Jupyter's libraries make for it and leave open."""
+    from jupyter_core.utils import ensure_event_loop
+
+    def inside() -> T:
+        try:
+            return act(*args, **options)
+        finally:
+            ensure_event_loop().close()
+            asyncio.set_event_loop(None)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        # They keep the loop in a context variable, so in an empty context they make a new one.
+        return contextvars.Context().run(inside)
+    return act(*args, **options)  # called from a notebook, whose loop is not ours to close
 
 
 def kernel_with(variables: Mapping[str, str]) -> type:

@@ -1,0 +1,47 @@
+"""`labkit run`: what it prints and with which status it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import main
+
+pytestmark = pytest.mark.notebook
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    return int(ended.value.code or 0)
+
+
+def test_a_lesson_that_passes(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "1", "--seed", "3", "--report", str(course / "out")) == 0
+    said = capsys.readouterr().out
+    assert "✔ 01_good" in said
+    assert "1 lessons, 0 failed" in said
+    assert {path.name for path in (course / "out").iterdir()} >= {"index.html", "junit.xml", "01_good.ipynb"}
+
+
+def test_a_lesson_that_fails_shows_its_cell_and_the_others_run(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("run", "--jobs", "2") == 1
+    said = capsys.readouterr().out
+    assert "✔ 01_good" in said
+    assert "✘ 02_bad" in said
+    assert "cell 4: CheckFailed" in said
+    assert "| check.that(seed > 10" in said
+    assert "2 lessons, 1 failed: 02_bad" in said
+
+
+def test_parameters_that_no_lesson_has(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "1", "-p", "speed=3") == 1
+    assert "no parameter 'speed'" in capsys.readouterr().err
+
+
+def test_a_lesson_that_is_not_there(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "9") == 1
+    assert "01_good, 02_bad" in capsys.readouterr().err

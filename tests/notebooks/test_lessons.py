@@ -1,0 +1,26 @@
+"""The lessons themselves, on real Envoys: by papermill with their solutions, and by nbval as they are stored."""
+
+from __future__ import annotations
+
+import pytest
+
+from labkit.cli import main
+from labkit.lessons.notebooks import Lesson, lessons
+from labkit.lessons.runner import run_lesson
+
+pytestmark = [pytest.mark.notebook, pytest.mark.embedded]
+
+
+@pytest.mark.parametrize("lesson", lessons(), ids=lambda one: one.name)
+def test_lesson_runs_with_its_solutions(lesson: Lesson) -> None:
+    run = run_lesson(lesson, {"backend": "embedded", "scale": "small"})
+    assert run.passed, run.failure
+    assert run.verdicts
+    assert all(line.startswith("PASS  ") for line in run.verdicts)
+
+
+@pytest.mark.timeout(300)
+def test_stored_verdicts_are_those_of_a_new_run() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["verify"])
+    assert ended.value.code == 0
