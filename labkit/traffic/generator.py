@@ -32,6 +32,7 @@ from labkit.traffic.progress import Throttled
 from labkit.traffic.result import FAILED
 
 READ_SIZE = 128 * 1024
+AT_ONCE_S = 0.001  # how long to wait for a connection on this machine before others have their turn
 CANCEL_CHECK_S = 0.05
 CANCEL_GRACE_S = 1.0  # how long requests under way may still take after a cancel
 IDLE, CONNECTING, RECEIVING, DONE = range(4)
@@ -135,6 +136,7 @@ class Generator:
         self.began = self.began_at = self.ends = self.elapsed_s = 0.0
         self.next_deadline = float("inf")
         self.address: tuple[int, tuple[object, ...]] | None = None
+        self.local = False
 
     def run(self) -> None:
         self._resolve()
@@ -161,6 +163,7 @@ class Generator:
             return
         family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
         self.address = (family, address)
+        self.local = str(address[0]).startswith("127.") or address[0] == "::1"
 
     # --- the warm-up of a run that is limited by time ---
 
@@ -242,14 +245,13 @@ class Generator:
         self.sleeping.clear()
 
     def _time_out(self, now: float) -> None:
-        earliest = float("inf")
+        self.next_deadline = float("inf")
         for connection in self.connections:
             if connection.state in (CONNECTING, RECEIVING):
                 if connection.deadline <= now:
-                    self._broken(connection, TIMEOUT)
+                    self._broken(connection, TIMEOUT)  # which may begin again, with a deadline of its own
                 else:
-                    earliest = min(earliest, connection.deadline)
-        self.next_deadline = earliest
+                    self.next_deadline = min(self.next_deadline, connection.deadline)
 
     # --- one request ---
 
@@ -278,27 +280,36 @@ class Generator:
             return
         family, address = self.address
         sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = sock
         connection.state = CONNECTING
         connection.connect_started = now
         connection.deadline = now + self.load.timeout_s
         self.next_deadline = min(self.next_deadline, connection.deadline)
+        # On this machine a connection takes some 30 µs: wait for it, so that each request follows its own connection at
+        # once. To begin all connections first would line up their requests, and a circuit breaker would refuse more of
+        # them than of Fortio's, whose threads each go their own way (measured with Y7: 53 % instead of 47 %).
+        sock.settimeout(AT_ONCE_S if self.local else 0)
         try:
             sock.connect(address)
-        except BlockingIOError:
-            self.selector.register(sock, selectors.EVENT_WRITE, connection)
-            connection.registered = True
+        except (BlockingIOError, TimeoutError):
+            sock.setblocking(False)
+            self._watch(connection, sock, selectors.EVENT_WRITE)
             return
         except OSError:
             self.recorder.connect_times.append(time.perf_counter() - now)
             self._close(connection)
             self._record_done(connection, FAILED, 0, 0, 0, REFUSED)
             return
-        self.selector.register(sock, selectors.EVENT_READ, connection)
-        connection.registered = True
+        sock.setblocking(False)
         self._connected(connection)
+
+    def _watch(self, connection: Connection, sock: socket.socket, events: int) -> None:
+        if connection.registered:
+            self.selector.modify(sock, events, connection)
+        else:
+            self.selector.register(sock, events, connection)
+            connection.registered = True
 
     def _connected(self, connection: Connection) -> None:
         sock = connection.sock
@@ -309,7 +320,7 @@ class Generator:
             self._close(connection)
             self._record_done(connection, FAILED, 0, 0, 0, REFUSED)
             return
-        self.selector.modify(sock, selectors.EVENT_READ, connection)
+        self._watch(connection, sock, selectors.EVENT_READ)
         self._send(connection, now)
 
     def _send(self, connection: Connection, now: float) -> None:
@@ -330,7 +341,7 @@ class Generator:
             return
         if sent < len(request):
             connection.unsent = request[sent:]
-            self.selector.modify(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
+            self._watch(connection, sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
     def _send_rest(self, connection: Connection) -> None:
         sock = connection.sock
@@ -342,7 +353,7 @@ class Generator:
         except OSError:
             connection.unsent = b""  # reading says why
         if not connection.unsent:
-            self.selector.modify(sock, selectors.EVENT_READ, connection)
+            self._watch(connection, sock, selectors.EVENT_READ)
 
     def _receive(self, connection: Connection) -> None:
         sock = connection.sock
