@@ -32,6 +32,7 @@ _INTEGER = re.compile(
 _NOT_FINITE = {f"{sign}.{word}" for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")}
 _NOT_FINITE |= {".nan", ".NaN", ".NAN"}
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|$)")
+_MISSING_SPACE = re.compile(r"\s*(?:- )?([\w-]+):[^\s/][^:]*$")
 _MOST_VALUES = 200_000  # aliases of aliases can grow without end ("billion laughs")
 _DEEPEST = 200  # no object of Kubernetes is nested like this; the parser in C has no limit of its own
 
@@ -169,6 +170,9 @@ def _advice(problem: str, line: str, above: str) -> str:
     if "\t" in indent:
         return "replace the tab by spaces: YAML does not allow tabs in the indentation"
     if "mapping values are not allowed" in problem:
+        glued = _MISSING_SPACE.match(above)
+        if glued:
+            return f"a space is missing after `{glued[1]}:`, in the line above"
         depth = len(above) - len(above.lstrip())
         if len(indent) > depth and ":" in above and above.split(":", 1)[1].strip():
             field_name = above.strip().split(":", 1)[0].lstrip("- ")
@@ -179,7 +183,7 @@ def _advice(problem: str, line: str, above: str) -> str:
         return "look for a missing line break, a missing quote, or a wrong indentation"
     if re.search(r"(^|[\s\[,:-])[*&]($|[\s\],\"'.])", line) and ("alphabetic" in problem or "alias" in problem):
         return 'put the value in quotes, as in "*": a bare * or & means an alias in YAML'
-    missing_space = re.match(r"\s*(?:- )?([\w-]+):[^\s/]", line)
+    missing_space = _MISSING_SPACE.match(line)
     if missing_space and "expected ':'" in problem:
         return f"a space is missing after `{missing_space[1]}:`"
     for words, advice in _ADVICE:

@@ -81,7 +81,6 @@ class _Parser:
         self.text = text
         self.at = 0
         self.groups = [_Group()]
-        self.names: set[str] = set()
         self.repeated = False
         """Whether the thing just read was a repetition: `a**` is wrong."""
 
@@ -125,12 +124,8 @@ class _Parser:
             return
         named = _NAMED_GROUP.match(self.text, self.at)
         if named:
-            name = named[1]
-            if not re.fullmatch(r"\w+", name, re.ASCII):
+            if not re.fullmatch(r"\w+", named[1], re.ASCII):
                 raise _Wrong(f"{named[0]} is not the start of a named group")
-            if name in self.names:
-                raise _Wrong(f"two groups are named {name}")
-            self.names.add(name)
             self.at = named.end()
             self.groups.append(_Group())
             return

@@ -98,6 +98,8 @@ class _Walker:
         if kind == "string":
             if schema.get("x-kubernetes-validations") and isinstance(value, (int, float)):
                 allowed, hint = EXAMPLES, f"did you mean `{value}s`?"
+            elif isinstance(value, bool):
+                hint = "put it in quotes: YAML reads yes, no, on, off, y and n as true and false"
             elif not isinstance(value, (dict, list)):
                 hint = f'put it in quotes: "{shown(value)}"'
         elif kind in ("integer", "number", "boolean") and isinstance(value, str):

@@ -35,5 +35,11 @@ def closest(word: str, known: Iterable[str]) -> str:
 
 
 def _parts(word: str) -> list[str]:
-    """ "consecutive5xxErrors" -> ["consecutive", "5xx", "errors"]"""
-    return [part.lower() for part in _PARTS.findall(word)]
+    """ "consecutive5xxErrors" -> ["consecutive", "5xx", "error"]"""
+    return [_singular(part.lower()) for part in _PARTS.findall(word)]
+
+
+def _singular(part: str) -> str:
+    if len(part) > 3 and part.endswith("ies"):
+        return part[:-3] + "y"
+    return part[:-1] if len(part) > 2 and part.endswith("s") and not part.endswith("ss") else part
