@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DONE, STARTED, OPEN = "done", "started", "not started"
 SIGNS = {DONE: "✔", STARTED: "◐", OPEN: "○"}
 
-EXERCISE_ID = re.compile(r"""\bExercise\(\s*(?:id=)?["'](\d\d-[^"']+)["']""")
+EXERCISE_ID = re.compile(r"""\b(?:Exercise|task)\(\s*(?:id=)?["'](\d\d-[^"']+)["']""")
 
 
 @dataclass(frozen=True)

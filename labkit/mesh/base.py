@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from labkit.errors import NotFound
 from labkit.mesh.gate import Gate
 from labkit.mesh.table import Table
 from labkit.resources import Resource
-from labkit.traffic import FortioResult, Pending, Result, Target, concurrent, curl, fortio
+from labkit.traffic import ID_HEADER, FortioResult, Pending, Result, Target, concurrent, curl, fortio
+from labkit.traffic.real_fortio import find_fortio
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -171,6 +173,10 @@ class Mesh(ABC):
         """Envoy's response flags of requests, by their x-labkit-id."""
 
     @abstractmethod
+    def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
+        """The n entries of an access log whose x-labkit-id is `run`, as rows of a result."""
+
+    @abstractmethod
     def close(self) -> None:
         """Ends the mesh and removes all it made; a second call does nothing."""
 
@@ -223,10 +229,16 @@ class Mesh(ABC):
     ) -> FortioResult:
         """Load as `fortio load -c CONNECTIONS -qps QPS -n REQUESTS -t DURATION -X METHOD URL` makes it.
 
-        qps 0 means as fast as possible: each connection sends its next request when the last is answered.
+        qps 0 means as fast as possible: each connection sends its next request when the last is answered. The real
+        Fortio is used where it is on PATH (`program`); it throws the answers away, so its rows come from Envoy's log.
         """
         target, path = self.target(url, source)
-        return fortio(
+        fields = dict(headers or {})
+        run = secrets.token_hex(6)
+        real = program != "built-in" and find_fortio() is not None
+        if real:
+            fields[ID_HEADER] = run
+        result = fortio(
             target,
             path,
             connections=connections,
@@ -234,13 +246,17 @@ class Mesh(ABC):
             duration_s=duration_s,
             qps=qps,
             method=method,
-            headers=headers,
+            headers=fields,
             body=body,
             program=program,
             progress=progress,
             cancel=cancel,
             **options,
         )
+        if real:
+            return result.with_rows(self.logged(run, len(result), source))
+        refused = [i for i, status in zip(result.column("id"), result.column("status"), strict=True) if status >= 400]
+        return result.with_flags(self.flags([i for i in refused if i], source)) if refused else result
 
     def start(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 
 import pytest
 import yaml
@@ -241,6 +243,27 @@ def test_a_route_to_a_subset_that_no_rule_defines(mesh: Mesh) -> None:
     mesh.apply(virtual_service("[{route: [{destination: {host: hello-world, subset: v9}}]}]"))
     result = mesh.curl(URL, n=3)
     assert (result.codes, result.flags) == ({503: 3}, {"NC": 3})
+
+
+# load
+
+
+def test_a_load_run_knows_the_flags_of_what_was_refused(mesh: Mesh) -> None:
+    mesh.apply(virtual_service("[{route: [{destination: {host: hello-world, subset: v9}}]}]"))
+    result = mesh.fortio(URL, connections=2, requests=10, program="built-in")
+    assert (result.codes, result.flags) == ({503: 10}, {"NC": 10})
+
+
+@pytest.mark.go
+def test_the_real_fortios_rows_know_pod_and_flags(
+    mesh: Mesh, real_fortio: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(Path(real_fortio).parent), prepend=os.pathsep)
+    result = mesh.fortio(URL, connections=2, requests=40)
+    assert result.program.startswith("fortio")
+    assert len(result.frame) == 40
+    assert set(result.pods) <= {p.name for p in mesh.pods("hello-world")}
+    assert sum(result.pods.values()) == 40
 
 
 # what the gateway really holds

@@ -261,6 +261,32 @@ class EmbeddedMesh(Mesh):
             wait_until(all_there, 0.5, "the access log")
         return {e["lab"]: e.get("flags") or "" for e in log.entries if e.get("lab") in wanted}
 
+    def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
+        import pandas as pd
+
+        log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
+
+        def mine() -> list[dict[str, Any]]:
+            return [e for e in log.read() if e.get("lab") == run]
+
+        with contextlib.suppress(NotReady):  # a request that found no connection has no entry
+            wait_until(lambda: len(mine()) >= n, 2, "the access log")
+        rows = sorted(mine(), key=lambda e: float(e["start"]))
+        return pd.DataFrame(
+            {
+                "n": range(len(rows)),
+                "at": [float(e["start"]) for e in rows],
+                "status": [int(e["status"]) for e in rows],
+                "pod": [e.get("pod") or "" for e in rows],
+                "version": [e.get("version") or "" for e in rows],
+                "latency_ms": [float(e["duration_ms"]) for e in rows],
+                "flags": [(e.get("flags") or "").replace("-", "") for e in rows],
+                "method": [e["method"] for e in rows],
+                "path": [e["path"] for e in rows],
+                "id": run,
+            }
+        )
+
     @property
     def gateway_url(self) -> str:
         return f"http://127.0.0.1:{self.controller.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)}"
