@@ -8,7 +8,7 @@ from typing import Any
 from labkit.resources import names
 from labkit.resources.finding import Report
 from labkit.resources.model import Path
-from labkit.resources.quantity import amount
+from labkit.resources.quantity import WHOLE, amount
 from labkit.resources.shared_rules import Fields, block, items, port
 from labkit.resources.volumes import check_mounts
 
@@ -178,7 +178,7 @@ def _resource(name: str, value: Any, path: Path, report: Report) -> None:
         return
     elif number < 0:
         report.error(path, "the amount can't be negative", found=value, allowed="0 or more")
-    elif number.denominator != 1 and "/" in name:
+    elif number % WHOLE and "/" in name:
         report.error(path, "must be a whole number for this resource", found=value)
-    elif number.denominator != 1 and name != "cpu":
+    elif number % WHOLE and name != "cpu":
         report.warning(path, "a fraction of a byte", found=value, hint="did you mean Mi?")

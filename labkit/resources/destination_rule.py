@@ -19,6 +19,7 @@ from labkit.resources.shared_rules import (
     host,
     items,
     labels,
+    own_annotations,
     port,
     subset_name,
 )
@@ -38,6 +39,7 @@ _PORT_POLICY = ("outlierDetection", "connectionPool", "loadBalancer", "tls")
 
 def check_destination_rule(report: Report) -> None:
     """Adds what the webhook would say to the report. The structure must be right already."""
+    own_annotations(report)
     spec = report.resource.spec
     host(spec.get("host") or "", ("spec", "host"), report)
     _policy(block(spec, "trafficPolicy"), ("spec", "trafficPolicy"), report)

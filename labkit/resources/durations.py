@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 _NANOSECONDS = {
     "ns": 1,
@@ -38,7 +37,9 @@ def nanoseconds(text: str) -> int | None:
         if part is None:
             return None
         # Go cuts what is less than a nanosecond, part by part.
-        total += int(Fraction(part["number"].rstrip(".") or "0") * _NANOSECONDS[part["unit"]])
+        whole, _, fraction = part["number"].partition(".")
+        unit = _NANOSECONDS[part["unit"]]
+        total += int(whole or 0) * unit + int(fraction or 0) * unit // 10 ** len(fraction)
         position = part.end()
     if total > 2**63 - 1:
         return None

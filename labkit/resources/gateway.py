@@ -5,7 +5,7 @@ from __future__ import annotations
 from labkit.resources.finding import Report
 from labkit.resources.model import Path
 from labkit.resources.names import host_problem, ip_address, istio_label
-from labkit.resources.shared_rules import Fields, block, items, port
+from labkit.resources.shared_rules import Fields, block, items, own_annotations, port
 from labkit.resources.words import closest
 
 _HTTP = ("HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB")
@@ -30,6 +30,7 @@ _CIPHERS = {
 
 def check_gateway(report: Report) -> None:
     """Adds what the webhook would say to the report. The structure must be right already."""
+    own_annotations(report)
     name = report.resource.name
     if not istio_label(name):
         report.error(("metadata", "name"), "not a name for a Gateway: no dots", found=name)

@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from labkit.resources.destination_rule import check_destination_rule
 from labkit.resources.finding import Finding, Report, written
-from labkit.resources.gateway import check_gateway
 from labkit.resources.metadata import check_metadata
 from labkit.resources.model import Resource
 from labkit.resources.schemas import schema_of
-from labkit.resources.shared_rules import own_annotations
 from labkit.resources.structure import check_structure
-from labkit.resources.virtual_service import check_virtual_service
-
-_WEBHOOK: dict[str, Callable[[Report], None]] = {
-    "DestinationRule": check_destination_rule,
-    "Gateway": check_gateway,
-    "VirtualService": check_virtual_service,
-}
 
 
 def validate(resource: Resource) -> list[Finding]:
@@ -42,11 +30,19 @@ def validate(resource: Resource) -> list[Finding]:
     if not any(finding.level == "error" and finding.path.startswith("metadata") for finding in report.findings):
         check_metadata(report)
     if not report.refused:
-        if schema.custom:
-            own_annotations(report)
-            _WEBHOOK[resource.kind](report)
-        else:
-            from labkit.resources.kubernetes import check_kubernetes
-
-            check_kubernetes(report)
+        _check_kind(report)
     return sorted(report.findings, key=lambda finding: finding.line)
+
+
+def _check_kind(report: Report) -> None:
+    """The checks that a schema can't express; each kind's module is imported when it is first met."""
+    kind = report.resource.kind
+    if kind == "DestinationRule":
+        from labkit.resources.destination_rule import check_destination_rule as check
+    elif kind == "VirtualService":
+        from labkit.resources.virtual_service import check_virtual_service as check
+    elif kind == "Gateway":
+        from labkit.resources.gateway import check_gateway as check
+    else:
+        from labkit.resources.kubernetes import check_kubernetes as check
+    check(report)

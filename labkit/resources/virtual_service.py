@@ -7,11 +7,22 @@ from labkit.resources.http_route import check_http_route, gateway_names, is_jwt_
 from labkit.resources.model import Path
 from labkit.resources.names import HOST_FORM, host_problem, inside, ip_address, ip_subnet, overlap
 from labkit.resources.reachability import check_reachability
-from labkit.resources.shared_rules import Fields, block, destination, export_to, items, labels, port, weights
+from labkit.resources.shared_rules import (
+    Fields,
+    block,
+    destination,
+    export_to,
+    items,
+    labels,
+    own_annotations,
+    port,
+    weights,
+)
 
 
 def check_virtual_service(report: Report) -> None:
     """Adds what the webhook would say to the report. The structure must be right already."""
+    own_annotations(report)
     spec = report.resource.spec
     hosts, gateways = items(spec, "hosts"), items(spec, "gateways")
     if not hosts:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from labkit.errors import ManifestError
 from labkit.resources import diff, dump, edit, load
 from labkit.resources.document import documents
-from labkit.resources.edit import changed, parse_path
+from labkit.resources.editing import changed, parse_path
 
 RULE = """\
 # The rule of the lesson.
