@@ -159,10 +159,30 @@ class Mesh(ABC):
     def access_log(self, proxy: str = "gateway") -> pd.DataFrame:
         """A proxy's access log: a row a request."""
 
+    @abstractmethod
+    def runtime(self, settings: Mapping[str, object], proxy: str = "gateway") -> None:
+        """Overrides values of a proxy's runtime, until it is started again: for what Envoy has and Istio has no field for.
+
+        An empty text takes an override back. On a cluster: kubectl exec -n NAMESPACE POD -c istio-proxy --
+        pilot-agent request POST 'runtime_modify?KEY=VALUE'
+
+        >>> mesh.runtime({"outlier_detection.max_ejection_time_ms": 2000})
+        """
+
     @property
     @abstractmethod
     def gateway_url(self) -> str:
         """Where a browser or curl reaches the ingress gateway, with a Host header for the name."""
+
+    @abstractmethod
+    def pod_url(self, pod: str) -> str:
+        """An address of this machine that leads straight to a pod's application, past every proxy.
+
+        It is what `kubectl port-forward pod/NAME 8080` gives: a way into the cluster that is not the gateway's.
+
+        >>> mesh.pod_url(mesh.pods("hello-world-v1")[0].name)
+        'http://127.0.0.1:27694'
+        """
 
     @abstractmethod
     def target(self, url: str, source: str | None = None) -> tuple[Target, str]:

@@ -180,11 +180,16 @@ class EmbeddedMesh(Mesh):
         names = [p.name for p in self.pods(namespace=namespace) if pod in (p.name, p.workload)] or [pod]
         return self.pod(names[0]).log(container or "app", lines=lines)
 
+    def application(self, pod: str) -> int:
+        """The port of this machine on which a pod's application itself listens."""
+        port = self.pod(pod).app_port
+        if port is None:
+            raise MeshError(f"The pod {pod!r} runs no application with controls")
+        return port
+
     def app(self, pod: str, method: str, path: str) -> dict[str, Any]:
         running = self.pod(pod)
-        if running.app_port is None:
-            raise MeshError(f"The pod {pod!r} runs no application with controls")
-        connection = http.client.HTTPConnection("127.0.0.1", running.app_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.application(pod), timeout=5)
         try:
             connection.request(method, path)
             response = connection.getresponse()
@@ -249,6 +254,9 @@ class EmbeddedMesh(Mesh):
 
         return pd.DataFrame(self.proxy(proxy).envoy.access_log.read())
 
+    def runtime(self, settings: Mapping[str, object], proxy: str = GATEWAY) -> None:
+        self.serving(proxy).envoy.admin.runtime_modify(settings)
+
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
         log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
         wanted = set(ids)
@@ -290,6 +298,9 @@ class EmbeddedMesh(Mesh):
     @property
     def gateway_url(self) -> str:
         return f"http://127.0.0.1:{self.controller.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)}"
+
+    def pod_url(self, pod: str) -> str:
+        return f"http://127.0.0.1:{self.application(pod)}"
 
     def target(self, url: str, source: str | None = None) -> tuple[Target, str]:
         self.check_open()
