@@ -9,9 +9,10 @@ from threading import Event
 from typing import Any, Literal
 
 from labkit.errors import TrafficError
-from labkit.traffic.generator import ERRORS, Generator
+from labkit.traffic.generator import Generator
 from labkit.traffic.plan import Load
 from labkit.traffic.real_fortio import find_fortio, run_fortio
+from labkit.traffic.recorder import ERRORS
 from labkit.traffic.result import Columns, Result, share
 from labkit.traffic.target import Target, clean_path
 
