@@ -61,8 +61,18 @@ def files_of(config: Config, folder: Path) -> dict[str, File]:
             files[f"eds {name}"] = File(f"eds {name}", path, (endpoints.get(name, {"cluster_name": name}),))
     routes = {str(r["name"]): r for r in config.routes}
     for name, path in route_files(config.listeners):
-        files[f"rds {name}"] = File(f"rds {name}", path, (routes[name],))
+        subscription = f"rds {stat_name(name)}"
+        files[subscription] = File(subscription, path, (routes[name],))
     return files
+
+
+def stat_name(name: str) -> str:
+    """A name as Envoy's counters have it, where the version that it holds is found: a colon splits parts of them.
+
+    >>> stat_name("hello-world.hello-world.svc.cluster.local:80")
+    'hello-world.hello-world.svc.cluster.local_80'
+    """
+    return name.replace(":", "_")
 
 
 def route_files(listeners: Sequence[Message]) -> Iterator[tuple[str, Path]]:

@@ -57,6 +57,11 @@ class Proxy:
             self.listeners[listener] = self.ports.take()
         return self.listeners[listener]
 
+    def has_listener(self, listener: str) -> bool:
+        """Whether the configuration that this proxy was told last has this listener."""
+        config = self.envoy.config
+        return config is not None and any(each["name"] == listener for each in config.listeners)
+
     def config(self, snapshot: Snapshot, endpoints: EndpointPorts) -> ProxyConfig:
         config = gateway_config(snapshot) if self.pod is None else sidecar_config(snapshot, self.pod)
         for listener in config.listeners:

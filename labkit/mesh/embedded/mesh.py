@@ -325,7 +325,11 @@ class EmbeddedMesh(Mesh):
                 f"it knows {', '.join(sorted(n for n in known if n.count('.') < 2)) or 'no Service'}",
                 try_next="a Service of another namespace is called by NAME.NAMESPACE",
             )
-        return Target("127.0.0.1", self.serving(caller).port(f"0.0.0.0_{port}"), authority), path
+        proxy = self.serving(caller)
+        # a port that does not say it is HTTP has a listener at its Service's own address, as on a cluster
+        address = views.service_address(self.controller.store, host, self.controller.running[caller].spec.namespace)
+        listener = f"{address}_{port}" if proxy.has_listener(f"{address}_{port}") else f"0.0.0.0_{port}"
+        return Target("127.0.0.1", proxy.port(listener), authority), path
 
     def caller(self, source: str) -> str:
         """The pod that a request from `source` starts at; it must have a sidecar."""

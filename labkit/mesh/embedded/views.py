@@ -47,14 +47,24 @@ def warnings(resources: Sequence[Resource]) -> tuple[str, ...]:
 
 def service_names(store: Store, namespace: str) -> set[str]:
     """The host names of Services that a pod of this namespace can resolve."""
-    names: set[str] = set()
+    return {name for service in store.all("Service") for name in names_of(store, service, namespace)}
+
+
+def names_of(store: Store, service: Resource, namespace: str) -> set[str]:
+    """All that a pod of this namespace may call one Service: names short and long, and its address."""
+    long = f"{service.name}.{service.namespace}"
+    names = {long, f"{long}.svc", f"{long}.svc.cluster.local"}
+    if service.namespace == namespace:
+        names.add(service.name)
+    return names | {store.service_ips.get((service.namespace, service.name), long)}
+
+
+def service_address(store: Store, host: str, namespace: str) -> str:
+    """The address of the Service that a pod of this namespace means by a host; "" where there is none."""
     for service in store.all("Service"):
-        long = f"{service.name}.{service.namespace}"
-        names |= {long, f"{long}.svc", f"{long}.svc.cluster.local"}
-        if service.namespace == namespace:
-            names.add(service.name)
-        names.add(store.service_ips.get((service.namespace, service.name), long))
-    return names
+        if host in names_of(store, service, namespace):
+            return store.service_ips.get((service.namespace, service.name), "")
+    return ""
 
 
 def since(resource: Resource) -> float:
