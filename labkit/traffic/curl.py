@@ -7,7 +7,7 @@ do, and takes 60 to 140 ms to import, against 24 ms.
 
 from __future__ import annotations
 
-import secrets
+import os
 import socket
 import time
 from collections.abc import Callable, Mapping, MutableMapping
@@ -54,7 +54,7 @@ def curl(
 
     path = clean_path(path)
     payload = body.encode() if isinstance(body, str) else body
-    prefix = f"{secrets.token_hex(6)}-"
+    prefix = f"{os.urandom(6).hex()}-"
     report = Throttled(progress, n)
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     responses: list[Response] = []

@@ -16,8 +16,7 @@ and in Jupyter a loop runs already. A selector has none of that, and runs in wha
 from __future__ import annotations
 
 import heapq
-import random
-import secrets
+import os
 import selectors
 import socket
 import time
@@ -56,7 +55,7 @@ class Generator:
     ) -> None:
         self.load, self.plan = load, plan(load)
         self.recorder = Recorder()
-        self.prefix = f"{secrets.token_hex(6)}-" if load.request_ids else ""
+        self.prefix = f"{os.urandom(6).hex()}-" if load.request_ids else ""
         self.before, self.after = build_request(
             load.method, load.path, load.fields, load.body, "x-labkit-id" if load.request_ids else ""
         )
@@ -442,6 +441,8 @@ class Generator:
                 continue
             break
         if self.load.jitter and wait > 0:
+            import random
+
             wait += random.uniform(-0.1, 0.1) * wait
         heapq.heappush(self.sleeping, (time.perf_counter() + wait, connection.index, connection))
 

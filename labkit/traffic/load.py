@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Callable, Mapping
 from threading import Event
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.errors import TrafficError
-from labkit.traffic.generator import Generator
 from labkit.traffic.plan import Load
-from labkit.traffic.real_fortio import find_fortio, run_fortio
-from labkit.traffic.recorder import ERRORS
 from labkit.traffic.result import Columns, Result, share
 from labkit.traffic.target import Target, clean_path
+
+if TYPE_CHECKING:
+    from labkit.traffic.generator import Generator
 
 Program = Literal["auto", "built-in", "fortio"]
 
@@ -35,6 +33,8 @@ class FortioResult(Result):
 
     def to_json(self, indent: int | None = 2) -> str:
         """Fortio's JSON, as `fortio load -json` writes it; `fortio report` can show it."""
+        import json
+
         return json.dumps(self.json, indent=indent)
 
     @property
@@ -92,6 +92,8 @@ class FortioResult(Result):
         return f"{self.headline} · {codes}".replace("-1:", "no answer:")
 
     def _repr_html_(self) -> str:
+        import html
+
         table = super()._repr_html_()
         if not len(self):
             return table
@@ -135,6 +137,11 @@ def fortio(
     >>> fortio(Target("127.0.0.1", 8080, "test.example.com"), connections=4, requests=20, method="POST").codes
     {200: 20}
     """
+    # Imported here, so that a mesh that only curls does not wait for it.
+    from labkit.traffic.fortio_json import fortio_json
+    from labkit.traffic.generator import Generator
+    from labkit.traffic.real_fortio import find_fortio, run_fortio
+
     payload = body.encode() if isinstance(body, str) else body or b""
     given = {name: str(value) for name, value in (headers or {}).items()}
     fields = {"Host": target.authority}
@@ -173,13 +180,13 @@ def fortio(
         )
     run = Generator(load, progress, cancel)
     run.run()
-    from labkit.traffic.fortio_json import fortio_json
-
     return FortioResult(lambda: columns_of(run), fortio_json(run), "built-in")
 
 
 def columns_of(run: Generator) -> dict[str, list[Any]]:
     """The generator's arrays as columns, in the order in which the requests were begun."""
+    from labkit.traffic.recorder import ERRORS
+
     rows = run.recorder
     order = sorted(range(len(rows.status)), key=rows.start.__getitem__)
     pods = [name.decode("latin-1") for name in rows.pods]

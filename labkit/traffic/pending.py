@@ -6,7 +6,7 @@ fact. Then the gate opens, and `wait()` has the answers.
 
 from __future__ import annotations
 
-import secrets
+import os
 import selectors
 import socket
 import threading
@@ -203,7 +203,7 @@ def concurrent(
     fields = {"host": target.authority, "user-agent": "labkit", "accept": "*/*"}
     fields.update({name.lower(): str(value) for name, value in (headers or {}).items()})
     before, after = build_request(method, path, fields, payload, ID_HEADER)
-    prefix = secrets.token_hex(6)
+    prefix = os.urandom(6).hex()
     ids = [f"{prefix}-{i}" for i in range(n)]
     sockets: list[socket.socket] = []
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -178,6 +177,8 @@ class Result:
         return f"<{type(self).__name__} {self.summary}>"
 
     def _repr_html_(self) -> str:
+        import html
+
         total = len(self)
         rows = [
             ("no answer" if code == FAILED else str(code), count, share(count, total))
