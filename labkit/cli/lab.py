@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from labkit.errors import LabkitError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    parser.add_argument("jupyter", nargs="*", help="more options for JupyterLab, after --")
     parser.add_argument("--port", type=int, default=8888, help="the first port to try (default: %(default)s)")
 
 
@@ -22,7 +24,12 @@ def run(args: argparse.Namespace) -> int:
         raise LabkitError("The first lesson is missing", seen=str(folder / "notebooks"), try_next="labkit build")
     words = [sys.executable, "-m", "jupyter", "lab", "--port", str(args.port), "--notebook-dir", str(folder)]
     words += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/notebooks/{first[0].name}"]
+    # nothing leaves this machine: no question about news, no look for a newer version
+    words += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     words += ["--no-browser"] if args.no_browser else []
+    # in a container one usually is root, and Jupyter then wants to be told; it listens on loopback, behind a token
+    words += ["--allow-root"] if os.name == "posix" and os.geteuid() == 0 else []
+    words += args.jupyter
     try:
         return subprocess.call(words)
     except KeyboardInterrupt:
