@@ -1,0 +1,232 @@
+# %% [markdown]
+# # 4 · Gateway and VirtualService: the way in
+#
+# In lesson 2 you opened a way into the mesh, and it just worked. Now you take it apart: which address, which port,
+# which host name. And you find out whether it is the only way in. It takes about twenty-five minutes.
+
+# %% [markdown]
+# ## Objectives
+#
+# After this lesson you can
+#
+# - say how the gateway gets an address that you can call: by `minikube tunnel`, or by a port-forward;
+# - tell the port of the gateway's Service from that of its pod;
+# - say what the hosts of a Gateway do, and what those of a VirtualService do;
+# - call a host name that no name server knows, in three ways;
+# - show that a pod can be reached past the gateway.
+
+# %% tags=["parameters", "nbval-ignore-output"]
+backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
+scale = "small"  # how many requests the lessons send
+seed = 1  # for whatever a lesson draws by chance itself
+
+# %% tags=["nbval-ignore-output"]
+import json
+
+import labkit
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
+from labkit.lessons.tasks import task
+from labkit.traffic import Target, curl
+from labkit.traffic.real_curl import real_curl
+
+mesh = labkit.open_mesh(backend)
+start_lesson("04")
+url = "http://test.example.com/"
+
+# %% [markdown]
+# ## A door with a mistake
+#
+# You know that a **Gateway** opens a door: a port, for some hosts. Here is one as a published text has it. It is for port
+# 8080 and for `"*"`, which means any host. One line of it stands in the wrong place.
+#
+# **Predict:** will it be accepted, and then not work? Or will it be refused?
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("hello-world.yaml"))
+print(show("04_gateway_and_virtual_service/hosts-misplaced.yaml"))
+try:
+    mesh.apply(manifest("04_gateway_and_virtual_service/hosts-misplaced.yaml"))
+except labkit.LabkitError as refusal:
+    print(refusal)
+
+# %% tags=["check", "nbval-check-output", "covers-Y3"]
+check.refused(lambda: mesh.apply(manifest("04_gateway_and_virtual_service/hosts-misplaced.yaml")), "spec.hosts")
+
+# %% [markdown]
+# A Gateway has a list of `servers`, and each server has hosts of its own. So `hosts` must stand *inside* the server,
+# at the same indentation as its `port`. To refuse fields that nobody knows is called **strict validation**. Without
+# it the line would be dropped in silence, and you would search in the wrong place. The same, put right:
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("04_gateway_and_virtual_service/gateway-any-host.yaml"))
+show("04_gateway_and_virtual_service/gateway-any-host.yaml")
+
+# %% [markdown]
+# ## Where is the door? The address
+#
+# The gateway is a pod, and a pod's address means something only inside of the cluster. Callers outside need another one that
+# leads there. So the gateway has a Service of type `LoadBalancer`. That is a wish: *somebody give me an address of my own.*
+# A cloud provider does so. On your own machine nobody does, and `kubectl get service` shows `<pending>`. Two ways out:
+#
+# | | `minikube tunnel` | `kubectl port-forward` |
+# |---|---|---|
+# | gives | the Service an address of its own | a port of your machine that leads to the gateway |
+# | you call | that address, port 80 | `127.0.0.1` and that port |
+# | needs | an administrator's password, and a window left open | a window left open |
+#
+# This course takes the second way, as it needs no password. `mesh.gateway_url` is the address. We call it with **curl**, a
+# program that sends a request and prints the answer. **Predict:** the door has no signpost yet. Which status comes back?
+
+# %% tags=["nbval-ignore-output"]
+print("the gateway is at", mesh.gateway_url)
+print(real_curl("--include", mesh.gateway_url + "/"))
+
+# %% tags=["check", "nbval-check-output", "covers-C3"]
+answer = curl(*Target.of(mesh.gateway_url + "/"))[0]
+seen = answer.status, answer.headers.get("server")
+check.equal(seen, (404, "istio-envoy"), "the address leads to the gateway's Envoy, which knows no route yet: 404")
+
+# %% [markdown]
+# ## Which door? The ports
+#
+# The manifest says port 8080. Now add the signpost, the **VirtualService** of lesson 2, and go in.
+# **Predict:** on which port of the gateway's Service do callers find the door: 80, or 8080?
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("04_gateway_and_virtual_service/virtual-service.yaml"))
+on_80 = mesh.curl("http://test.example.com:80/")
+print("port 80:", on_80.codes)
+try:
+    mesh.curl("http://test.example.com:8080/")
+except labkit.LabkitError as refusal:
+    print("port 8080:", refusal)
+
+# %% tags=["check", "nbval-check-output", "covers-Y3"]
+check.refused(lambda: mesh.curl("http://test.example.com:8080/"), "no port 8080")
+check.status_counts(on_80, {200: 1}, about="a Gateway for port 8080, called on port 80")
+
+# %% [markdown]
+# The Service has the ports 80 and 443, and leads 80 to port 8080 of the pod. So 8080 is the *pod's* port, and no caller
+# ever sees it. The usual way is to write the *Service's* port, 80, and to let Istio find out where it leads.
+# The next door is written so, and for one host only. **Predict:** on which port will the Envoy listen now?
+
+# %% tags=["nbval-ignore-output"]
+with_8080 = json.dumps(mesh.config("gateway"))
+mesh.apply(manifest("04_gateway_and_virtual_service/gateway.yaml"))
+with_80 = json.dumps(mesh.config("gateway"))
+show("04_gateway_and_virtual_service/gateway.yaml")
+
+# %% tags=["check", "nbval-check-output", "covers-Y3", "covers-Y11"]
+listens = ['"0.0.0.0_8080"' in config and '"0.0.0.0_80"' not in config for config in (with_8080, with_80)]
+check.equal(listens, [True, True], "written either way, the gateway's Envoy listens on its port 8080")
+
+# %% [markdown]
+# ## Which name? The hosts
+#
+# A request says in its header `Host` which name it wants. Both objects look at it. The Gateway asks: *may this name come
+# in?* The VirtualService asks: *where does this name go?*
+#
+# **Predict:** there are two doors, for one host and for any, and two signposts likewise. Of the four pairs, which lets `other.example.com` in?
+
+# %% tags=["nbval-ignore-output"]
+folder, statuses = "04_gateway_and_virtual_service", {}
+print(show(f"{folder}/virtual-service.yaml"))
+for door in ("gateway-any-host", "gateway"):
+    for sign in ("virtual-service-any-host", "virtual-service"):
+        mesh.apply(manifest(f"{folder}/{door}.yaml"), manifest(f"{folder}/{sign}.yaml"))
+        called = [mesh.curl(f"http://{name}.example.com/")[0].status for name in ("test", "other")]
+        statuses[door, sign] = called
+        print(f"{door:>16} and {sign:<24}  test: {called[0]}  other: {called[1]}")
+
+# %% tags=["check", "nbval-check-output", "covers-Y4", "covers-Y11"]
+expected = [[200, 200], [200, 404], [200, 404], [200, 404]]
+check.equal(list(statuses.values()), expected, "a name needs the door and the signpost: either of them can keep it out")
+
+# %% [markdown]
+# ## A name that nobody knows
+#
+# A browser asks a **name server** for the address of `test.example.com`, and no name server knows it. Three ways out:
+#
+# - `/etc/hosts` is a file of your machine that is asked first. A line such as `127.0.0.1 test.example.com` in it is enough.
+#   But you must be administrator to write it, and you must not forget to take it out again;
+# - `curl --resolve NAME:PORT:ADDRESS` is such a line for one single call;
+# - a `Host` header of your own: call the address, and say which name you want. `mesh.curl` does this.
+#
+# With a port-forward the port is not 80, so it stands behind the name, as in `test.example.com:12345`. It is not compared.
+#
+# After that come ten curls in a loop, as you would type them. **Predict:** how many answers, from how many pods?
+
+# %% tags=["nbval-ignore-output"]
+gateway = Target.of(mesh.gateway_url)[0]
+name = f"test.example.com:{gateway.port}"
+resolved = real_curl("--resolve", f"{name}:{gateway.host}", f"http://{name}/by-resolve")
+by_header = real_curl("--header", "Host: test.example.com", f"{mesh.gateway_url}/by-header")
+print(f"the line for /etc/hosts: {gateway.host} test.example.com\n\n{resolved}{by_header}")
+
+# %% tags=["check", "nbval-check-output", "covers-C7"]
+paths = [text.strip().split("path ")[-1] for text in (resolved, by_header)]
+check.equal(paths, ["/by-resolve", "/by-header"], "curl --resolve and a Host header both lead in")
+
+# %% tags=["nbval-ignore-output"]
+ten = [real_curl("--header", "Host: test.example.com", f"{mesh.gateway_url}/") for _ in range(10)]
+print("".join(ten))
+
+# %% tags=["check", "nbval-check-output", "covers-C8"]
+check.that(all(text.startswith("Hello world!") for text in ten), "each of ten curls got its answer", seen=ten)
+
+# %% [markdown]
+# ## Is it the only way in?
+#
+# You may read that all traffic into the cluster must pass the ingress gateway. **Predict:** must it?
+#
+# A pod has an address of its own, and `kubectl port-forward pod/NAME` leads a port of your machine there.
+# `mesh.pod_url` gives such an address. We knock at both doors, and ask the gateway for its **access log**: a line for each request.
+
+# %% tags=["nbval-ignore-output"]
+pod = mesh.pods("hello-world-v1")[0].name
+past = curl(*Target.of(mesh.pod_url(pod) + "/back-door"))
+through = mesh.curl(url + "front-door")
+print(past.text + through.text)
+log = mesh.access_log("gateway")
+log[["path", "status", "pod"]].tail(3)
+
+# %% tags=["check", "nbval-check-output", "covers-K2"]
+logged = "/front-door" in set(log["path"]), "/back-door" in set(log["path"])
+signed = through[0].headers.get("server"), past[0].headers.get("server")
+assert past.pods == {pod: 1}
+check.equal((logged, signed), ((True, False), ("istio-envoy", None)), "a pod answers past the gateway and every Envoy")
+
+# %% [markdown]
+# The pod answered, the gateway's log has no line of it, and no Envoy signed the answer. So **no rule of Istio was applied**. Another
+# such way is a Service of type `NodePort`, a port on each machine of the cluster. It passes the pod's sidecar, but not the gateway.
+# So traffic *should* come in by the gateway. To make sure that it does is work of its own: access rights and network policies of Kubernetes,
+# and rules of Istio by which a sidecar answers known callers only.
+#
+# ## Exercise
+#
+# Your service gets a second name. Let `shop.example.com` lead to it as well as `test.example.com`. Other names still get 404.
+# Stuck? Run `task("04-1").hint()` in a new cell, as often as you like.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('04_gateway_and_virtual_service/two-hosts.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("04-1").check(mesh)
+
+# %% [markdown]
+# ## Recap
+#
+# - A Service of type `LoadBalancer` waits for an address. `minikube tunnel` gives it one; a port-forward does without.
+# - In a Gateway, write the port of the gateway's Service: 80. Its Envoy listens on another one: 8080.
+# - `hosts` of a Gateway: who may come in. `hosts` of a VirtualService: who goes where. A name needs both.
+# - `/etc/hosts`, `curl --resolve` and a `Host` header lead to the same answer.
+# - The gateway is the way in that Istio guards. It is not the only one there is.
+
+# %% [markdown]
+# ## Clean up
+#
+# This ends the mesh with all its processes, and notes that you came to the end.
+
+# %% tags=["nbval-ignore-output"]
+mesh.close()
+finish_lesson("04")
