@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from labkit.resources.durations import EXAMPLES, nanoseconds
 from labkit.resources.finding import Report
 from labkit.resources.locality import locality_setting, zone_aware_setting
 from labkit.resources.model import Path
 from labkit.resources.names import fqdn_problem, ip_address
 from labkit.resources.shared_rules import (
     Fields,
+    any_duration,
     block,
     client_tls,
     duration,
@@ -78,6 +78,7 @@ def _policy(policy: Fields | None, path: Path, report: Report) -> None:
         else:
             report.error(place, "a setting for a port needs at least one field", allowed=", ".join(_PORT_POLICY))
     _tunnel(block(policy, "tunnel"), (*path, "tunnel"), report)
+    any_duration(block(policy, "retryBudget") or {}, "budgetInterval", (*path, "retryBudget"), report)
 
 
 def _settings(policy: Fields, path: Path, report: Report) -> None:
@@ -185,9 +186,7 @@ def _hash(hashing: Fields, path: Path, report: Report) -> None:
     if cookie is not None:
         if not cookie.get("name"):
             report.error((*path, "httpCookie", "name"), "a cookie needs a name")
-        ttl = cookie.get("ttl")
-        if isinstance(ttl, str) and nanoseconds(ttl) is None:
-            report.error((*path, "httpCookie", "ttl"), "not a duration", found=ttl, allowed=EXAMPLES)
+        any_duration(cookie, "ttl", (*path, "httpCookie"), report)
         seen: set[Any] = set()
         for index, attribute in enumerate(items(cookie, "attributes")):
             name = attribute.get("name") or ""

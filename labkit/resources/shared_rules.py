@@ -48,6 +48,13 @@ def duration(fields: Fields, name: str, path: Path, report: Report, *, zero: boo
         report.error(place, "the duration is finer than a millisecond", found=value, allowed="whole milliseconds")
 
 
+def any_duration(fields: Fields, name: str, path: Path, report: Report) -> None:
+    """A duration of any length, 0s and less included."""
+    value = fields.get(name)
+    if isinstance(value, str) and nanoseconds(value) is None:
+        report.error((*path, name), "not a duration", found=value, allowed=EXAMPLES)
+
+
 def host(value: str, path: Path, report: Report) -> None:
     """A host that may begin with a wildcard."""
     problem = names.host_problem(value)
