@@ -7,10 +7,11 @@ import json
 import re
 import socket
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from labkit.errors import EnvoyError
 
@@ -111,6 +112,10 @@ class Admin:
         """Everything this Envoy was told, with endpoints."""
         answer: dict[str, Any] = json.loads(self.request("GET", "/config_dump?include_eds"))
         return answer
+
+    def runtime_modify(self, settings: Mapping[str, object]) -> None:
+        """Overrides values of this Envoy's runtime until it ends; an empty text takes one back."""
+        self.request("POST", "/runtime_modify?" + urlencode({key: str(value) for key, value in settings.items()}))
 
     def reset_counters(self) -> None:
         """Sets all counters to 0."""

@@ -31,7 +31,9 @@ def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
                 {
                     "name": "lab",
                     "static_layer": {"overload": {"global_downstream_max_connections": 50000}},
-                }
+                },
+                # as in the bootstrap of Istio's proxies: what the administration changes, until the next start
+                {"name": "admin", "admin_layer": {}},
             ]
         },
     }

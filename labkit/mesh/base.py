@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from labkit.resources.lint import Diagnoses
+
 Program = Literal["auto", "built-in", "fortio"]
 Progress = Callable[[int, int], None]
 
@@ -121,8 +123,23 @@ class Mesh(ABC):
         """Replaces a Deployment's pods one after the other, as `kubectl rollout restart` does."""
 
     @abstractmethod
+    def objects(self) -> list[Resource]:
+        """Every object there is, pods as they run among them: `kubectl get -A -o yaml` of all kinds."""
+
+    @abstractmethod
     def reset(self) -> Applied:
         """Deletes every Gateway, VirtualService and DestinationRule, and puts every application right again."""
+
+    def lint(self, *manifests: Any) -> Diagnoses:
+        """Mistakes in all that is applied; or in manifests, as if they were applied here. Changes nothing.
+
+        >>> mesh.lint("manifests/as-published/published-04-destinationrule.yaml").codes
+        ('KIA0201',)
+        """
+        from labkit.resources.lint import lint
+
+        known = self.objects()
+        return lint(*manifests, context=known, complete=True) if manifests else lint(known, complete=True)
 
     # pods
 
@@ -161,7 +178,7 @@ class Mesh(ABC):
 
     @abstractmethod
     def runtime(self, settings: Mapping[str, object], proxy: str = "gateway") -> None:
-        """Overrides values of a proxy's runtime, until it is started again: for what Envoy has and Istio has no field for.
+        """Overrides values of a proxy's runtime until it is started again: what Envoy has and Istio has no field for.
 
         An empty text takes an override back. On a cluster: kubectl exec -n NAMESPACE POD -c istio-proxy --
         pilot-agent request POST 'runtime_modify?KEY=VALUE'
