@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "show the meshes that are open on this machine",
     "down": "end meshes that were left running",
     "validate": "check manifests as Kubernetes and Istio would",
+    "lint": "find mistakes that Kubernetes and Istio accept",
     "translate": "show the Envoy configuration that Istio makes of manifests",
     "build": "make the notebooks from their sources",
     "coverage": "show which lesson covers what of the syllabus",

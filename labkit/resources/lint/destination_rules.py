@@ -1,0 +1,163 @@
+"""Mistakes in DestinationRules: for nobody, for the same host twice, subsets of nobody, limits that do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
+from labkit.resources.lint.world import World, full_host, service_host
+from labkit.resources.model import Path, Resource
+from labkit.resources.shared_rules import Fields, block, items
+
+DEFAULT_EJECTION_PERCENT = 10
+ALWAYS_THERE = {"x-forwarded-for", "host", ":authority", ":path", ":method"}
+"""Headers that every request has at a gateway: Envoy sets the first, HTTP the others."""
+
+
+def unknown_host(world: World) -> Iterator[Diagnosis]:
+    """IST0174: there is no such Service."""
+    for rule in world.all("DestinationRule"):
+        host = str(rule.spec.get("host") or "")
+        found = world.lookup(host, rule.namespace)
+        if found.service is not None or not found.judged or "*" in host:
+            continue
+        fix = "name a Service that is there"
+        other = found.elsewhere
+        if other is not None:
+            fix = f"set metadata.namespace: {other.namespace}, or host: {service_host(other.name, other.namespace)}"
+        yield diagnosis("IST0174", rule, ("spec", "host"), f"there is no Service {found.host}", fix)
+
+
+def subsets(world: World) -> Iterator[Diagnosis]:
+    """IST0173: no pod has the labels. KIA0209: there are no labels."""
+    for rule in world.all("DestinationRule"):
+        service = world.lookup(str(rule.spec.get("host") or ""), rule.namespace).service
+        for index, subset in enumerate(items(rule.spec, "subsets")):
+            path: Path = ("spec", "subsets", index)
+            labels = subset.get("labels") or {}
+            if not labels:
+                what = f"the subset {subset.get('name')} has no labels"
+                yield diagnosis("KIA0209", rule, path, what, "give it the labels of its pods, such as version: v1")
+            elif service is not None and world.knows_pods(service.namespace) and not world.pods_of(service, labels):
+                text = ", ".join(f"{key}: {value}" for key, value in labels.items())
+                what = f"no pod of {title(service)} has the labels {text}"
+                yield diagnosis("IST0173", rule, (*path, "labels"), what, _nearest(world, service, labels))
+
+
+def _nearest(world: World, service: Resource, labels: Fields) -> str:
+    """What the pods have in place of the labels."""
+    for key in labels:
+        values = sorted({pod.labels[key] for pod in world.pods_of(service) if key in pod.labels})
+        if values:
+            return f"its pods have {key}: {' or '.join(values)}; or start pods with the labels first"
+    return "start pods with these labels first, or take labels that its pods have"
+
+
+def twice(world: World) -> Iterator[Diagnosis]:
+    """KIA0201: a rule of which something is ignored, because an older one of the host has it. Told of the younger."""
+    policies: dict[tuple[str, str], Resource] = {}
+    names: dict[tuple[str, str, str], Resource] = {}
+    for rule in world.all("DestinationRule"):
+        if rule.spec.get("workloadSelector"):
+            continue  # for other callers than the rest
+        host = full_host(str(rule.spec.get("host") or ""), rule.namespace)
+        first = policies.setdefault((rule.namespace, host), rule) if rule.spec.get("trafficPolicy") else rule
+        if first is not rule:
+            what = f"{title(first)} has a trafficPolicy for {host} already; this one is ignored"
+            yield diagnosis("KIA0201", rule, ("spec", "trafficPolicy"), what, _merge(first))
+        for index, subset in enumerate(items(rule.spec, "subsets")):
+            name = str(subset.get("name"))
+            older = names.setdefault((rule.namespace, host, name), rule)
+            if older is not rule:
+                what = f"{title(older)} defines the subset {name} of {host} already; this one is ignored"
+                yield diagnosis("KIA0201", rule, ("spec", "subsets", index), what, _merge(older))
+
+
+def _merge(first: Resource) -> str:
+    return f"put all into one rule: give this one the name {first.name}, or move its fields there and delete it"
+
+
+def ejection(world: World) -> Iterator[Diagnosis]:
+    """LAB07: maxEjectionPercent of the pods is less than one pod."""
+    for rule in world.all("DestinationRule"):
+        for path, policy, pods in _policies(world, rule):
+            outlier = block(policy, "outlierDetection")
+            if outlier is None or pods == 0:
+                continue
+            percent = outlier.get("maxEjectionPercent") or DEFAULT_EJECTION_PERCENT
+            if pods * percent < 100:
+                said = "" if outlier.get("maxEjectionPercent") else ", the default,"
+                enough = -(-100 // pods)
+                yield diagnosis(
+                    "LAB07",
+                    rule,
+                    (*path, "outlierDetection"),
+                    f"{percent} %{said} of {pods} pods is less than one pod: nobody is ever ejected",
+                    f"maxEjectionPercent: {enough} or more lets one of {pods} leave",
+                )
+
+
+def limits(world: World) -> Iterator[Diagnosis]:
+    """LAB08: fewer connections than pods."""
+    for rule in world.all("DestinationRule"):
+        for path, policy, pods in _policies(world, rule):
+            most = (block(block(policy, "connectionPool"), "tcp") or {}).get("maxConnections")
+            if most and most < pods:
+                yield diagnosis(
+                    "LAB08",
+                    rule,
+                    (*path, "connectionPool", "tcp", "maxConnections"),
+                    f"{most} {'connection' if most == 1 else 'connections'} for all {pods} pods together, not for each",
+                    f"multiply what one pod may have by the number of pods: {most} for each is {most * pods}",
+                )
+
+
+def hash_header(world: World) -> Iterator[Diagnosis]:
+    """LAB09: affinity by a header that only the caller can send."""
+    for rule in world.all("DestinationRule"):
+        for path, policy in _all_policies(rule):
+            header = (block(block(policy, "loadBalancer"), "consistentHash") or {}).get("httpHeaderName")
+            if not header or header.lower() in ALWAYS_THERE or header.lower() in _headers_set(world):
+                continue
+            yield diagnosis(
+                "LAB09",
+                rule,
+                (*path, "loadBalancer", "consistentHash", "httpHeaderName"),
+                f"nothing in the mesh sets the header {header}: it has to come with each request",
+                "see that every caller sends it; or use x-forwarded-for, which the gateway sets, or an httpCookie with "
+                "a ttl, which Envoy sets",
+            )
+
+
+def _headers_set(world: World) -> set[str]:
+    found: set[str] = set()
+    for service in world.all("VirtualService"):
+        for route in items(service.spec, "http"):
+            request = block(block(route, "headers"), "request") or {}
+            for name in ("set", "add"):
+                found.update(key.lower() for key in request.get(name) or {})
+    return found
+
+
+def _policies(world: World, rule: Resource) -> Iterator[tuple[Path, Fields, int]]:
+    """(path, policy, number of pods) for the whole service, and for subsets that have a policy of their own."""
+    service = world.lookup(str(rule.spec.get("host") or ""), rule.namespace).service
+    if service is None:
+        return
+    whole = block(rule.spec, "trafficPolicy")
+    if whole is not None:
+        yield ("spec", "trafficPolicy"), whole, len(world.pods_of(service))
+    for index, subset in enumerate(items(rule.spec, "subsets")):
+        own = block(subset, "trafficPolicy")
+        if own is not None:
+            yield ("spec", "subsets", index, "trafficPolicy"), own, len(world.pods_of(service, subset.get("labels")))
+
+
+def _all_policies(rule: Resource) -> Iterator[tuple[Path, Fields]]:
+    whole = block(rule.spec, "trafficPolicy")
+    if whole is not None:
+        yield ("spec", "trafficPolicy"), whole
+    for index, subset in enumerate(items(rule.spec, "subsets")):
+        own = block(subset, "trafficPolicy")
+        if own is not None:
+            yield ("spec", "subsets", index, "trafficPolicy"), own

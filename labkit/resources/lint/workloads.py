@@ -1,0 +1,78 @@
+"""Mistakes around pods: namespaces without the label, pods without a sidecar, ports without a protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
+from labkit.resources.lint.world import PROXY, ROOT_NAMESPACE, World
+from labkit.resources.model import Resource
+from labkit.resources.shared_rules import items
+
+INJECTION, REVISION, OF_POD = "istio-injection", "istio.io/rev", "sidecar.istio.io/inject"
+PROTOCOLS = (
+    *("http", "http2", "https", "grpc", "grpc-web", "tcp", "tls", "udp", "mongo", "redis", "mysql", "http_proxy"),
+)
+
+
+def not_injected(world: World) -> Iterator[Diagnosis]:
+    """IST0102: a namespace that has pods, and says neither yes nor no."""
+    for namespace in world.all("Namespace"):
+        labels = namespace.labels
+        if namespace.name == ROOT_NAMESPACE or INJECTION in labels or REVISION in labels:
+            continue
+        if any(pod.namespace == namespace.name for pod in world.pods):
+            yield diagnosis(
+                "IST0102",
+                namespace,
+                ("metadata", "labels"),
+                f"the namespace {namespace.name} has pods and no label {INJECTION}",
+                f"kubectl label namespace {namespace.name} {INJECTION}=enabled, then restart its Deployments",
+            )
+
+
+def without_proxy(world: World) -> Iterator[Diagnosis]:
+    """IST0103: a running pod without a sidecar in a namespace that asks for one."""
+    injected = {n.name for n in world.all("Namespace") if n.labels.get(INJECTION) == "enabled"}
+    for pod in world.pods:
+        if not pod.live or pod.namespace not in injected or PROXY in pod.containers:
+            continue
+        if str(pod.labels.get(OF_POD)).lower() == "false":
+            continue
+        owner = _owner(pod.resource)
+        yield diagnosis(
+            "IST0103",
+            pod.resource,
+            (),
+            f"the pod {pod.name} has no container {PROXY}, though its namespace asks for one",
+            f"kubectl rollout restart deployment {owner} -n {pod.namespace}" if owner else "make the pod anew",
+        )
+
+
+def _owner(pod: Resource) -> str:
+    """The Deployment of a pod: its ReplicaSet's name without the hash."""
+    for owner in items(pod.metadata, "ownerReferences"):
+        name, kind = str(owner.get("name")), owner.get("kind")
+        return name.rpartition("-")[0] if kind == "ReplicaSet" else name
+    return ""
+
+
+def port_names(world: World) -> Iterator[Diagnosis]:
+    """IST0118: a port of which neither name nor appProtocol says the protocol."""
+    for service in world.all("Service"):
+        if service.namespace == ROOT_NAMESPACE:
+            continue
+        for index, port in enumerate(items(service.spec, "ports")):
+            name = str(port.get("name") or "")
+            if port.get("appProtocol") or port.get("protocol") == "UDP":
+                continue
+            if name.lower().partition("-")[0] in PROTOCOLS or name.lower().startswith("grpc-web"):
+                continue
+            said = f'the name "{name}" of port' if name else "port"
+            yield diagnosis(
+                "IST0118",
+                service,
+                ("spec", "ports", index),
+                f"{said} {port.get('port')} does not say the protocol",
+                "name: http, or http- and a word, or set appProtocol: http",
+            )
