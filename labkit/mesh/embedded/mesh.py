@@ -96,6 +96,10 @@ class EmbeddedMesh(Mesh):
     def resource(self, kind: str, name: str, *, namespace: str | None = None) -> Resource:
         return self.controller.store.find(kind_of(kind), name, namespace)
 
+    def objects(self) -> list[Resource]:
+        with self.controller.lock:
+            return views.objects(self.controller)
+
     def describe(self, kind: str, name: str, *, namespace: str | None = None) -> str:
         with self.controller.lock:
             return views.describe(self.controller, kind_of(kind), name, namespace)

@@ -125,6 +125,28 @@ def row(controller: Controller, resource: Resource) -> tuple[Any, ...]:
             return (resource.name, old)
 
 
+def objects(controller: Controller) -> list[Resource]:
+    """Every object as it is now. Of pods, those that run: what a manifest says of one is only where it began."""
+    running = [p for p in (*controller.running.values(), controller.gateway) if not p.terminating]
+    applied = [r for r in controller.store.objects.values() if r.kind != "Pod"]
+    return [*applied, *(pod_object(pod) for pod in running)]
+
+
+def pod_object(pod: RunningPod) -> Resource:
+    """A running pod as `kubectl get pod -o yaml` shows it, in short."""
+    facts, program = pod.spec.facts, pod.spec.program
+    metadata: dict[str, Any] = {"name": facts.name, "namespace": facts.namespace, "labels": dict(facts.labels)}
+    if pod.spec.template_hash:
+        owner = f"{pod.spec.workload}-{pod.spec.template_hash}"
+        metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner}]
+    containers = [{"name": program.container, "image": program.image}] if program else []
+    if pod.sidecar is not None:
+        containers.append({"name": "istio-proxy", "image": "envoy"})
+    status = {"phase": pod.status, "podIP": facts.ip}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+    return Resource({**body, "spec": {"containers": containers}, "status": status})
+
+
 # kubectl describe
 
 
