@@ -24,16 +24,21 @@ def run(args: argparse.Namespace) -> int:
         raise LabkitError("The first lesson is missing", seen=str(folder / "notebooks"), try_next="labkit build")
     words = [sys.executable, "-m", "jupyter", "lab", "--port", str(args.port), "--notebook-dir", str(folder)]
     words += ["--ServerApp.ip=127.0.0.1", f"--LabApp.default_url=/lab/tree/notebooks/{first[0].name}"]
-    # nothing leaves this machine: no question about news, no look for a newer version
-    words += ["--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     words += ["--no-browser"] if args.no_browser else []
     # in a container one usually is root, and Jupyter then wants to be told; it listens on loopback, behind a token
     words += ["--allow-root"] if os.name == "posix" and os.geteuid() == 0 else []
     words += args.jupyter
     try:
-        return subprocess.call(words)
+        return subprocess.call(words, env=environment())
     except KeyboardInterrupt:
         return 0
+
+
+def environment() -> dict[str, str]:
+    """Adds our settings of JupyterLab, which a learner's own override: no question about news, no look for updates."""
+    ours = str(Path(__file__).with_name("jupyter"))
+    paths = os.environ.get("JUPYTER_CONFIG_PATH")
+    return os.environ | {"JUPYTER_CONFIG_PATH": f"{paths}{os.pathsep}{ours}" if paths else ours}
 
 
 def course_folder() -> Path:

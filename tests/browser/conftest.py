@@ -36,16 +36,20 @@ def chromium() -> str | None:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab started by `labkit lab`, with its token; its settings are in a folder of its own."""
     folder = tmp_path_factory.mktemp("lab")
+    course = folder / "course"  # a copy: JupyterLab saves what it runs
+    for part in ("notebooks", "manifests"):
+        shutil.copytree(ROOT / part, course / part)
     log = folder / "lab.log"
     env = os.environ | {
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "LABKIT_COURSE": str(course),
         "LABKIT_PROGRESS": str(folder / "progress.json"),
     }
     words = [sys.executable, "-m", "labkit", "lab", "--no-browser", "--port", "18888"]
     words += ["--", "--LabApp.expose_app_in_browser=True"]
-    with log.open("wb") as out, subprocess.Popen(words, cwd=ROOT, stdout=out, stderr=out, env=env) as process:
+    with log.open("wb") as out, subprocess.Popen(words, cwd=course, stdout=out, stderr=out, env=env) as process:
         try:
             found = wait_until(
                 lambda: re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text()),

@@ -36,7 +36,9 @@ def test_a_lesson_runs_in_the_browser(lab: str, browser, path) -> None:  # type:
     try:
         page.goto(address(lab, path.name))
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
+        # what is run before the kernel has answered is lost
+        kernel = "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
+        page.wait_for_function(f"() => {kernel}?.status === 'idle' && {kernel}.connectionStatus === 'connected'")
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.wait_for_function(
@@ -50,8 +52,14 @@ def test_a_lesson_runs_in_the_browser(lab: str, browser, path) -> None:  # type:
             timeout=120_000,
         )
         notebook = page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.toJSON()")
-        page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+        page.evaluate(
+            "i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", worth_seeing(notebook)
+        )
+        page.wait_for_load_state("networkidle")
         page.screenshot(path=PICTURES / f"{path.stem}.png")
+    except Exception:
+        page.screenshot(path=PICTURES / f"{path.stem}-failed.png")
+        raise
     finally:
         page.close()
     outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c["outputs"]]
@@ -61,3 +69,16 @@ def test_a_lesson_runs_in_the_browser(lab: str, browser, path) -> None:  # type:
     # an exercise that nobody has solved says NOT YET
     assert sum(line.startswith("PASS") for line in lines) >= checks - asked
     assert complaints == []
+
+
+def worth_seeing(notebook: dict) -> int:  # type: ignore[type-arg]
+    """The last cell with a picture that is followed by a verdict within two cells; the first cell where none is."""
+
+    def kinds(cell: dict) -> set[str]:  # type: ignore[type-arg]
+        return {kind for o in cell.get("outputs", []) for kind in o.get("data", {})}
+
+    cells = notebook["cells"]
+    pictures = [i for i, cell in enumerate(cells) if "image/png" in kinds(cell)]
+    return max(
+        (i for i in pictures if any("check" in c["metadata"].get("tags", []) for c in cells[i : i + 3])), default=0
+    )
