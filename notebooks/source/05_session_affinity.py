@@ -1,0 +1,224 @@
+# %% [markdown]
+# # 5 · Session affinity: the same pod each time
+#
+# Some services remember things about a user. Then it matters that a user comes back to the same pod. You learn how to ask for
+# that, why it sometimes does nothing at all, and when it ends. It takes about twenty-five minutes.
+
+# %% [markdown]
+# ## Objectives
+#
+# After this lesson you can
+#
+# - tie each user to one pod: by a header, a cookie, an address, or a part of the URL;
+# - find out why a rule is in place and yet does nothing;
+# - say what happens to a request that lacks the key;
+# - say how many users lose their pod when the number of pods changes.
+
+# %% tags=["parameters", "nbval-ignore-output"]
+backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
+scale = "small"  # how many requests the lessons send
+seed = 1  # for whatever a lesson draws by chance itself
+
+# %% tags=["nbval-ignore-output"]
+import labkit
+import pandas as pd
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
+from labkit.lessons.tasks import task
+from labkit.ui import plots
+
+mesh = labkit.open_mesh(backend)
+start_lesson("05")
+url = "http://test.example.com/"
+
+# %% [markdown]
+# ## A basket that gets lost
+#
+# Think of a shop that keeps each user's basket in the memory of a pod. Three pods, three memories. That a user's requests all go to one
+# pod is called **session affinity**, or a sticky session.
+#
+# The service of lesson 2 with its way in, and the rule `RANDOM` of lesson 3. Our user has the address `10.1.0.7`. Her browser, or a
+# proxy on the way, notes it in the header `x-forwarded-for`: *I ask for somebody at this address.*
+#
+# **Predict:** how many pods does she meet in 40 requests?
+
+# %% tags=["nbval-ignore-output"]
+way_in = [manifest(f"04_gateway_and_virtual_service/{name}.yaml") for name in ("gateway", "virtual-service")]
+mesh.apply(manifest("hello-world.yaml"), *way_in, manifest("03_load_balancing/random.yaml"))
+user = {"x-forwarded-for": "10.1.0.7"}
+lost = mesh.curl(url, n=check.needed("every_pod_answers", 3), headers=user)
+plots.over_time(lost, by="pod")
+
+# %% tags=["check", "nbval-check-output"]
+check.every_pod_answers(lost, mesh.pods("hello-world"), about="one user, no affinity")
+
+# %% [markdown]
+# ## A rule that does nothing
+#
+# The next rule asks for affinity. `consistentHash` names the **key**: what must be the same for requests to go to the same
+# pod. Here it is the header. The rule is as a published text has it, so read it with care.
+#
+# **Predict:** we apply it beside the rule that is there. How many pods does our user meet now?
+
+# %% tags=["nbval-ignore-output"]
+print(show("05_session_affinity/second-rule.yaml"))
+print(mesh.apply(manifest("05_session_affinity/second-rule.yaml")))
+two_rules = mesh.curl(url, n=len(lost), headers=user)
+plots.over_time(two_rules, by="pod")
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+check.every_pod_answers(two_rules, mesh.pods("hello-world"), about="a second rule for the host")
+
+# %% [markdown]
+# It was accepted, there was no warning, and the user still meets every pod. The names of the two rules differ in one letter,
+# `hello` and `hellow`. So the new one did not take the place of the old one: there are two for the same host. Istio then takes the policy of
+# the older, and ignores the other *in silence*. When a rule seems to do nothing, look for a second one.
+#
+# The next cell lists the rules, and deletes the first. **Predict:** what changes?
+
+# %% tags=["nbval-ignore-output"]
+print(mesh.get("DestinationRules"))
+mesh.delete("DestinationRule", "hello-world-dr", namespace="hello-world")
+alone = mesh.curl(url, n=20, headers=user)
+plots.over_time(alone, by="pod")
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+check.same_pod(alone, pods=3, about="the same rule, alone")
+
+# %% [markdown]
+# ## How does it choose? The ring
+#
+# A **hash** is a number made of a text: the same text gives the same number, another text quite another one. Think of all numbers as a
+# circle. Each pod gets many places on it, by hashes of its address. A request goes to the hash of its key, and from there on along the circle to the
+# next pod. No Envoy has to remember anything, and many Envoys agree without a word.
+#
+# Now under the usual name, and with more users. **Predict:** will twelve users be shared fairly among three pods?
+
+# %% tags=["nbval-ignore-output"]
+mesh.delete("DestinationRule", "hellow-world-dr", namespace="hello-world")
+mesh.apply(manifest("05_session_affinity/forwarded-for.yaml"))
+twelve = {f"10.1.0.{i}": mesh.curl(url, n=4, headers={"x-forwarded-for": f"10.1.0.{i}"}) for i in range(1, 13)}
+plots.over_time(pd.concat(result.frame for result in twelve.values()), by="pod")
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+check.same_pod(twelve, pods=3, about="twelve users")
+
+# %% [markdown]
+# Four requests in a row are one user. Each stays where they are, but some pods have more users than others, and one may have none: a
+# hash knows nothing of fairness. With many users it evens out.
+#
+# ## A request without the key
+#
+# A second kind of key is a part of the URL, the **query parameter** `user` in `/?user=ann`. **Predict:** where does a request go that
+# lacks it? And one without any `x-forwarded-for`, under the rule that is in force now?
+
+# %% tags=["nbval-ignore-output"]
+no_header = mesh.curl(url, n=len(lost))
+mesh.apply(manifest("05_session_affinity/query-parameter.yaml"))
+named = {name: mesh.curl(f"{url}?user={name}", n=5) for name in ("ann", "bob", "eve")}
+no_parameter = mesh.curl(url, n=len(lost))
+print(show("05_session_affinity/query-parameter.yaml"))
+plots.compare(**{"no header": no_header, "no parameter": no_parameter, "user=ann": named["ann"]}, by="pod")
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+check.same_pod(named, pods=3, about="?user=")
+check.same_pod(no_header, pods=3, about="no x-forwarded-for")
+check.every_pod_answers(no_parameter, mesh.pods("hello-world"), about="a request without the key goes anywhere")
+
+# %% [markdown]
+# Without the parameter a request has no key, and goes anywhere. That is what you get for a misspelt name, too: no error, no
+# affinity. But all requests without the header went to *one* pod! The gateway is a proxy as well: it adds the caller's
+# address to `x-forwarded-for`. So this header is never missing, and you are one caller.
+#
+# ## A cookie
+#
+# A **cookie** is a note that a server hands to a browser, and that the browser shows with each request from then on. Here Envoy itself
+# writes one for callers who have none. So it needs nobody's help. curl shows cookies only when it is given a **jar** to keep them in.
+#
+# **Predict:** what do you get without a jar?
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("05_session_affinity/cookie.yaml"))
+jar = {}
+with_jar, no_jar = mesh.curl(url, n=10, jar=jar), mesh.curl(url, n=len(lost))
+print(show("05_session_affinity/cookie.yaml"))
+print("set-cookie:", with_jar[0].headers["set-cookie"])
+plots.compare(with_jar=with_jar, without_jar=no_jar, by="pod")
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+assert list(jar) == ["hello-user"] and "Max-Age=3600;" in with_jar[0].headers["set-cookie"]
+check.every_pod_answers(no_jar, mesh.pods("hello-world"), about="no jar: a new cookie each time")
+check.same_pod(with_jar, pods=3, about="a browser that keeps its cookie")
+
+# %% [markdown]
+# ## The caller's address
+#
+# The fourth key is the address from which the request comes. It needs neither header nor cookie. **Predict:** twelve
+# users sit in one office and share one address, as the twelve `x-forwarded-for` below do. How many pods do they use?
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("05_session_affinity/source-address.yaml"))
+office = [mesh.curl(url, n=2, headers={"x-forwarded-for": address}).frame for address in twelve]
+plots.over_time(pd.concat(office), by="pod")
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+check.same_pod(pd.concat(office), pods=3, about="one address, whatever the header says")
+
+# %% [markdown]
+# ## When the pods change
+#
+# "The same pod each time" holds *while the set of pods stays*. A fourth pod gets places on the circle too, and takes over the users
+# that are just before them. **Predict:** which part of all users has another pod then? If users were dealt out anew, it would be three in four.
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("05_session_affinity/forwarded-for.yaml"))
+n = check.needed("few_keys_moved", 3, 4) if scale == "small" else 1000
+users = [f"10.2.{i // 250}.{i % 250}" for i in range(n)]
+
+
+def owners():
+    """The pod of each user. The requests need no ids, as nobody will look for them in a log."""
+    return {u: mesh.curl(url, headers={"x-forwarded-for": u}, request_ids=False)[0].pod for u in users}
+
+
+three = owners()
+
+# %% tags=["nbval-ignore-output"]
+mesh.scale("hello-world-v2", 2)
+mesh.wait_for(lambda: len(set(owners().values())) == 4, "the new pod to have users")
+four = owners()
+moved = ["moved" if three[u] != four[u] else "stayed" for u in users]
+plots.share(pd.DataFrame({"user": users, "outcome": moved}), by="outcome", expected=["stayed", "moved"])
+
+# %% tags=["check", "nbval-check-output", "covers-K5"]
+check.few_keys_moved(three, four, pods_before=3, pods_after=4)
+
+# %% [markdown]
+# A quarter to a third of the users moved, and those baskets are lost. The same happens when a pod dies or gets a new version. So affinity makes lost
+# memory *rare*, and can't make it impossible. What must not be lost belongs in a store outside of the pods.
+#
+# ## Exercise
+#
+# Your shop knows its users by the header `x-user`. Let all requests of a user go to one pod. Stuck? Run `task("05-1").hint()` in a new cell.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('05_session_affinity/user-header.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("05-1").check(mesh)
+
+# %% [markdown]
+# ## Recap
+#
+# - `consistentHash` ties a key to a pod. The key is a header, a cookie, the caller's address or a query parameter.
+# - Have one DestinationRule for a host. The policy of a second one is ignored, and nobody tells you.
+# - A request without the key goes anywhere. `x-forwarded-for` is never missing behind the gateway; a cookie is made by Envoy.
+# - When the number of pods changes from three to four, a quarter to a third of the users get another pod.
+
+# %% [markdown]
+# ## Clean up
+#
+# This ends the mesh with all its processes, and notes that you came to the end.
+
+# %% tags=["nbval-ignore-output"]
+mesh.close()
+finish_lesson("05")
