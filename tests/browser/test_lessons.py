@@ -74,11 +74,8 @@ def test_a_lesson_runs_in_the_browser(lab: str, browser, path) -> None:  # type:
 def worth_seeing(notebook: dict) -> int:  # type: ignore[type-arg]
     """The last cell with a picture that is followed by a verdict within two cells; the first cell where none is."""
 
-    def kinds(cell: dict) -> set[str]:  # type: ignore[type-arg]
-        return {kind for o in cell.get("outputs", []) for kind in o.get("data", {})}
-
     cells = notebook["cells"]
-    pictures = [i for i, cell in enumerate(cells) if "image/png" in kinds(cell)]
+    pictures = [i for i, cell in enumerate(cells) if "image/png" in json.dumps(cell.get("outputs", []))]
     return max(
         (i for i in pictures if any("check" in c["metadata"].get("tags", []) for c in cells[i : i + 3])), default=0
     )
