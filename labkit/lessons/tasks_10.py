@@ -57,6 +57,6 @@ TASKS = {
             "One try must be cut short early enough: perTryTimeout is under retries, beside attempts.",
             "attempts counts the retries, so two tries are attempts: 1. retryOn: 5xx covers a try that was cut short.",
         ),
-        solution="mesh.apply(manifest('10_resilience/slow-pod.yaml'))",
+        solution='mesh.apply(manifest("10_resilience/slow-pod.yaml"))',
     ),
 }

@@ -1,0 +1,175 @@
+# %% [markdown]
+# # 12 · Capstone: put the shop right
+#
+# A small shop has moved into the mesh, and nothing is as its owner wants it. You know all that is needed to put it right. There are
+# ten faults, a point each. It takes about an hour.
+#
+# ## Objectives
+#
+# After this lesson you can
+#
+# - find out from what a mesh *does* which of its rules is wrong;
+# - put right each of the kinds of rules that you have met;
+# - say when you are done: when requests show it, not when the YAML looks good.
+
+# %% tags=["parameters", "nbval-ignore-output"]
+backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
+scale = "small"  # how many requests the lessons send
+seed = 1  # for whatever a lesson draws by chance itself
+
+# %% tags=["nbval-ignore-output"]
+import labkit
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
+from labkit.lessons.capstone import grade
+from labkit.lessons.tasks import task
+
+mesh = labkit.open_mesh(backend)
+start_lesson("12")
+
+# %% [markdown]
+# ## The shop
+#
+# Four Services in a namespace of their own, `shop`. They are made of the application you know, so each answer says which pod gave it.
+#
+# | Service | does | versions | called as |
+# |---|---|---|---|
+# | `shop` | the pages that customers see | v1, v2 | `shop.example.com`, `www.example.com` |
+# | `cart` | what a customer is about to buy | v1 | `cart.example.com`, and `shop.example.com/cart` |
+# | `stock` | how many pieces are left | v1, two pods | `stock.example.com` |
+# | `pay` | takes the money | v1 (two pods), v2 | `pay.example.com` |
+#
+# All names come in by one Gateway. Each Service has a DestinationRule (`…-rule.yaml`) and a VirtualService (`…-routes.yaml`).
+#
+# The owner has ten wishes, listed further down. The grade asks the shop itself: it sends requests, makes pods slow or lets them fail, and puts everything back. It takes some seconds.
+# Open a *why* to see what was expected and what came back.
+#
+# **Predict:** pods run and Istio took every rule. How many of the ten wishes are true?
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/broken/namespace.yaml"), manifest("12_capstone/shop.yaml"))
+mesh.apply(manifest("12_capstone/broken"))
+first = grade(mesh)
+first
+
+# %% tags=["check", "nbval-check-output"]
+check.equal(first.points, 0, "the shop runs, and not one wish is true")
+
+# %% [markdown]
+# ## How to work
+#
+# For each wish there are two cells: one for you, and one that judges. Go on when it says PASS. Where you get stuck, ask for a hint: `task("12-4").hint()`.
+#
+# The rules are files in `manifests/12_capstone/broken/`. Read one with `show("12_capstone/broken/gateway.yaml")`, and apply yours with `mesh.apply`: edit the
+# file and apply it again, or put the text between three quotes. But first ask the mesh: `mesh.curl(…)` with its `codes`, `flags` and `pods`,
+# `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`.
+#
+# ## The way in: wishes 1 to 4
+#
+# 1. Every pod of the shop has a sidecar.
+# 2. The shop answers as `shop.example.com` and as `www.example.com`.
+# 3. Testers, whose requests carry the header `x-tester: yes`, get v2 of the shop. All others get v1.
+# 4. `shop.example.com/cart` is answered by the Service `cart`.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/namespace.yaml"))
+for deployment in sorted({pod.workload for pod in mesh.pods(namespace="shop")}):
+    mesh.restart(deployment, namespace="shop", wait=False)
+mesh.wait_for(lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")), "new pods")
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-1").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/gateway.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-2").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/shop-rule.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-3").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/shop-routes.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-4").check(mesh)
+
+# %% [markdown]
+# ## Cart and stock: wishes 5 to 8
+#
+# 5. The cart works on four requests at a time, lets four more wait, and refuses the rest at once.
+# 6. `cart.example.com/api/items` reaches the cart as `/items`.
+# 7. Each customer, known by the header `x-customer`, gets the same pod of the stock each time.
+# 8. Nobody waits for the stock longer than 300 ms.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/cart-rule.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-5").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/cart-routes.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-6").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/stock-rule.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-7").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/stock-routes.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-8").check(mesh)
+
+# %% [markdown]
+# ## Payments: wishes 9 and 10
+#
+# 9. A pod that fails three times running is left out for a second, but never more than half of the pods.
+# 10. v2 is new: it takes 10 % of the payments, v1 takes 90 %.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/pay-rule.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-9").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("12_capstone/solution/pay-routes.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("12-10").check(mesh)
+
+# %% [markdown]
+# ## All together
+#
+# A rule that puts one thing right can break another. So the last word is one more grade of all ten.
+
+# %% tags=["nbval-ignore-output"]
+last = grade(mesh)
+last
+
+# %% tags=["check", "nbval-check-output"]
+last.check()
+
+# %% [markdown]
+# ## Recap
+#
+# - Istio had taken every one of these rules. Valid is not the same as right.
+# - Ask in this order: do the pods run, 2/2? Which status and which flag comes back? Which pod answered? Only then read the rule that decides it.
+# - A wish that can be measured can be graded, by you today and by CI every night.
+#
+# ## Clean up
+#
+# This ends the mesh with all its processes, and notes that you came to the end. It was the last lesson: congratulations.
+
+# %% tags=["nbval-ignore-output"]
+mesh.close()
+finish_lesson("12")
