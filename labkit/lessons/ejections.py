@@ -1,0 +1,138 @@
+"""One failing pod, watched through the Envoys of several callers at the same time: each keeps its own account of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from labkit.errors import LessonError
+from labkit.lessons.check_breaker import Sample, ejected_pods, ejections
+from labkit.traffic import curl
+from labkit.waiting import wait_until
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from labkit.mesh import Mesh
+
+LOOKS_S = 0.02
+"""The longest pause between two looks."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who calls a service, and the Envoy that does it for him: the gateway, or the sidecar of a pod.
+
+    `rest_s`: once the pod is back in the pool, he leaves it in peace for so long, and then calls it again.
+
+    >>> Caller("inside", "http://hello-world/", proxy="client", rest_s=1)
+    """
+
+    name: str
+    url: str
+    proxy: str = "gateway"
+    rest_s: float = 0.0
+
+    @property
+    def source(self) -> str | None:
+        """What mesh.curl calls this Envoy's pod; None is the gateway."""
+        return None if self.proxy == "gateway" else self.proxy
+
+
+class Watched(Mapping[str, list[Sample]]):
+    """What each caller's Envoy did with the pod, by the caller's name: samples for check.ejection_times."""
+
+    def __init__(self, samples: Mapping[str, list[Sample]]) -> None:
+        self.samples = dict(samples)
+
+    def __getitem__(self, name: str) -> list[Sample]:
+        if name not in self.samples:
+            raise LessonError(f"Nobody called {name!r} was watched", seen=f"callers: {', '.join(self.samples)}")
+        return self.samples[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.samples)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row an ejection: pod (here the caller's name), from_s, to_s, for plots.timeline."""
+        import pandas as pd
+
+        start = min(samples[0].since for samples in self.samples.values())
+        rows = [
+            {"pod": name, "from_s": out - start, "to_s": back - start}
+            for name, samples in self.samples.items()
+            for out, back in stays(samples)
+        ]
+        return pd.DataFrame(rows, columns=["pod", "from_s", "to_s"])
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            f"{name}: out for {', '.join(f'{back - out:.1f} s' for out, back in stays(samples)) or 'no time'}"
+            for name, samples in self.samples.items()
+        )
+
+
+def stays(samples: Sequence[Sample]) -> Iterator[tuple[float, float]]:
+    """(out since, back since) of each whole stay outside of the pool."""
+    since: float | None = None
+    for last, sample in pairwise(samples):
+        if sample.out and not last.out:
+            since = sample.since
+        elif last.out and not sample.out and since is not None:
+            yield since, sample.since
+            since = None
+
+
+def watch_callers(
+    mesh: Mesh, pod: str, callers: Sequence[Caller], *, errors: int = 2, until: int = 2, timeout_s: float = 30.0
+) -> Watched:
+    """Lets each caller call until his Envoy has ejected the pod and taken it back `until` times.
+
+    All requests must go to this one pod, and it must fail: then `errors` requests get it ejected. They must be sent
+    within one interval: a pod that is in the pool at Envoy's next sweep loses one of its ejections. Take a
+    baseEjectionTime of more than one second: Envoy may tell its workers of a change of health up to a second late when
+    it is the second one within a second, and requests would then find nobody to go to. A change of the set of pods
+    counts as one as well, so scale first and apply the rule afterwards: it makes the cluster anew.
+
+    >>> watched = watch_callers(mesh, pod, [Caller("outside", url), Caller("inside", inside, "client", rest_s=1)])
+    >>> check.ejection_times(watched["outside"], base_s=1.1, interval_s=0.4)
+    """
+    samples: dict[str, list[Sample]] = {caller.name: [] for caller in callers}
+    back_since = {caller.name: -1e9 for caller in callers}
+
+    def look(caller: Caller) -> None:
+        seen = samples[caller.name]
+        since = time.monotonic()
+        out = pod in ejected_pods(mesh.endpoints(caller.proxy))
+        if seen and seen[-1].out and not out:
+            back_since[caller.name] = since
+        seen.append(Sample(since, time.monotonic(), out))
+        if not out and more(caller) and since - back_since[caller.name] >= caller.rest_s:
+            # not mesh.curl, which waits for the access log: every millisecond here blurs the times
+            target, path = mesh.target(caller.url, caller.source)
+            curl(target, path, n=errors)
+
+    def more(caller: Caller) -> bool:
+        return len(ejections(samples[caller.name])) < until
+
+    def enough() -> bool:
+        under_way = [caller for caller in callers if more(caller)]
+        for caller in under_way:
+            look(caller)
+        return not under_way
+
+    wait_until(
+        enough,
+        timeout_s,
+        f"{until} ejections by each of {len(callers)} callers",
+        longest_s=LOOKS_S,
+        explain=lambda: ", ".join(f"{name}: {len(ejections(seen))}" for name, seen in samples.items()),
+    )
+    return Watched(samples)

@@ -1,0 +1,60 @@
+"""What a proxy was told, from its config_dump: a policy's own numbers, as Envoy calls them.
+
+Behaviour is what counts, and is checked first. But a number like `interval: 5m` shows itself only after minutes, and
+then this is how to see that it has arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import NotFound
+
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
+
+
+def told(mesh: Mesh, cluster: str, part: str, *, proxy: str = "gateway") -> dict[str, Any]:
+    """One part of a cluster: its "outlier_detection" or its "circuit_breakers", say; {} where there is none.
+
+    >>> told(mesh, "outbound|80||hello-world.hello-world.svc.cluster.local", "outlier_detection")["base_ejection_time"]
+    '900s'
+    """
+    found = {str(one["name"]): one for one in clusters(mesh.config(proxy))}
+    if cluster not in found:
+        raise NotFound(f"{proxy} knows no cluster {cluster!r}", seen=f"clusters: {', '.join(found)}")
+    value = found[cluster].get(part) or {}
+    return dict(value) if isinstance(value, Mapping) else {part: value}
+
+
+def weights_told(mesh: Mesh, *, proxy: str = "gateway") -> list[dict[str, int]]:
+    """The weights of each route that has any: a list of {cluster: weight}, in the order in which routes are tried.
+
+    A route with one destination has no weights for Envoy, and counts as 100 for it.
+
+    >>> weights_told(mesh)
+    [{'outbound|80|v1|hello-world…': 80, 'outbound|80|v2|hello-world…': 20}]
+    """
+    return [dict(weights_of(route)) for route in routes(mesh.config(proxy))]
+
+
+def weights_of(route: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    action = route.get("route") or {}
+    if "cluster" in action:
+        yield str(action["cluster"]), 100
+    for one in (action.get("weighted_clusters") or {}).get("clusters") or []:
+        yield str(one["name"]), int(one.get("weight", 0))
+
+
+def clusters(dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for section in dump.get("configs") or []:
+        for entry in section.get("dynamic_active_clusters") or []:
+            yield entry["cluster"]
+
+
+def routes(dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for section in dump.get("configs") or []:
+        for entry in section.get("dynamic_route_configs") or []:
+            for host in entry["route_config"].get("virtual_hosts") or []:
+                yield from host.get("routes") or []

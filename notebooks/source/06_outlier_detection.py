@@ -1,0 +1,233 @@
+# %% [markdown]
+# # 6 · Circuit breaker: pods that fail leave the pool
+#
+# A pod can run, be ready, and still answer nothing but errors. You let the mesh find such a pod and take it out,
+# see why the usual recipe does nothing at all, and measure how long a pod stays out. It takes about twenty-five minutes.
+
+# %% [markdown]
+# ## Objectives
+#
+# After this lesson you can
+#
+# - write a rule of **outlier detection**, and say what its four numbers mean;
+# - tell why a pool of two pods never loses one under Istio's default;
+# - see who is out of the pool, and since which error;
+# - foretell how long a pod stays out: the first time, the second, and after a time of peace.
+
+# %% tags=["parameters", "nbval-ignore-output"]
+backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
+scale = "small"  # how many requests the lessons send
+seed = 1  # for whatever a lesson draws by chance itself
+
+# %% tags=["nbval-ignore-output"]
+import labkit
+from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson
+from labkit.lessons.ejections import Caller, watch_callers
+from labkit.lessons.tasks import task
+from labkit.lessons.told import told
+from labkit.ui import plots
+
+mesh = labkit.open_mesh(backend)
+start_lesson("06")
+url, inside = "http://test.example.com/", "http://hello-world/"
+service = "outbound|80||hello-world.hello-world.svc.cluster.local"
+
+# %% [markdown]
+# The service as before, but with two pods of version `v1` only. Two more pods, `client`, call the service from inside the mesh.
+
+# %% tags=["nbval-ignore-output"]
+way_in = ["gateway.yaml", "virtual-service.yaml"]
+mesh.apply(manifest("hello-world.yaml"), manifest("client.yaml"))
+mesh.apply(*(manifest(f"02_first_microservice/{name}") for name in way_in))
+mesh.scale("hello-world-v2", 0)
+mesh.scale("client", 2)
+mesh.get("pods")
+
+# %% [markdown]
+# ## A pod that fails
+#
+# An answer with a status from 500 to 599 says: the fault is on the server's side. We write **5xx** for all of these.
+# From now on one of the two pods answers every request with 500. It stays `2/2` and ready: Kubernetes sees no reason to act.
+
+# %% tags=["nbval-ignore-output"]
+bad, good = (pod.name for pod in mesh.pods("hello-world"))
+mesh.control(bad, fail_share=1.0, fail_status=500)
+plots.over_time(mesh.curl(url, n=40), by="status")
+
+# %% [markdown]
+# About half of the callers get an error. The gateway sends each request on, sees the 500 come back, and learns nothing from it.
+#
+# ## Outlier detection
+#
+# An **outlier** is one that is not like the others. With **outlier detection** the caller's Envoy watches the answers of each pod.
+# A pod with too many errors in a row is **ejected**: put out of the **pool**, the set of pods that get requests. After some
+# time it is let back in. This is one of two kinds of **circuit breaker**, named after the switch that cuts the current when too much flows.
+#
+# Here is a rule for it, as a text on Istio published it. **Predict:** will it be accepted?
+
+# %% tags=["nbval-ignore-output"]
+show("as-published/published-05-destinationrule.yaml")
+
+# %% tags=["check", "nbval-check-output", "covers-Y6"]
+published = manifest("as-published/published-05-destinationrule.yaml")
+check.refused(lambda: mesh.apply(published), "mapping values are not allowed", about="outlierDetection under host")
+
+# %% [markdown]
+# This isn't even YAML: `host` already has a value, so nothing can stand below it. The policy belongs under `trafficPolicy`,
+# and the rule needs its namespace. Put right, it says:
+#
+# - `consecutive5xxErrors: 7`: seven errors in a row, and the pod is out; one good answer between them starts the count again;
+# - `baseEjectionTime: 15m`: the first time it is out for 15 minutes;
+# - `interval: 5m`: every five minutes Envoy looks who may come back.
+#
+# We send 60 requests more, so the bad pod will fail some thirty times in a row.
+
+# %% tags=["nbval-ignore-output"]
+already = mesh.app(bad, "GET", "/control/state")["failed"]
+print(show("06_outlier_detection/seven-errors.yaml"))
+predict("06-a", ..., options=["the bad pod leaves", "nobody leaves", "both pods leave"])
+
+# %% tags=["nbval-ignore-output"]
+mesh.apply(manifest("06_outlier_detection/seven-errors.yaml"))
+sixty = mesh.curl(url, n=60)
+errors = mesh.app(bad, "GET", "/control/state")["failed"] - already
+print(f"{errors} errors in a row")
+mesh.endpoints().query("cluster == @service")[["pod", "health"]]
+
+# %% [markdown]
+# Both pods are `healthy`. But Envoy did count, and its own counters tell what became of it: `detected` is how often a pod had seven
+# errors in a row, `overflow` how often it was kept all the same since too many would be out, `enforced` how often it was really ejected.
+
+# %% tags=["nbval-ignore-output"]
+def counter(name):
+    """One of the gateway's counters of outlier detection."""
+    return mesh.counter(f"outlier_detection.ejections_{name}", cluster=service)
+
+detected, kept, enforced = (counter(n) for n in ("detected_consecutive_5xx", "overflow", "enforced_total"))
+print(f"detected {detected}, overflow {kept}, enforced {enforced}")
+reveal("06-a", "nobody leaves", "By default at most 10 % of the pods may be out, and one of two is 50 %")
+
+# %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
+policy = told(mesh, service, "outlier_detection")
+check.equal([policy[k] for k in ("consecutive_5xx", "interval", "base_ejection_time")], [7, "300s", "900s"], "the rule is in force")
+check.that(errors > 7, "the pod has failed more than seven times in a row", seen=errors)
+check.equal((detected, kept), (errors // 7, errors // 7), "each seven errors were detected, and the percentage kept the pod in")
+check.none_ejected(mesh.endpoints(), about="seven errors in a row, and at most 10 % may be out")
+
+# %% [markdown]
+# ## Say how many may leave
+#
+# `maxEjectionPercent: 50` lets one of two go. To count errors we let the pods take turns: twelve requests are six errors, and
+# two more are the seventh.
+
+# %% tags=["nbval-ignore-output"]
+print(show("06_outlier_detection/half-may-leave.yaml"))
+mesh.apply(manifest("06_outlier_detection/half-may-leave.yaml"))
+six = mesh.curl(url, n=12)
+after_six = mesh.endpoints()
+mesh.curl(url, n=2)
+mesh.wait_for(lambda: check.ejected_pods(mesh.endpoints()), "a pod to be ejected", timeout_s=5)
+mesh.endpoints().query("cluster == @service")[["pod", "health"]]
+
+# %% [markdown]
+# `failed_outlier_check` is Envoy's word for ejected. And the callers? Within a second all their requests go to the good pod:
+
+# %% tags=["nbval-ignore-output"]
+mesh.wait_for(lambda: set(mesh.curl(url, n=4).pods) == {good}, "all requests to go to the good pod", timeout_s=5)
+after = mesh.curl(url, n=40)
+plots.compare(before=six, after=after, by="status")
+
+# %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
+check.status_counts(six, {200: 6, 500: 6})
+check.none_ejected(after_six, about="after six errors")
+check.equal(set(after.pods), {good}, "no caller comes to the bad pod")
+check.all_ok(after, about="the bad pod fails, and no caller sees it")
+check.ejected(mesh.endpoints(), pod=bad, about="after the seventh error, and half of the pods may be out")
+
+# %% [markdown]
+# ## How long does a pod stay out?
+#
+# The first time for `baseEjectionTime`, the second time twice as long, the third time three times: the count of ejections times
+# the base. It also has to wait for the next sweep, as it is at each `interval` that Envoy lets pods back. At each sweep that finds the pod
+# *in* the pool its count goes down by one. And there is a cap, which Istio has no field for: Envoy's `max_ejection_time`, 300 seconds, or the base if that is longer.
+#
+# To see all of this we need short times, and three callers of one failing pod. Each caller's Envoy keeps its own account:
+#
+# - the gateway calls again as soon as the pod is back;
+# - one client leaves the pod in peace for a second;
+# - the Envoy of the other client gets a cap of 1.1 seconds, by hand.
+#
+# **Predict** for each: how long will the pod be out the second time?
+
+# %% tags=["nbval-ignore-output"]
+print(show("06_outlier_detection/quick.yaml"))
+mesh.scale("hello-world-v1", 1)
+(pod,) = mesh.pods("hello-world-v1")
+mesh.control(pod.name, fail_share=1.0, fail_status=500)
+calm, capped = (client.name for client in mesh.pods("client"))
+mesh.runtime({"outlier_detection.max_ejection_time_ms": 1100}, proxy=capped)
+mesh.apply(manifest("06_outlier_detection/quick.yaml"))
+
+# %% tags=["nbval-ignore-output"]
+callers = [Caller("gateway", url), Caller("client at peace", inside, calm, rest_s=1), Caller("client, capped", inside, capped)]
+watched = watch_callers(mesh, pod.name, callers, until=2)
+picture = plots.timeline(watched.frame)
+picture.set_title("One failing pod in three Envoys (a bar: out of the pool)", loc="left")
+picture
+
+# %% [markdown]
+# The gateway kept the pod out twice as long the second time; the cap cut that short. The check knows what is allowed: from the time itself
+# up to one interval more, since a pod comes back at a sweep.
+
+# %% tags=["check", "nbval-check-output", "covers-K7"]
+policy = told(mesh, service, "outlier_detection")
+check.equal([policy[k] for k in ("consecutive_5xx", "interval", "base_ejection_time")], [2, "0.400s", "1.100s"], "the rule is in force")
+times = {"base_s": 1.1, "interval_s": 0.4}
+check.ejection_times(watched["client, capped"], **times, multiples=(1, 2), max_s=1.1, about="client with a cap")
+check.ejection_times(watched["gateway"], **times, multiples=(1, 2), about="gateway")
+
+# %% [markdown]
+# For the client at peace the second time was as short as the first. In the second between the two, its Envoy found the pod in the pool at
+# two sweeps or more, and took the one ejection off the count. So the count grows with each ejection and shrinks while all is well.
+
+# %% tags=["check", "nbval-check-output", "covers-K8"]
+check.ejection_times(watched["gateway"], **times, multiples=(1, 2), about="called again at once: the count grows")
+check.ejection_times(watched["client at peace"], **times, multiples=(1, 1), about="in peace for a second: the count shrinks")
+
+# %% [markdown]
+# ## Exercise
+#
+# With 100 % all pods may leave at the same time. Then nobody is left, and Envoy itself answers 503. Write a better rule, for three pods: a pod
+# leaves after **three** errors in a row, and **one** of the three pods may be out, but not two. Stuck? Run `task("06-1").hint()` in a new cell.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
+""")
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+mesh.scale("hello-world-v1", 3)
+task("06-1").check(mesh)
+
+# %% [markdown]
+# ## Recap
+#
+# - Outlier detection ejects a pod after so many 5xx in a row; the caller's Envoy decides, each for itself.
+# - `maxEjectionPercent` is 10 % by default, and that is nobody in a small pool. Set it.
+# - A pod stays out for its count of ejections times `baseEjectionTime`, up to a cap, and comes back at a sweep.
+# - The count grows with each ejection and shrinks at each sweep that finds the pod in the pool.
+
+# %% [markdown]
+# ## Clean up
+#
+# This ends the mesh with all its processes, and notes that you came to the end.
+
+# %% tags=["nbval-ignore-output"]
+mesh.close()
+finish_lesson("06")
