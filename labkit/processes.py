@@ -111,17 +111,16 @@ class Family:
             self.closed = True
             members = list(self.members.values())
             self.members.clear()
-        for process in members:  # nothing of theirs is worth a wait: their folder goes too
-            if process.poll() is None:
-                process.kill()
-        for process in members:
+        # At once: nothing of theirs is worth a wait, their folder goes too. The keeper is of the group, and until it is
+        # waited for no other group can get its number.
+        if self.keeper.poll() is None:
+            os.killpg(self.group, signal.SIGKILL)
+        for process in (*members, self.keeper):
+            process.kill()
             process.wait()
         if self.keeper.stdin is not None:
-            # the keeper reads the end of the pipe and ends itself and whatever is left in the group
             with contextlib.suppress(BrokenPipeError):
                 self.keeper.stdin.close()
-        self.keeper.kill()
-        self.keeper.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Family:
