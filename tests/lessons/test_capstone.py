@@ -1,4 +1,4 @@
-"""The capstone's grade: nothing passes in the broken shop, all in the solution, and a fault breaks its own wish only."""
+"""The capstone's grade: nothing passes in the broken shop, all in the solution; a fault breaks its own wish only."""
 
 from __future__ import annotations
 
