@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from labkit.resources.finding import Verdict
 from labkit.resources.lint import destination_rules, gateways, references, routes, workloads
@@ -52,19 +52,31 @@ def lint_verdicts(
 ) -> Diagnoses:
     """The same for what was validated before."""
     objects: dict[Key, Resource] = {resource.key: resource for resource in load(*context, strict=False)}
-    reported: dict[Key, Resource] = {}
+    versions: dict[Key, list[Resource]] = {}
     found: list[Diagnosis] = []
+    files: dict[str, int] = {}
     for verdict in verdicts:
         resource = verdict.resource
+        files.setdefault(verdict.file, len(files))
         accepted = resource is not None and from_server(resource)
         found.extend(of_verdict(verdict, accepted=accepted))
         if resource is not None and (verdict.accepted or accepted):
-            reported[resource.key] = as_applied(resource, objects.get(resource.key))
-    objects.update(reported)
+            versions.setdefault(resource.key, []).append(as_applied(resource, objects.get(resource.key)))
+    # as after applying all files in this order: of two versions of an object the later one is there
+    objects.update({key: known[-1] for key, known in versions.items()})
+    found.extend(each for each in _rules(objects, complete) if each.key in versions)
+    for key, known in versions.items():
+        for version in known[:-1]:
+            found.extend(each for each in _rules({**objects, key: version}, complete) if each.key == key)
+    return Diagnoses(
+        sorted(dict.fromkeys(found), key=lambda each: (files.get(each.file, len(files)), each.line, each.code))
+    )
+
+
+def _rules(objects: Mapping[Key, Resource], complete: bool) -> Iterator[Diagnosis]:
     world = World(objects.values(), complete=complete)
-    found.extend(each for rule in RULES for each in rule(world) if each.key in reported)
-    order = {file: index for index, file in enumerate(dict.fromkeys(each.file for each in found))}
-    return Diagnoses(sorted(dict.fromkeys(found), key=lambda each: (order[each.file], each.line, each.code)))
+    for rule in RULES:
+        yield from rule(world)
 
 
 def from_server(resource: Resource) -> bool:

@@ -1,0 +1,57 @@
+"""The course's own manifests: the linter finds what is wrong on purpose, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labkit.errors import ManifestError
+from labkit.resources import load
+from labkit.resources.lint import lint
+
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+HELLO = MANIFESTS / "hello-world.yaml"
+
+ON_PURPOSE = {
+    "01_installation/misspelt.yaml": {"IST0106"},
+    "04_gateway_and_virtual_service/gateway-any-host.yaml": {"LAB04"},  # the article's port 8080, and why it works
+    "04_gateway_and_virtual_service/hosts-misplaced.yaml": {"IST0106"},
+    "05_session_affinity/user-header.yaml": {"LAB09"},  # callers of that lesson send the header
+    "06_outlier_detection/seven-errors.yaml": {"LAB07"},  # the article's rule: nobody leaves
+    "07_connection_pools/one-and-one.yaml": {"LAB08"},  # so tight that a handful of requests meets the limit
+    "07_connection_pools/two-and-three.yaml": {"LAB08"},
+    "07_connection_pools/two-connections.yaml": {"LAB08"},
+    "08_subsets_and_rewrite/prefix.yaml": {"LAB06"},  # the article's prefix, put right in the same lesson
+    "11_mistake_gallery/exercise.yaml": {"IST0101", "IST0173"},
+    "12_capstone/solution/stock-rule.yaml": {"LAB09"},  # its callers send the header
+    "as-published/published-02-gateway.yaml": {"IST0106"},
+    "as-published/published-05-destinationrule.yaml": {"LAB01"},
+    "as-published/published-07-destinationrule.yaml": {"LAB08"},
+    "as-published/published-09-virtualservice.yaml": {"LAB06"},
+    "as-published/published-11-virtualservice.yaml": {"IST0130", "KIA1104"},
+}
+"""Files that are wrong in a lesson on purpose, with what the linter says. Traps of the gallery have their own tests."""
+
+# what is called broken is wrong by design, and has tests of its own
+FILES = sorted(path for path in MANIFESTS.rglob("*.yaml") if "broken" not in (path.stem, path.parent.name))
+
+
+def test_there_are_manifests_and_each_exception_is_one() -> None:
+    names = {path.relative_to(MANIFESTS).as_posix() for path in FILES}
+    assert len(names) > 30
+    assert set(ON_PURPOSE) <= names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(MANIFESTS).as_posix())
+def test_nothing_is_found_that_is_not_there_on_purpose(path: Path) -> None:
+    context = [] if kinds(path) & {"Namespace"} else [HELLO]
+    found = lint(path, context=context)
+    assert set(found.codes) == ON_PURPOSE.get(path.relative_to(MANIFESTS).as_posix(), set()), found
+
+
+def kinds(path: Path) -> set[str]:
+    try:
+        return {resource.kind for resource in load(path, strict=False)}
+    except ManifestError:
+        return set()
