@@ -1,0 +1,204 @@
+# %% [markdown]
+# # 11 · Mistake gallery: break it, see it, find it, fix it
+#
+# Most mistakes with Istio raise no error: the manifest is accepted, and something else happens. This lesson has 21 of them.
+# You break a mesh on purpose, look at the symptom, and let a tool say what is wrong. It takes about forty minutes.
+
+# %% [markdown]
+# ## Objectives
+#
+# After this lesson you can
+#
+# - tell from a status and a flag in Envoy's log where to look;
+# - use a **linter**, a program that looks for mistakes in manifests, on files and on a running mesh;
+# - recognise the mistakes that were in the article on which this course is built;
+# - say after a fix that it worked, because you checked the symptom again.
+
+# %% tags=["parameters", "nbval-ignore-output"]
+backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
+scale = "small"  # how many requests the lessons send
+seed = 1  # for whatever a lesson draws by chance itself
+
+# %% tags=["nbval-ignore-output"]
+import labkit
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
+from labkit.lessons.tasks import task
+from labkit.lessons.trap import walk
+from labkit.lessons.traps import TRAPS, trap
+from labkit.resources.lint import lint
+
+mesh = labkit.open_mesh(backend)
+start_lesson("11")
+url = "http://test.example.com/"
+
+# %% [markdown]
+# ## Where to look
+#
+# | what you see | flag | it means | look at |
+# |---|---|---|---|
+# | `kubectl` refuses | - | not YAML, or a field that does not exist | the line in the message |
+# | 404 | `NR` | **n**o **r**oute for this host or path | Gateway and VirtualService: hosts, names, namespaces |
+# | 503 | `NC` | **n**o **c**luster: the route leads to a host or subset that is not there | the `destination` |
+# | 503 | `UH` | no healthy pod (**u**pstream **h**ost): the subset is empty, or all are ejected | labels, outlier detection |
+# | 503 | `UO` | refused by a limit (**o**verflow) | `connectionPool` |
+# | 200, but not as meant | - | the rule is ignored, or another one comes first | the linter |
+#
+# Each trap below has five steps: **break**, see the **symptom**, **diagnose**, **fix**, **verify**.
+#
+# ## In full: the second rule
+#
+# The article has the pods chosen at random first. Later it wants all requests of one client to go to one pod. Both wishes are
+# DestinationRules. Compare their names letter by letter.
+
+# %% tags=["nbval-ignore-output"]
+second = trap("second-rule")
+second.show()
+
+# %% [markdown]
+# The second one is called `hellow-world-dr`, with a `w` too many. So it does not take the place of the first: there are two rules for one host.
+#
+# **Predict:** will Kubernetes refuse it? And will the requests of one client stay at one pod?
+
+# %% tags=["nbval-ignore-output"]
+print(second.break_it(mesh))
+mesh.curl(url, n=60).pods
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+second.symptom(mesh)
+
+# %% [markdown]
+# Accepted, without a word, and no effect. This is what makes such mistakes expensive. **Diagnose:** the linter looks at all objects
+# together. Each finding has a code. Codes with `IST` are those of Istio's own tool, `istioctl analyze`; those with `KIA` are of Kiali,
+# a program that shows a mesh as a picture; `LAB` are ours. You can search the web for the first two.
+#
+# Then **fix**: one rule, under the name of the first. In the difference, lines with `-` go and lines with `+` come.
+
+# %% tags=["nbval-ignore-output"]
+mesh.lint()
+
+# %% tags=["nbval-ignore-output"]
+print(second.fix(mesh))
+second.difference()
+
+# %% tags=["check", "nbval-check-output", "covers-Y5"]
+assert not mesh.lint()
+second.verify(mesh)
+
+# %% [markdown]
+# ## Refused, and then?
+#
+# In the article's first Gateway the line `hosts:` stands too far to the left. In YAML the indentation says what belongs to what, so the
+# list of hosts belongs to `spec` here, and no longer to the server.
+#
+# **Predict:** what does a caller get after `kubectl apply` has refused this file?
+
+# %% tags=["nbval-ignore-output"]
+misplaced = trap("hosts-beside-servers")
+print(misplaced.show())
+print(misplaced.break_it(mesh))
+misplaced.diagnose(mesh)
+
+# %% tags=["check", "nbval-check-output", "covers-Y3"]
+assert misplaced.refused
+walk(mesh, [misplaced], "the misplaced hosts")
+
+# %% [markdown]
+# `walk` does all five steps, and fails if one of them is not as it should be. Here the symptom is that nobody gets through.
+# A refusal is the kindest mistake, since you hear of it at once. But what was in force before *stays* in force: here, no Gateway at all.
+#
+# ## Two that look alike: 503 and 503
+#
+# Two routes, each to a subset. One subset is not defined anywhere. The other is defined, but no pod has its labels.
+# **Predict:** the status is 503 for both. Which one has the flag `NC`, and which one `UH`?
+
+# %% tags=["nbval-ignore-output"]
+for id in ("undefined-subset", "subset-without-pods"):
+    trap(id).break_it(mesh)
+    print(f"{id}: {mesh.curl(url, n=3).flags}\n{trap(id).diagnose(mesh)}\n")
+
+# %% tags=["check", "nbval-check-output"]
+walk(mesh, [trap("undefined-subset"), trap("subset-without-pods")], "two kinds of 503")
+
+# %% [markdown]
+# ## Routes that do something else
+#
+# Two more of the article's. The prefix `/v2` is compared letter by letter, so it takes `/v2x` too; and when `/v2` of `/v2/a` is replaced by `/`, the
+# application sees `//a`. And weights share out the requests of *one* route: in two routes of one destination each, the first gets everything.
+
+# %% tags=["nbval-ignore-output"]
+for id in ("greedy-prefix", "two-weighted-routes"):
+    trap(id).break_it(mesh)
+    print(trap(id).diagnose(mesh), "\n")
+trap("greedy-prefix").difference()
+
+# %% tags=["check", "nbval-check-output", "covers-Y10", "covers-Y12"]
+walk(mesh, [trap("greedy-prefix"), trap("two-weighted-routes")], "routes that do something else")
+
+# %% [markdown]
+# ## The whole gallery
+#
+# For any of these, `trap("…").show()` is the manifest, and you can do the steps one by one as above. **Predict** the symptom first!
+
+# %% tags=["nbval-ignore-output"]
+for each in TRAPS:
+    print(f"{each.id:30} {each.code:8} {each.title}")
+
+# %% tags=["check", "nbval-check-output", "covers-Y6", "covers-K6", "covers-K9"]
+breaker = ("policy-under-host", "missing-namespace", "impossible-ejection", "unreadable-durations", "limits-per-pod")
+walk(mesh, [trap(id) for id in breaker], "circuit breakers that break nothing")
+
+# %% tags=["check", "nbval-check-output", "covers-C4"]
+ways = ("gateway-port-8080", "second-gateway", "gateway-of-another-namespace", "host-not-at-gateway", "no-gateway-named")
+others = ("rule-never-reached", "late-label", "short-host", "nameless-port", "missing-header")
+walk(mesh, [trap(id) for id in (*ways, *others)], "accepted, and not as meant")
+
+# %% [markdown]
+# ## Files, before they are applied
+#
+# The linter also reads files, so you can have it look before anything breaks. In a terminal: `labkit lint FILE…`, which ends with
+# status 1 when it finds something. Here is what it says of the article's manifests, exactly as they were published.
+
+# %% tags=["nbval-ignore-output"]
+published = lint(manifest("as-published"), context=[manifest("hello-world.yaml")])
+for each in published:
+    print(f"{each.where.split('/')[-1]:38} {each.code:8} {each.what}")
+
+# %% tags=["check", "nbval-check-output"]
+check.that({"IST0106", "IST0130", "KIA1104", "LAB01", "LAB06"} <= set(published.codes), "the linter finds the article's mistakes")
+
+# %% [markdown]
+# ## Exercise
+#
+# Three mistakes on top of each other: fix one, and the next shows itself. Apply a corrected version of this manifest until v2 answers every
+# request. Stuck? Run `task("11-1").hint()` in a new cell, as often as you like.
+
+# %% tags=["exercise", "nbval-ignore-output"]
+trap("undefined-subset").prepare(mesh)
+mesh.apply(manifest("11_mistake_gallery/exercise.yaml"))
+show("11_mistake_gallery/exercise.yaml")
+
+# %% tags=["solution", "nbval-ignore-output"]
+mine = show("11_mistake_gallery/exercise.yaml")
+mine = mine.replace("hello-world-gatway", "hello-world-gateway")
+mine = mine.replace("subset: version-2", "subset: v2")
+mine = mine.replace("version: two", "version: v2")
+mesh.apply(mine)
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("11-1").check(mesh)
+
+# %% [markdown]
+# ## Recap
+#
+# - Accepted does not mean in force. After each apply, check the thing that you wanted.
+# - Status and flag say where to look: `NR` the way in, `NC` the destination, `UH` the pods, `UO` a limit.
+# - The linter compares all objects with each other and with the pods. Run it before you apply, and when something is odd.
+# - Names, namespaces, labels and indentation: nearly every trap of this gallery is one of these four.
+#
+# ## Clean up
+#
+# The mesh ends with the next call.
+
+# %% tags=["nbval-ignore-output"]
+mesh.close()
+finish_lesson("11")
