@@ -26,12 +26,21 @@ def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
         "node": {"id": node, "cluster": cluster},
         "admin": {"address": {"pipe": {"path": str(folder / ADMIN_SOCKET), "mode": 0o600}}},
         "dynamic_resources": {"lds_config": discovery("lds.json"), "cds_config": discovery("cds.json")},
+        # more than a lab ever needs; without a limit Envoy warns at each start
+        "overload_manager": {
+            "resource_monitors": [
+                {
+                    "name": "envoy.resource_monitors.global_downstream_max_connections",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3."
+                        "DownstreamConnectionsConfig",
+                        "max_active_downstream_connections": 50000,
+                    },
+                }
+            ]
+        },
         "layered_runtime": {
             "layers": [
-                {
-                    "name": "lab",
-                    "static_layer": {"overload": {"global_downstream_max_connections": 50000}},
-                },
                 # as in the bootstrap of Istio's proxies: what the administration changes, until the next start
                 {"name": "admin", "admin_layer": {}},
             ]

@@ -19,6 +19,11 @@ from labkit.errors import ConfigRejected, EnvoyDied, EnvoyError, NotReady
 from labkit.processes import Family, end, tail
 from labkit.waiting import wait_until
 
+NO_INOTIFY = (
+    "Envoy watches its files with inotify, and this user has used up the instances that Linux gives "
+    "(sysctl fs.inotify.max_user_instances): close other meshes (labkit status, labkit down --all) or raise that number"
+)
+
 
 class Envoy:
     """One Envoy, with its folder of bootstrap, xDS files, logs and administration socket.
@@ -87,15 +92,26 @@ class Envoy:
 
     def check_running(self) -> None:
         if not self.running:
-            status = self.process.poll() if self.process else None
-            raise EnvoyDied(
-                f"The Envoy process of {self.name} ended (exit status {status})",
-                seen=self.log_tail(),
-                try_next="mesh.get('pods') shows what runs now",
-            )
+            raise self.died()
+
+    def died(self) -> EnvoyDied:
+        """Why this process is no more, as far as its log tells."""
+        status = self.process.poll() if self.process else None
+        return EnvoyDied(
+            f"The Envoy process of {self.name} ended (exit status {status})",
+            seen=self.log_tail(),
+            try_next=NO_INOTIFY if self.cannot_watch() else "mesh.get('pods') shows what runs now",
+        )
+
+    def cannot_watch(self) -> bool:
+        """Whether it ended because the system gave it no way to watch its files: starting it again would not help."""
+        return not self.running and "fs.inotify" in self.log_tail()
 
     def log_tail(self) -> str:
-        return tail(self.log)
+        """The last lines of the log, without the addresses of a backtrace, which say nothing to a reader."""
+        lines = tail(self.log, lines=80).splitlines()
+        told = [line for line in lines if "UNKNOWN [0x" not in line and "[backtrace]" not in line]
+        return "\n".join(told[-20:])
 
     def stop(self, *, grace_s: float = 1.0) -> None:
         self.family.stop(self.name, grace_s=grace_s)
@@ -154,14 +170,15 @@ class Change:
     def next_step(self) -> None:
         self.wanted = self.envoy.xds.move(self.steps.pop(0))
 
-    def poll(self) -> bool:
+    def poll(self, *, going_back: bool = False) -> bool:
         """Looks once, goes on to the next step where one is done; True when all is held. May raise ConfigRejected."""
         try:
             held = self.envoy.held()
         except (OSError, http.client.HTTPException):
             self.envoy.check_running()
             return False
-        if held.rejected > self.rejected_before:
+        # going back, a refusal is of the change that another Envoy refused first: the old will be held all the same
+        if held.rejected > self.rejected_before and not going_back:
             raise ConfigRejected(
                 f"Envoy {self.envoy.name} refused the configuration; the one before stays in force",
                 seen=self.reason(),
@@ -188,7 +205,8 @@ class Change:
         change = self.envoy.stage(self.before)
         if change and self.envoy.running:
             change.begin()
-            wait_until(change.poll, timeout_s, f"Envoy {self.envoy.name} to go back to its configuration before")
+            before = f"Envoy {self.envoy.name} to go back to its configuration before"
+            wait_until(lambda: change.poll(going_back=True), timeout_s, before)
 
     def reason(self) -> str:
         """What Envoy's log says of the refusal; it writes that a moment after it has counted it."""
@@ -196,7 +214,10 @@ class Change:
         def lines() -> list[str]:
             with open(self.envoy.log, encoding="utf-8", errors="replace") as file:
                 file.seek(self.log_from)
-                return [line.split("] ", 1)[-1] for line in file.read().splitlines() if "reject" in line]
+                text = file.read().splitlines()
+            # a refused message is printed whole, over many lines; what is wrong with it comes last, after a colon
+            wrong = [line.removeprefix(": ") for line in text if line.startswith(": ")]
+            return wrong or [line.split("] ", 1)[-1] for line in text if "reject" in line and "debugstr" not in line]
 
         with contextlib.suppress(NotReady):
             wait_until(lambda: bool(lines()), 1, "Envoy's reason")

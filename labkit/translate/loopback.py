@@ -38,13 +38,14 @@ class Addresses:
 
     `listeners`: listener name → port. `endpoints`: (pod's address, its port) → the port where that pod takes
     traffic. `applications`, for a sidecar: port of its pod → port of the application. `xds_dir`: the folder of
-    the proxy's xDS files.
+    the proxy's xDS files. `inline_endpoints`: see point 9 of `to_loopback`.
     """
 
     listeners: Mapping[str, int]
     endpoints: Mapping[tuple[str, int], int]
     applications: Mapping[int, int]
     xds_dir: str
+    inline_endpoints: bool = False
 
 
 def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
@@ -70,15 +71,26 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
        the client's connection was going. No connection is redirected here, so it becomes EDS with RANDOM over
        all pods of the Service: as kube-proxy chooses for a Service's address, and DNS for a headless one. The
        gateway's stays as it is: nothing is redirected there on a cluster either, and it answers 503.
+    9. With `inline_endpoints` (sidecars that only receive, as most do) a cluster has its endpoints in itself and is
+       STATIC, in place of EDS. Envoy takes an inotify instance for each file it watches, one for each cluster's
+       endpoints, and Linux gives a user 128 of them by default: nine Envoys that know eight clusters each need 99,
+       and Envoy aborts when there are none left. The gateway, and a sidecar that is called through or looked
+       into, use EDS.
     """
     sidecar = any(cluster["name"] == PASSTHROUGH_CLUSTER for cluster in config.clusters)
+    clusters = [
+        loopback_cluster(cluster, addresses, sidecar)
+        for cluster in config.clusters
+        if cluster["name"] != PASSTHROUGH_CLUSTER
+    ]
+    endpoints = [loopback_endpoints(e, addresses) for e in config.endpoints]
+    if addresses.inline_endpoints:
+        rows = {e["cluster_name"]: e for e in endpoints}
+        clusters = [with_endpoints(cluster, rows) for cluster in clusters]
+        endpoints = []
     return ProxyConfig(
-        clusters=tuple(
-            loopback_cluster(cluster, addresses, sidecar)
-            for cluster in config.clusters
-            if cluster["name"] != PASSTHROUGH_CLUSTER
-        ),
-        endpoints=tuple(loopback_endpoints(e, addresses) for e in config.endpoints),
+        clusters=tuple(clusters),
+        endpoints=tuple(endpoints),
         routes=tuple(loopback_routes(r) for r in config.routes),
         listeners=tuple(
             loopback_listener(listener, addresses)
@@ -126,6 +138,15 @@ def loopback_cluster(cluster: Json, addresses: Addresses, sidecar: bool) -> Json
         cluster = {**cluster, "type": "EDS", "lb_policy": "RANDOM"}
     source = from_file(addresses, eds_file(name))
     return {**cluster, "eds_cluster_config": {"service_name": name, "eds_config": source}}
+
+
+def with_endpoints(cluster: Json, rows: Mapping[str, Json]) -> Json:
+    """An EDS cluster with its endpoints in itself; any other as it is."""
+    if cluster["type"] != "EDS":
+        return cluster
+    name = cluster["name"]
+    inline = {k: v for k, v in cluster.items() if k != "eds_cluster_config"}
+    return {**inline, "type": "STATIC", "load_assignment": rows.get(name, {"cluster_name": name, "endpoints": []})}
 
 
 def to_application(cluster: Json, addresses: Addresses) -> Json:

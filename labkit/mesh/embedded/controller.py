@@ -240,7 +240,7 @@ class Controller:
     def log_of_first_unready(self) -> str:
         for pod in self.running.values():
             if not pod.ready:
-                return f"{pod.spec.name}: {pod.log('app', lines=10)}\n{pod.log('istio-proxy', lines=10)}"
+                return f"{pod.spec.name}: {pod.log('app', lines=10)}\n{pod.sidecar.log_tail() if pod.sidecar else ''}"
         return ""
 
     def control_loop(self) -> None:
@@ -260,6 +260,9 @@ class Controller:
                     self.changed.notify_all()
                     return
                 try:
+                    for pod in (*self.running.values(), self.gateway):
+                        if pod.fatal is not None:
+                            raise pod.fatal
                     self.reconcile()
                 except Exception as error:  # told to the next caller: this thread has nobody to tell
                     self.trouble = error

@@ -50,6 +50,8 @@ class Proxy:
         self.pod = pod
         self.app_ports = dict(app_ports or {})
         self.listeners: dict[str, int] = {}
+        # whether anybody calls through it or looks into it; until then its endpoints are inline (see to_loopback)
+        self.asked = pod is None
 
     def port(self, listener: str) -> int:
         """The port of 127.0.0.1 that stands for a listener; chosen once, kept for good."""
@@ -71,6 +73,7 @@ class Proxy:
             endpoints=endpoints,
             applications=self.app_ports,
             xds_dir=str(self.envoy.xds.folder),
+            inline_endpoints=not self.asked,
         )
         return to_loopback(config, addresses)
 

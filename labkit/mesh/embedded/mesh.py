@@ -233,6 +233,15 @@ class EmbeddedMesh(Mesh):
             )
         return proxy
 
+    def asked(self, name: str) -> Proxy:
+        """A proxy that is called through or looked into: it is told all that Istio tells a proxy, in the same way."""
+        proxy = self.proxy(name)
+        if not proxy.asked:
+            with self.controller.lock:
+                proxy.asked = True
+                self.controller.push()
+        return self.serving(name)
+
     def stats(self, proxy: str = GATEWAY, match: str = "") -> pd.DataFrame:
         import pandas as pd
 
@@ -240,7 +249,7 @@ class EmbeddedMesh(Mesh):
         return pd.DataFrame({"proxy": proxy, "stat": list(found), "value": list(found.values())})
 
     def endpoints(self, proxy: str = GATEWAY) -> pd.DataFrame:
-        clusters = self.serving(proxy).envoy.admin.clusters()
+        clusters = self.asked(proxy).envoy.admin.clusters()
         with self.controller.lock:
             by_port = {
                 port: (f"{ip}:{number}", pod.spec.facts)
@@ -251,7 +260,7 @@ class EmbeddedMesh(Mesh):
         return views.endpoints(clusters, by_port)
 
     def config(self, proxy: str = GATEWAY) -> dict[str, Any]:
-        return self.serving(proxy).envoy.admin.config_dump()
+        return self.asked(proxy).envoy.admin.config_dump()
 
     def access_log(self, proxy: str = GATEWAY) -> pd.DataFrame:
         import pandas as pd
@@ -329,7 +338,7 @@ class EmbeddedMesh(Mesh):
                 f"it knows {', '.join(sorted(n for n in known if n.count('.') < 2)) or 'no Service'}",
                 try_next="a Service of another namespace is called by NAME.NAMESPACE",
             )
-        proxy = self.serving(caller)
+        proxy = self.asked(caller)
         # a port that does not say it is HTTP has a listener at its Service's own address, as on a cluster
         address = views.service_address(self.controller.store, host, self.controller.running[caller].spec.namespace)
         listener = f"{address}_{port}" if proxy.has_listener(f"{address}_{port}") else f"0.0.0.0_{port}"

@@ -101,6 +101,7 @@ class RunningPod:
         self.sidecar_ready = sidecar is None
         self.backoff = {"app": Backoff(), "sidecar": Backoff()}
         self.terminating = False
+        self.fatal: Exception | None = None  # what no restart can mend
         self.wake = threading.Event()
         self.thread = threading.Thread(target=self.watch, name=f"pod {spec.name}", daemon=True)
 
@@ -185,7 +186,10 @@ class RunningPod:
                 self.start_app()
         if sidecar_ended and self.sidecar is not None:
             self.sidecar_ready = False
-            if self.backoff["sidecar"].may_start():
+            if self.sidecar.cannot_watch():
+                self.fatal = self.sidecar.died()
+                self.changed()
+            elif self.backoff["sidecar"].may_start():
                 self.sidecar.start()
         return app_ended or sidecar_ended
 
