@@ -74,9 +74,11 @@ class Trap:
 
     def difference(self) -> Difference:
         """What the fix changes: lines that go begin with -, lines that come with +."""
-        after = self.fixed.read_text(encoding="utf-8")
-        lines = difflib.unified_diff(str(self.show()).splitlines(), after.splitlines(), "broken", "fixed", lineterm="")
-        return Difference("\n".join(lines))
+        before, after = (
+            [line for line in text.splitlines() if not line.startswith("#")]
+            for text in (str(self.show()), self.fixed.read_text(encoding="utf-8"))
+        )
+        return Difference("\n".join(difflib.unified_diff(before, after, "broken", "fixed", lineterm="")))
 
     def break_it(self, mesh: Mesh) -> Applied | Refusal:
         """Begins afresh and applies the broken manifest. What the mesh refuses comes back as text, not as an error."""

@@ -30,7 +30,7 @@ def test_a_finding_has_its_place_its_code_and_a_fix(capsys: pytest.CaptureFixtur
     file = str(GALLERY / "undefined-subset" / "broken.yaml")
     status, text = run(capsys, file, "--with", HELLO)
     assert status == 1
-    assert f"{file}:31: error IST0101 ReferencedResourceNotFound (KIA1107)" in text
+    assert "undefined-subset/broken.yaml:31: error IST0101 ReferencedResourceNotFound (KIA1107)" in text
     assert "  what  no DestinationRule defines the subset version-2" in text
     assert "  fix   define it, or name another one: those defined are v1, v2" in text
     assert text.endswith("1 error in 2 objects\n")

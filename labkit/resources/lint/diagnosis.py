@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,9 @@ class Diagnosis:
     @property
     def where(self) -> str:
         """ "rule.yaml:8", or the object where it was not read from a file."""
-        return f"{self.file}:{self.line}" if self.file else self.object
+        if not self.file:
+            return self.object
+        return f"{_near(self.file)}:{self.line}"
 
     def __str__(self) -> str:
         also = f" ({', '.join(self.also)})" if self.also else ""
@@ -76,6 +79,16 @@ class Diagnosis:
             "why": self.why,
             "fix": self.fix,
         }
+
+
+def _near(file: str) -> str:
+    """A path as one would type it from here, where that is shorter."""
+    if not os.path.isabs(file):
+        return file
+    try:
+        return min(os.path.relpath(file), file, key=len)
+    except ValueError:  # another drive of Windows: there is no way from here
+        return file
 
 
 class Diagnoses(tuple[Diagnosis, ...]):
