@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "apply", "memory", "generator")
+NAMES = ("startup", "apply", "memory", "generator", "course")
 
 for name in sys.argv[1:] or NAMES:
     if name not in NAMES:
