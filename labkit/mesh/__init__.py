@@ -20,6 +20,9 @@ def open_mesh(backend: str = "embedded", **options: Any) -> Mesh:
     `embedded` needs nothing but this package: real Envoy processes and local processes as pods, on 127.0.0.1.
     Its option: seed (of the names of pods; the proxies' own choices can't be seeded).
 
+    `cluster` is a Kubernetes with Istio: the kubeconfig's current context if that is a local one (see guard.py). Its
+    options: context (which one; named, it may also be elsewhere) and kubeconfig (a file's path).
+
     >>> with labkit.open_mesh("embedded") as mesh:
     ...     mesh.apply("manifests/hello-world.yaml")
     """
@@ -27,10 +30,8 @@ def open_mesh(backend: str = "embedded", **options: Any) -> Mesh:
         from labkit.mesh.embedded import EmbeddedMesh
 
         return EmbeddedMesh(**options)
-    known = ", ".join(BACKENDS)
     if backend == "cluster":
-        raise UnsupportedError(
-            "The cluster mesh is not part of this version yet",
-            try_next="use labkit.open_mesh('embedded'); the manifests work on a cluster with kubectl apply",
-        )
-    raise UnsupportedError(f"There is no mesh {backend!r}", seen=f"known: {known}")
+        from labkit.mesh.cluster import ClusterMesh
+
+        return ClusterMesh(**options)
+    raise UnsupportedError(f"There is no mesh {backend!r}", seen="known: " + ", ".join(BACKENDS))

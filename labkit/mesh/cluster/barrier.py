@@ -1,0 +1,187 @@
+"""The config barrier: waits until Envoys hold what was applied. It stands in for the removed `istioctl x wait`.
+
+Istio has no call that says "this object has arrived". So labkit sends a marker after the objects: a route of its own
+whose text carries a number. istiod gathers changes for 0.1 s and pushes them together, to each proxy clusters first,
+then endpoints, listeners and routes; all routes of one push come in one answer. A proxy whose routes have
+the new number therefore has everything that was written before it.
+
+The marker lives in a namespace of labkit's own: a Gateway on a port that no Service leads to, and a VirtualService
+for that Gateway and for the sidecars, for a host that nobody calls.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from labkit.errors import ConfigRejected, TrafficError
+from labkit.mesh.cluster.api import Api, path_of
+from labkit.mesh.cluster.proxies import PodAdmin, Proxies
+from labkit.resources import Resource
+from labkit.waiting import wait_until
+
+Json = dict[str, Any]
+
+PORT = 15999
+DOMAIN = "labkit.internal"
+ROUTES = "/config_dump?resource=dynamic_route_configs"
+REJECTED = r"update_rejected$"
+
+
+class Barrier:
+    """The marker of one mesh, and the waiting for it."""
+
+    def __init__(self, api: Api, proxies: Proxies) -> None:
+        self.api, self.proxies = api, proxies
+        self.run = secrets.token_hex(4)
+        self.namespace = f"labkit-{self.run}"
+        self.host = f"{self.run}.{DOMAIN}"
+        self.number = 0
+        self.rejected: dict[str, int] = {}
+
+    def open(self) -> None:
+        self.api.apply(Resource(own_namespace(self.namespace)))
+        self.api.apply(Resource(self.gateway()))
+        self.mark()
+
+    def close(self) -> None:
+        self.api.delete(path_of("Namespace", name=self.namespace))
+
+    def gateway(self) -> Json:
+        port = {"number": PORT, "name": "http-labkit", "protocol": "HTTP"}
+        return {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "marker", "namespace": self.namespace},
+            "spec": {"selector": {"istio": "ingressgateway"}, "servers": [{"port": port, "hosts": [self.host]}]},
+        }
+
+    def token(self) -> str:
+        return f"{self.run}.{self.number}."
+
+    def mark(self) -> None:
+        """Sends the next number."""
+        self.number += 1
+        answer = {"directResponse": {"status": 200, "body": {"string": self.token()}}}
+        body = {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "VirtualService",
+            "metadata": {"name": "marker", "namespace": self.namespace},
+            "spec": {"hosts": [self.host], "gateways": ["marker", "mesh"], "http": [answer]},
+        }
+        self.api.put(path_of("VirtualService", self.namespace, "marker"), body)
+
+    def wait(self, concerned: Mapping[str, Json], began: float, timeout_s: float) -> dict[str, float]:
+        """Waits until all proxies concerned hold the present number; how long each took, in ms since `began`.
+
+        Raises NotReady with the names of those that are late, ConfigRejected when one refused what it was sent.
+        """
+        took: dict[str, float] = {}
+        token = self.token().encode()
+
+        def all_hold() -> bool:
+            for name, pod in concerned.items():
+                if name not in took and token in self.routes(self.proxies.admin(pod)):
+                    took[name] = (time.monotonic() - began) * 1000
+            return len(took) == len(concerned)
+
+        def late() -> str:
+            return "late: " + ", ".join(
+                f"{n} in {p['metadata']['namespace']}" for n, p in concerned.items() if n not in took
+            )
+
+        if concerned:
+            wait_until(all_hold, timeout_s, "the proxies to hold it", longest_s=0.004, explain=late)
+        self.check_rejections(concerned)
+        return took
+
+    def routes(self, admin: PodAdmin) -> bytes:
+        try:
+            return admin.request("GET", ROUTES)
+        except TrafficError:  # a pod that was just replaced: whether it comes back is the wait's to decide
+            return b""
+
+    def check_rejections(self, concerned: Mapping[str, Json]) -> None:
+        """Envoy counts each update that it refused; the reason stands in its config_dump."""
+        for name, pod in concerned.items():
+            admin = self.proxies.admin(pod)
+            count = sum(admin.stats(REJECTED).values())
+            before = self.rejected.get(pod["metadata"]["uid"], 0)
+            self.rejected[pod["metadata"]["uid"]] = count
+            if count > before and (reasons := refusals(admin.config_dump())):
+                raise ConfigRejected(
+                    f"The Envoy of {name} refused the new configuration; the old one is still in force",
+                    seen="\n".join(reasons),
+                    try_next="undo or correct the object applied last",
+                )
+
+    def wait_endpoints(self, wanted: Mapping[str, set[str]], concerned: Mapping[str, Json], timeout_s: float) -> None:
+        """Waits until each proxy sends to exactly the ready pods: `wanted` has, for a cluster, their addresses."""
+        seen: dict[str, set[str]] = {}
+
+        def right(name: str) -> bool:
+            nonlocal seen
+            try:
+                seen = hosts(self.proxies.admin(concerned[name]).clusters())
+            except TrafficError:
+                return False
+            return all(seen.get(cluster, set()) == addresses for cluster, addresses in wanted.items())
+
+        def explain(name: str) -> str:
+            wrong = [c for c, a in wanted.items() if seen.get(c, set()) != a]
+            return "\n".join(
+                f"{name}, {c}: has {sorted(seen.get(c, set()))}, ready are {sorted(wanted[c])}" for c in wrong
+            )
+
+        deadline = time.monotonic() + timeout_s
+        for name in concerned:
+            left = max(0.0, deadline - time.monotonic())
+            wait_until(lambda n=name: right(n), left, f"{name} to know the pods", explain=lambda n=name: explain(n))  # type: ignore[misc]
+
+    def without_marker(self, dump: Json) -> Json:
+        """A config_dump without labkit's own marker."""
+        return {**dump, "configs": [without(part) for part in dump["configs"]]}
+
+
+def own_namespace(name: str) -> Json:
+    labels = {"app.kubernetes.io/managed-by": "labkit"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def hosts(clusters: Json) -> dict[str, set[str]]:
+    """The addresses that an Envoy may send to, by cluster."""
+    found: dict[str, set[str]] = {}
+    for cluster in clusters.get("cluster_statuses", []):
+        addresses = found.setdefault(str(cluster["name"]), set())
+        for host in cluster.get("host_statuses", []):
+            addresses.add(str(host["address"].get("socket_address", {}).get("address", "")))
+    return found
+
+
+def refusals(value: Any) -> list[str]:
+    """Every reason for which an Envoy refused something, as its config_dump has it."""
+    if isinstance(value, dict):
+        own = [str(value["error_state"].get("details", ""))] if isinstance(value.get("error_state"), dict) else []
+        return own + [reason for inner in value.values() for reason in refusals(inner)]
+    if isinstance(value, list):
+        return [reason for inner in value for reason in refusals(inner)]
+    return []
+
+
+def without(part: Json) -> Json:
+    """One part of a config_dump without the listener, the routes and the virtual hosts of markers."""
+    found = dict(part)
+    if "dynamic_listeners" in found:
+        found["dynamic_listeners"] = [one for one in found["dynamic_listeners"] if not one["name"].endswith(f"_{PORT}")]
+    if "dynamic_route_configs" in found:
+        kept = []
+        for one in found["dynamic_route_configs"]:
+            config = one["route_config"]
+            if config.get("name") == f"http.{PORT}":
+                continue
+            theirs = [h for h in config.get("virtual_hosts", []) if DOMAIN not in str(h.get("name"))]
+            kept.append({**one, "route_config": {**config, "virtual_hosts": theirs}})
+        found["dynamic_route_configs"] = kept
+    return found

@@ -1,0 +1,355 @@
+"""The cluster mesh: a real Kubernetes with a real Istio behind the interface of a mesh."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import MeshError, NotFound, NotReady, TrafficError
+from labkit.mesh.base import Applied, Mesh, PodInfo
+from labkit.mesh.cluster import views
+from labkit.mesh.cluster.api import Api, path_of
+from labkit.mesh.cluster.barrier import Barrier
+from labkit.mesh.cluster.objects import Objects, as_resource
+from labkit.mesh.cluster.observing import entries, prepare_gateway, rows_of_log
+from labkit.mesh.cluster.pods import application, info, is_terminating
+from labkit.mesh.cluster.proxies import GATEWAY, GATEWAY_NAMESPACE, PodAdmin, Proxies, has_sidecar
+from labkit.mesh.cluster.settling import Settling, selects
+from labkit.mesh.cluster.tunnel import PodClient
+from labkit.mesh.cluster.ways import Ways
+from labkit.mesh.embedded.store import KINDS, kind_of
+from labkit.mesh.guard import guarded
+from labkit.mesh.table import Table
+from labkit.resources import Resource, load
+from labkit.resources.model import Key
+from labkit.traffic import Result, Target, curl
+from labkit.traffic.target import split_authority, split_url
+from labkit.waiting import wait_until
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Json = dict[str, Any]
+
+LOG_LINES = 20_000
+
+
+class ClusterMesh(Mesh):
+    """A mesh on a cluster. Made by `labkit.open_mesh("cluster")`.
+
+    Works on local clusters only, unless `context` names one. It makes a namespace of its own for its marker (see
+    barrier.py) and prepares the ingress gateway (observing.py); `close` removes the namespaces it made.
+    """
+
+    backend = "cluster"
+
+    def __init__(
+        self,
+        *,
+        context: str | None = None,
+        kubeconfig: str | Path | None = None,
+        seed: int | None = None,  # for the embedded mesh's sake: a cluster's choices can't be seeded
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.pinned = guarded(context, kubeconfig)
+        self.api = Api(self.pinned)
+        self.proxies = Proxies(self.api)
+        self.ways = Ways(self.api, self.proxies)
+        self.store = Objects(self.api)
+        self.barrier = Barrier(self.api, self.proxies)
+        self.settling = Settling(self.api, self.store, self.proxies, self.barrier)
+        self.applications: dict[str, PodClient] = {}
+        self.closed = False
+        self.proxies.gateway()  # says what is missing before anything is made
+        atexit.register(self.close)
+        try:
+            prepare_gateway(self.api, say)
+            self.barrier.open()
+            self.barrier.wait(self.proxies.concerned([]), time.monotonic(), 30)
+        except BaseException:
+            self.close()
+            raise
+
+    # objects
+
+    def apply(self, *manifests: Any, wait: bool = True, timeout_s: float = 120.0) -> Applied:
+        return self.put(load(*manifests), wait=wait, timeout_s=timeout_s)
+
+    def put(self, resources: list[Resource], *, wait: bool = True, timeout_s: float = 120.0) -> Applied:
+        """Applies objects that are already loaded."""
+        self.check_open()
+        if not resources:
+            raise MeshError("There is nothing to apply", seen="no object in what was given")
+        began = time.monotonic()
+        lines, warnings, done = self.store.put_all(resources)
+        try:
+            took = self.settling.settle([r.key for r in resources], began, wait=wait, timeout_s=timeout_s)
+        except MeshError:
+            raise  # the objects are in: what is late may still come
+        except BaseException:
+            self.store.undo(done)
+            raise
+        return Applied(tuple(lines), tuple(warnings), took)
+
+    def delete(self, what: Any, name: str | None = None, *, namespace: str | None = None) -> Applied:
+        self.check_open()
+        if name is not None:
+            keys = [self.store.find(kind_of(str(what)), name, namespace).key]
+        else:
+            keys = [r.key for r in load(what, strict=False)]
+        return self.remove(keys)
+
+    def remove(self, keys: list[Key]) -> Applied:
+        began = time.monotonic()
+        self.store.remove(keys)
+        took = self.settling.settle([k for k in keys if k[1] in self.store.namespaces], began)
+        return Applied(tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys), (), took)
+
+    def get(self, kind: str, name: str | None = None, *, namespace: str | None = None) -> Table:
+        spaces = {namespace} if namespace else self.store.namespaces
+        found = views.get(self.api, kind_of(kind), name, spaces)
+        if name and not found:
+            self.store.find(kind_of(kind), name, namespace)  # raises, with what is there
+        return found
+
+    def objects(self) -> list[Resource]:
+        return [as_resource(kind, body) for kind in KINDS for body in self.store.all(kind)]
+
+    def resource(self, kind: str, name: str, *, namespace: str | None = None) -> Resource:
+        return self.store.find(kind_of(kind), name, namespace)
+
+    def describe(self, kind: str, name: str, *, namespace: str | None = None) -> str:
+        found = self.store.find(kind_of(kind), name, namespace)
+        query = {"fieldSelector": f"involvedObject.name={name},involvedObject.kind={found.kind}"}
+        events = self.api.list("Event", found.namespace or "default", **query)
+        addresses: list[str] = []
+        if found.kind == "Service":
+            clusters = self.settling.ready_addresses([found.namespace])
+            addresses = sorted({ip for c, ips in clusters.items() for ip in ips if f"||{name}." in c})
+        return views.describe(found.body, events, addresses)
+
+    def label(self, kind: str, name: str, labels: Mapping[str, str | None], *, namespace: str | None = None) -> Applied:
+        body = self.store.changed(kind_of(kind), name, namespace)
+        own = dict(body["metadata"].get("labels") or {})
+        for key, value in labels.items():
+            if value is None:
+                own.pop(key, None)
+            else:
+                own[key] = value
+        body["metadata"]["labels"] = own
+        changed = Resource(body)
+        applied = self.put([changed])
+        gone = {k: None for k, v in labels.items() if v is None}
+        if gone:  # also a label that somebody else has set
+            self.api.patch(self.store.path(changed.key), {"metadata": {"labels": gone}})
+        return Applied((f"{body['kind'].lower()}/{name} labeled",), (), applied.propagation_ms)
+
+    def scale(self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True) -> Applied:
+        body = self.store.changed("Deployment", deployment, namespace)
+        body.setdefault("spec", {})["replicas"] = replicas
+        applied = self.put([Resource(body)], wait=wait)
+        return Applied((f"deployment.apps/{deployment} scaled",), (), applied.propagation_ms)
+
+    def restart(self, deployment: str, *, namespace: str | None = None, wait: bool = True) -> Applied:
+        body = self.store.changed("Deployment", deployment, namespace)
+        template = body.setdefault("spec", {}).setdefault("template", {})
+        annotations = template.setdefault("metadata", {}).setdefault("annotations", {})
+        annotations["kubectl.kubernetes.io/restartedAt"] = f"{time.time():.6f}"
+        applied = self.put([Resource(body)], wait=wait)
+        return Applied((f"deployment.apps/{deployment} restarted",), (), applied.propagation_ms)
+
+    def reset(self) -> Applied:
+        applied = self.remove(self.store.own_rules())
+        for pod in self.store.all("Pod"):
+            if info(pod).is_ready and not is_terminating(pod) and application(pod).get("ports"):
+                with contextlib.suppress(TrafficError, MeshError):  # not every pod's application has controls
+                    self.app(pod["metadata"]["name"], "POST", "/control/reset")
+        return applied
+
+    # pods
+
+    def pods(self, workload: str | None = None, *, namespace: str | None = None) -> list[PodInfo]:
+        there = [p for p in self.store.all("Pod", namespace) if not is_terminating(p)]
+        if workload is None:
+            return sorted(map(info, there), key=order)
+        mine = [p for p in there if info(p).workload == workload]
+        if not mine:
+            for service in self.store.all("Service", namespace):
+                selector = service["spec"].get("selector")
+                if service["metadata"]["name"] == workload and selector:
+                    mine = [p for p in there if selects(selector, p)]
+        if not mine:
+            raise NotFound(
+                f"No pods of {workload!r}: no Deployment and no Service of that name has any",
+                seen="workloads: " + (", ".join(sorted({info(p).workload for p in there})) or "none"),
+                try_next="mesh.get('pods')",
+            )
+        return sorted(map(info, mine), key=order)
+
+    def pod(self, name: str, namespace: str | None = None) -> Json:
+        """One pod by its name, or the first of a Deployment's."""
+        if name == GATEWAY:
+            return self.proxies.gateway()
+        spaces = [namespace] if namespace else [*sorted(self.store.namespaces), GATEWAY_NAMESPACE]
+        there = [p for space in spaces for p in self.api.list("Pod", space) if not is_terminating(p)]
+        for pod in sorted(there, key=lambda p: order(info(p))):
+            if name in (pod["metadata"]["name"], info(pod).workload):
+                return pod
+        names = ", ".join(p["metadata"]["name"] for p in there) or "none"
+        raise NotFound(f"There is no pod {name!r}", seen=f"pods: {names}", try_next="mesh.get('pods')")
+
+    def logs(self, pod: str, *, container: str | None = None, namespace: str | None = None, lines: int = 100) -> str:
+        found = self.pod(pod, namespace)
+        return self.log(found, container or application(found)["name"], lines)
+
+    def log(self, pod: Json, container: str, lines: int) -> str:
+        path = path_of("Pod", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
+        text: bytes = self.api.send("GET", path, accept="*/*", container=container, tailLines=lines).data
+        return text.decode(errors="replace")
+
+    def application(self, pod: Json) -> int:
+        """The port at which a pod's application listens."""
+        ports = application(pod).get("ports") or []
+        if not ports:
+            raise MeshError(f"The pod {pod['metadata']['name']!r} runs no application with controls")
+        return int(ports[0]["containerPort"])
+
+    def app(self, pod: str, method: str, path: str) -> dict[str, Any]:
+        client = self.applications.get(pod)
+        if client is None:
+            found = self.pod(pod)
+            metadata = found["metadata"]
+            client = PodClient(self.api, metadata["namespace"], metadata["name"], self.application(found))
+            self.applications[pod] = client
+        try:
+            status, body = client.request(method, path)
+        except (TrafficError, MeshError) as error:
+            self.applications.pop(pod, None)
+            raise MeshError(f"The application of {pod!r} does not answer", seen=error.seen) from error
+        if status != 200:
+            raise MeshError(f"The application of {pod!r} refused {path}", seen=f"{status} {body.decode().strip()}")
+        answer: dict[str, Any] = json.loads(body) if body.lstrip().startswith(b"{") else {}
+        return answer
+
+    # proxies
+
+    def proxy_pod(self, name: str) -> Json:
+        """The pod of a proxy: "gateway", a pod, or a Deployment (its first pod)."""
+        pod = self.pod(name)
+        if not has_sidecar(pod):
+            raise NotFound(f"The pod {name!r} has no sidecar", seen="its containers: " + containers(pod))
+        return pod
+
+    def admin(self, name: str) -> PodAdmin:
+        return self.proxies.admin(self.proxy_pod(name))
+
+    def stats(self, proxy: str = GATEWAY, match: str = "") -> pd.DataFrame:
+        import pandas as pd
+
+        found = self.admin(proxy).stats(match)
+        return pd.DataFrame({"proxy": proxy, "stat": list(found), "value": list(found.values())})
+
+    def endpoints(self, proxy: str = GATEWAY) -> pd.DataFrame:
+        clusters = self.admin(proxy).clusters()
+        pods = {p.get("status", {}).get("podIP", ""): p for p in self.store.all("Pod")}
+        return views.endpoints(clusters, pods, self.store.namespaces)
+
+    def config(self, proxy: str = GATEWAY) -> dict[str, Any]:
+        return self.barrier.without_marker(self.admin(proxy).config_dump())
+
+    def access_entries(self, proxy: str, lines: int = LOG_LINES) -> list[Json]:
+        return entries(self.log(self.proxy_pod(proxy), "istio-proxy", lines))
+
+    def access_log(self, proxy: str = GATEWAY) -> pd.DataFrame:
+        import pandas as pd
+
+        return pd.DataFrame(self.access_entries(proxy))
+
+    def runtime(self, settings: Mapping[str, object], proxy: str = GATEWAY) -> None:
+        self.admin(proxy).runtime_modify(settings)
+
+    def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
+        wanted = set(ids)
+        found: dict[str, str] = {}
+
+        def all_there() -> bool:
+            lines = self.access_entries(source or GATEWAY, len(wanted) + 1000)
+            found.update({e["lab"]: e.get("flags") or "" for e in lines if e.get("lab") in wanted})
+            return wanted <= found.keys()
+
+        # a request that reached no proxy has no entry, so this may end without all of them: their flags stay empty
+        with contextlib.suppress(NotReady):
+            wait_until(all_there, 1.5, "the access log", first_s=0.01)
+        return found
+
+    def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
+        def mine() -> list[Json]:
+            return [e for e in self.access_entries(source or GATEWAY, n + 1000) if e.get("lab") == run]
+
+        with contextlib.suppress(NotReady):  # a request that found no connection has no entry
+            wait_until(lambda: len(mine()) >= n, 3, "the access log", first_s=0.05)
+        return rows_of_log(mine(), run)
+
+    def curl(self, url: str, *, source: str | None = None, **options: Any) -> Result:
+        """As on every mesh. Envoy writes its access log once a second there, so flags are looked up where they are
+        to be expected: in a result with an answer that is not a success."""
+        target, path = self.target(url, source)
+        result = curl(target, path, **options)
+        bad = [i for i, status in zip(result.column("id"), result.column("status"), strict=True) if status >= 400 and i]
+        return result.with_flags(self.flags(bad, source)) if bad else result
+
+    # ways in
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.ways.to_gateway(80, 'http://localhost/').port}"
+
+    def pod_url(self, pod: str) -> str:
+        found = self.pod(pod)
+        return f"http://127.0.0.1:{self.ways.to_pod(found, self.application(found)).port}"
+
+    def target(self, url: str, source: str | None = None) -> tuple[Target, str]:
+        self.check_open()
+        authority, path = split_url(url)
+        host, port = split_authority(authority)
+        if source is None:
+            return Target("127.0.0.1", self.ways.to_gateway(port, url).port, authority), path
+        return Target("127.0.0.1", self.ways.from_pod(self.pod(source), host, port).port, authority), path
+
+    # the end
+
+    def check_open(self) -> None:
+        if self.closed:
+            raise MeshError("This mesh has been closed", try_next="labkit.open_mesh() makes a new one")
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        atexit.unregister(self.close)
+        self.ways.close()
+        self.proxies.forget()
+        for client in self.applications.values():
+            client.drop()
+        self.barrier.close()
+        self.store.remove_created()
+        self.api.close()
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return "<cluster mesh, closed>"
+        return f"<cluster mesh: context {self.pinned.context}, {self.pinned.server}>"
+
+
+def order(pod: PodInfo) -> tuple[str, float, str]:
+    """By Deployment, then by age, as the embedded mesh lists pods."""
+    return pod.workload, pod.created, pod.name
+
+
+def containers(pod: Json) -> str:
+    return ", ".join(c["name"] for c in pod["spec"]["containers"])

@@ -1,0 +1,214 @@
+"""The objects of a course run on a cluster: put, changed, found and removed by labkit, and by nobody's force."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from labkit.errors import LabkitError, NotFound
+from labkit.mesh.cluster.api import MANAGER, Api, path_of
+from labkit.mesh.cluster.observing import add_access_log, remove_access_log, with_counters
+from labkit.mesh.embedded.store import ISTIO_KINDS, plural
+from labkit.resources import Resource
+from labkit.resources.model import ISTIO_GROUP, Key
+
+Json = dict[str, Any]
+
+MADE = "labkit.internal/made-by"
+SYSTEM = ("kube-", "istio-system", "labkit-")
+GONE_S = 120.0
+
+
+class Objects:
+    """What this run applied, and the namespaces it works in. `created` are those that it will remove."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.applied: dict[Key, Json] = {}
+        self.namespaces: set[str] = set()
+        self.created: set[str] = set()
+        self.made: set[Key] = set()  # objects that were not there before this run
+
+    # writing
+
+    def put_all(self, resources: Iterable[Resource]) -> tuple[list[str], list[str], list[tuple[Resource, Json | None]]]:
+        """Applies objects in order: kubectl's lines, warnings, and what was there before each.
+
+        Where one is refused, the rules that were applied before it are put back as they were.
+        """
+        lines: list[str] = []
+        warnings: list[str] = []
+        done: list[tuple[Resource, Json | None]] = []
+        try:
+            for resource in resources:
+                before = self.applied.get(resource.key)
+                what, warned = self.put(resource)
+                done.append((resource, before))
+                lines.append(f"{resource.kind.lower()}/{resource.name} {what}")
+                warnings += [w for w in warned if w not in warnings]
+        except LabkitError:
+            self.undo(done)
+            raise
+        return lines, warnings, done
+
+    def put(self, resource: Resource) -> tuple[str, tuple[str, ...]]:
+        body = with_counters(resource.body)
+        if resource.kind == "Namespace":
+            body = self.namespace(resource.name, body)
+        what, _, warned = self.api.apply(Resource(body, resource.source))
+        self.applied[resource.key] = copy.deepcopy(body)
+        if what == "created":
+            self.made.add(resource.key)
+        self.enter(resource.namespace or resource.name)
+        return what, warned
+
+    def namespace(self, name: str, body: Json) -> Json:
+        """A Namespace's body; one that labkit makes carries a note, so that what a killed run left can be found."""
+        path = path_of("Namespace", name=name)
+        live = self.api.find(path)
+        if live is not None and "deletionTimestamp" in live["metadata"]:  # the end of an earlier run
+            self.wait_gone(name)
+            live = None
+        if live is not None and MADE not in live["metadata"].get("annotations", {}):
+            return body
+        self.created.add(name)
+        metadata = body.get("metadata") or {}
+        annotations = {**(metadata.get("annotations") or {}), MADE: MANAGER}
+        return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+    def enter(self, namespace: str) -> None:
+        """Counts a namespace among those of the course."""
+        if namespace not in self.namespaces and not namespace.startswith(SYSTEM):
+            self.namespaces.add(namespace)
+            add_access_log(self.api, namespace)
+
+    def undo(self, done: list[tuple[Resource, Json | None]]) -> None:
+        """Puts Istio's objects back as they were before. Workloads stay: their pods have started."""
+        for resource, before in reversed(done):
+            if ISTIO_GROUP not in resource.api_version:
+                continue
+            if before is None:
+                self.api.delete(self.path(resource.key))
+                self.applied.pop(resource.key, None)
+            else:
+                self.api.apply(Resource(before))
+                self.applied[resource.key] = before
+
+    def changed(self, kind: str, name: str, namespace: str | None) -> Json:
+        """The object as labkit last applied it, to change and apply again: so labkit's fields keep one owner.
+
+        An object that labkit did not apply comes as its name alone, and only what changes becomes labkit's.
+        """
+        live = self.find(kind, name, namespace)
+        known = self.applied.get(live.key)
+        if known is not None:
+            return copy.deepcopy(known)
+        own = {"name": live.name, **({"namespace": live.namespace} if live.namespace else {})}
+        return {"apiVersion": live.api_version, "kind": kind, "metadata": own}
+
+    def remove(self, keys: Iterable[Key]) -> None:
+        """Deletes; a namespace is waited for, since everything in it ends first."""
+        for key in keys:
+            kind, namespace, name = key
+            if not self.api.delete(self.path(key)) and not namespace:
+                raise NotFound(f"There is no {kind} {name!r}")
+            self.applied.pop(key, None)
+            if kind == "Namespace":
+                self.hurry(name)
+                self.wait_gone(name)
+                self.forget(name)
+
+    def forget(self, namespace: str) -> None:
+        self.namespaces.discard(namespace)
+        self.created.discard(namespace)
+        for key in [k for k in self.applied if k[1] == namespace or k == ("Namespace", "", namespace)]:
+            del self.applied[key]
+        self.made = {k for k in self.made if k[1] != namespace and k != ("Namespace", "", namespace)}
+
+    def hurry(self, namespace: str) -> None:
+        """Ends the pods of a namespace that is being deleted at once: a sidecar would drain connections for 5 s."""
+        self.api.delete(path_of("Pod", namespace), gracePeriodSeconds="0")
+
+    def wait_gone(self, namespace: str) -> None:
+        what = f"namespace {namespace!r} to be gone"
+        self.api.wait(path_of("Namespace"), lambda found: namespace not in found, GONE_S, what, name=namespace)
+
+    def remove_created(self) -> None:
+        """Removes what this run made: its namespaces, side by side, and its objects in the namespaces of others."""
+        names = sorted(self.created)
+        for key in self.made:
+            if key[0] != "Namespace" and key[1] not in self.created:
+                self.api.delete(self.path(key))
+        for name in self.namespaces - self.created:
+            remove_access_log(self.api, name)
+        for name in names:
+            if self.api.delete(path_of("Namespace", name=name)):
+                self.hurry(name)
+        for name in names:
+            self.wait_gone(name)
+            self.forget(name)
+
+    # reading
+
+    def path(self, key: Key) -> str:
+        kind, namespace, name = key
+        version = str(self.applied.get(key, {}).get("apiVersion", ""))
+        return path_of(kind, namespace, name, version)
+
+    def all(self, kind: str, namespace: str | None = None) -> list[Json]:
+        """Objects of a kind: in one namespace, or in those of the course."""
+        if kind == "Namespace":
+            return self.api.list(kind)
+        wanted = self.namespaces if namespace is None else {namespace}
+        return [found for name in sorted(wanted) for found in self.api.list(kind, name)]
+
+    def find(self, kind: str, name: str, namespace: str | None = None) -> Resource:
+        """One object by name; the namespace may be left out where only one has such an object."""
+        known = [b for b in self.all(kind, namespace) if b["metadata"]["name"] == name]
+        if not known and namespace is None and kind != "Namespace":
+            query = {"fieldSelector": f"metadata.name={name}"}
+            known = [b for b in self.api.list(kind, **query) if not b["metadata"]["namespace"].startswith(SYSTEM)]
+        if len(known) == 1:
+            return as_resource(kind, known[0])
+        if known:
+            spaces = [b["metadata"]["namespace"] for b in known]
+            raise NotFound(
+                f"More than one namespace has a {kind} {name!r}",
+                seen=", ".join(spaces),
+                try_next=f"name it: namespace={spaces[0]!r}",
+            )
+        there = ", ".join(b["metadata"]["name"] for b in self.all(kind, namespace)) or "none"
+        where = f" in namespace {namespace!r}" if namespace else ""
+        raise NotFound(f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}")
+
+    def own_rules(self) -> list[Key]:
+        """Istio's objects in the course's namespaces that labkit applied: what a reset deletes."""
+        return [
+            (kind, body["metadata"]["namespace"], body["metadata"]["name"])
+            for kind in ISTIO_KINDS
+            for body in self.all(kind)
+            if applied_by_labkit(body)
+        ]
+
+
+def applied_by_labkit(body: Json) -> bool:
+    return any(
+        entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
+        for entry in body["metadata"].get("managedFields", [])
+    )
+
+
+def as_resource(kind: str, body: Json) -> Resource:
+    """An object of the API server without its bookkeeping of who owns which field."""
+    metadata = {k: v for k, v in body["metadata"].items() if k != "managedFields"}
+    version = path_version(kind, body)
+    return Resource({"apiVersion": version, "kind": kind, **body, "metadata": metadata})
+
+
+def path_version(kind: str, body: Json) -> str:
+    """The apiVersion; the items of a list come without one."""
+    if "apiVersion" in body:
+        return str(body["apiVersion"])
+    path = path_of(kind)
+    return "/".join(path.split("/")[2:-1])

@@ -1,0 +1,199 @@
+"""Byte streams into pods through the API server: what `kubectl port-forward` and `kubectl exec -i` use.
+
+The official client opens the WebSocket (with the context's certificates, tokens and proxies). Its own port-forward was
+looked at and left aside: it wants a thread and a pair of sockets for each stream, and tells the caller of a refused
+connection only by closing.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import select
+import socket
+import threading
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from labkit.errors import MeshError, TrafficError
+from labkit.mesh.cluster.api import Api
+
+PROTOCOL = "v4.channel.k8s.io"
+IN, OUT, ERROR = 0, 1, 2  # channels of exec; a port-forward has data on 0 in both directions, and errors on 1
+
+
+class Tunnel:
+    """One stream to a port of a pod, or to a command in it. Enough of a socket for http.client."""
+
+    def __init__(
+        self, api: Api, path: str, query: list[tuple[str, str]], *, reads: int, errors: int, hello: int
+    ) -> None:
+        import websocket
+        from kubernetes.stream import ws_client
+
+        client: Any = ws_client
+        url = f"{api.host.replace('http', 'ws', 1)}{path}?{urlencode(query, quote_via=quote)}"
+        headers = {**api.headers(), "sec-websocket-protocol": PROTOCOL}
+        self.closed_error = websocket.WebSocketException
+        try:
+            self.ws: Any = client.create_websocket(api.settings, url, headers)
+        except (OSError, websocket.WebSocketException) as error:
+            raise MeshError(f"The API server opens no stream to {path}", seen=str(error)) from error
+        self.ws.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.reads, self.errors = reads, errors
+        self.trouble = ""
+        self.ended = False
+        self.rest = b""
+        for _ in range(hello):  # each channel of a port-forward first says its port
+            self.ws.recv()
+
+    @classmethod
+    def to_port(cls, api: Api, namespace: str, pod: str, port: int) -> Tunnel:
+        """A connection to a port of a pod, made inside the pod, to its loopback address: past its sidecar."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+        return cls(api, path, [("ports", str(port))], reads=0, errors=1, hello=2)
+
+    @classmethod
+    def to_command(cls, api: Api, namespace: str, pod: str, container: str, command: list[str]) -> Tunnel:
+        """The standard input and output of a command in a container."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        query = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
+        return cls(api, path, [*query, *(("command", c) for c in command)], reads=OUT, errors=ERROR, hello=0)
+
+    # reading and writing
+
+    def step(self) -> bytes:
+        """What the next message holds for the reader: often nothing, since some messages only open a channel."""
+        if self.rest:
+            data, self.rest = self.rest, b""
+            return data
+        try:
+            opcode, frame = self.ws.recv_data()
+        except TimeoutError:
+            raise
+        except (OSError, self.closed_error) as error:
+            if "timed out" in str(error):
+                raise TimeoutError(str(error)) from error
+            self.ended = True
+            return b""
+        if opcode not in (1, 2):
+            self.ended = opcode == 8
+            return b""
+        channel, data = frame[0], bytes(frame[1:])
+        if channel == self.reads:
+            return data
+        if channel == self.errors and data:
+            self.trouble += data.decode(errors="replace")
+            self.ended = self.reads == 0  # a port-forward that has an error is over; a command's result comes last
+        return b""
+
+    def receive(self) -> bytes:
+        """The next bytes; b"" at the end of the stream."""
+        while not self.ended:
+            if data := self.step():
+                return data
+        return b""
+
+    def pending(self) -> bool:
+        """Whether a message lies ready here that select does not see."""
+        return bool(self.rest or (hasattr(self.ws.sock, "pending") and self.ws.sock.pending()))
+
+    def is_open(self) -> bool:
+        """Whether the stream goes on, as far as is known now; what has come is kept."""
+        while not self.ended and (self.ws.sock.pending() or select.select([self.ws.sock], [], [], 0)[0]):
+            kept = self.rest
+            self.rest = b""
+            self.rest = kept + self.step()
+        return not self.ended
+
+    def fileno(self) -> int:
+        return int(self.ws.sock.fileno())
+
+    def sendall(self, data: bytes) -> None:
+        try:
+            self.ws.send_binary(b"\0" + data)
+        except self.closed_error as error:
+            raise BrokenPipeError(str(error)) from error
+
+    # what http.client wants of a socket
+
+    def settimeout(self, timeout_s: float | None) -> None:
+        self.ws.settimeout(timeout_s)
+
+    def makefile(self, mode: str, *_: Any) -> io.BufferedReader:
+        return io.BufferedReader(Reader(self))
+
+    def close(self) -> None:
+        self.ended = True
+        try:
+            self.ws.shutdown()
+        except OSError:  # the other side was first
+            return
+
+
+class Reader(io.RawIOBase):
+    """A tunnel as a file to read from."""
+
+    def __init__(self, tunnel: Tunnel) -> None:
+        self.tunnel = tunnel
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.tunnel.receive()
+        size = min(len(buffer), len(data))
+        buffer[:size] = data[:size]
+        self.tunnel.rest = data[size:]
+        return size
+
+
+class TunnelConnection(http.client.HTTPConnection):
+    """HTTP to a port of a pod."""
+
+    def __init__(self, api: Api, namespace: str, pod: str, port: int, timeout_s: float = 10.0) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self.api, self.where = api, (namespace, pod, port)
+
+    def connect(self) -> None:
+        tunnel = Tunnel.to_port(self.api, *self.where)
+        tunnel.settimeout(self.timeout)
+        self.sock = tunnel
+
+
+class PodClient:
+    """HTTP requests to one port of one pod, on one connection that stays open.
+
+    >>> PodClient(api, "hello-world", "hello-world-v1-x", 8080).request("GET", "/control/state")
+    (200, b'{"pod": …')
+    """
+
+    def __init__(self, api: Api, namespace: str, pod: str, port: int) -> None:
+        self.api, self.where = api, (namespace, pod, port)
+        self.connection: TunnelConnection | None = None
+        self.lock = threading.Lock()
+
+    def request(self, method: str, target: str) -> tuple[int, bytes]:
+        with self.lock:
+            for fresh in (False, True):
+                if self.connection is None:
+                    self.connection = TunnelConnection(self.api, *self.where)
+                    fresh = True
+                try:
+                    self.connection.request(method, target)
+                    answer = self.connection.getresponse()
+                    return answer.status, answer.read()
+                except (OSError, http.client.HTTPException) as error:
+                    trouble = getattr(self.connection.sock, "trouble", "") or str(error)
+                    self.drop()  # one that was kept may have died since: a fresh one tells the truth
+                    if fresh:
+                        namespace, pod, port = self.where
+                        raise TrafficError(
+                            f"Port {port} of pod {pod!r} in {namespace!r} does not answer", seen=trouble
+                        ) from error
+        raise AssertionError("unreachable")
+
+    def drop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
