@@ -28,10 +28,10 @@ def run(args: argparse.Namespace) -> int:
     # in a container one usually is root, and Jupyter then wants to be told; it listens on loopback, behind a token
     words += ["--allow-root"] if os.name == "posix" and os.geteuid() == 0 else []
     words += args.jupyter
-    try:
-        return subprocess.call(words, env=environment())
-    except KeyboardInterrupt:
-        return 0
+    if os.name == "posix":
+        # in our place: whoever ends this process ends JupyterLab and its kernels, not a go-between
+        os.execve(words[0], words, environment())
+    return subprocess.call(words, env=environment())
 
 
 def environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from labkit.waiting import wait_until
@@ -59,8 +60,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             )
             yield found.group(0)
         finally:
+            family = psutil.Process(process.pid).children(recursive=True)
             process.terminate()
             process.wait(20)
+            _, left = psutil.wait_procs(family, timeout=20)
+            assert not left, "JupyterLab ended, and left processes running"
 
 
 @pytest.fixture(scope="session")
