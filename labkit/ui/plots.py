@@ -127,6 +127,7 @@ def over_time(source: Any, by: str = "version") -> Any:
         axes.plot(numbers, [at] * len(numbers), style.marker, color=style.colour, markersize=size, linestyle="none")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("request, in the order they were sent")
     axes.set_title(f"Which {by} each of {len(frame)} requests got")
     return axes

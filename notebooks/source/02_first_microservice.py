@@ -41,7 +41,7 @@ url = "http://test.example.com/"
 #     kubectl label namespace hello-world istio-injection=enabled
 
 # %% tags=["nbval-ignore-output"]
-mesh.apply(manifest("02_first_microservice/namespace.yaml"))
+mesh.apply(manifest("02_first_microservice/unlabelled/namespace.yaml"))
 mesh.label("namespace", "hello-world", {"istio-injection": "enabled"})
 mesh.get("namespaces")
 
