@@ -23,7 +23,8 @@ EXTRA_FIELDS = ("tunnel", "proxyProtocol", "retryBudget")
 
 @dataclass
 class Rule:
-    """One DestinationRule, or several merged. `policy` is None where no trafficPolicy is written."""
+    """One DestinationRule, or several merged. `policy` is None where no trafficPolicy is written, `name` that of the
+    first."""
 
     host: str
     namespace: str
@@ -31,12 +32,15 @@ class Rule:
     selector: Mapping[str, str] | None
     policy: Json | None
     subsets: list[Json]
+    name: str = ""
 
     def subset(self, name: str) -> Json | None:
         return next((subset for subset in self.subsets if subset.get("name") == name), None)
 
     def copy(self) -> Rule:
-        return Rule(self.host, self.namespace, self.export_to, self.selector, self.policy, list(self.subsets))
+        return Rule(
+            self.host, self.namespace, self.export_to, self.selector, self.policy, list(self.subsets), self.name
+        )
 
 
 ByHost = dict[str, list[Rule]]
@@ -103,6 +107,7 @@ def rule_of(resource: Resource) -> Rule:
         selector=None if selector is None else selector.get("matchLabels") or {},
         policy=spec.get("trafficPolicy"),
         subsets=list(spec.get("subsets") or []),
+        name=resource.name,
     )
 
 
