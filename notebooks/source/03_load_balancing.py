@@ -20,6 +20,8 @@ scale = "small"  # how many requests the lessons send
 seed = 1  # for whatever a lesson draws by chance itself
 
 # %% tags=["nbval-ignore-output"]
+import json
+
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson
 from labkit.lessons.tasks import task
@@ -127,6 +129,9 @@ plots.latency(random, by="pod")
 #
 # This one looks before it sends. It draws *two* pods by chance, and takes the one with fewer requests under way. A slow pod has more of
 # them, as each stays longer. This is Istio's default: it is what you get without any rule.
+#
+# How can you tell a rule that is in force from no rule at all, then? Look into the gateway: in its configuration each destination bears the
+# name of the DestinationRule that it was made of. The check looks there too.
 
 # %% tags=["nbval-ignore-output"]
 show("03_load_balancing/least-request.yaml")
@@ -137,6 +142,7 @@ least = mesh.fortio(url, connections=8, requests=n)
 plots.compare(RANDOM=random, LEAST_REQUEST=least, by="pod")
 
 # %% tags=["check", "nbval-check-output", "covers-Y2", "covers-K4"]
+assert "destination-rule/hello-world-dr" in json.dumps(mesh.config("gateway")), "the rule is not in force"
 check.avoids_slow_pod(least, slow=slow, pods=3, about="LEAST_REQUEST")
 
 # %% [markdown]
