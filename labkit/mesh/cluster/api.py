@@ -32,6 +32,7 @@ VERSIONS = {
     "EnvoyFilter": "networking.istio.io/v1alpha3",
 }
 READ_TIMEOUT_S = 30.0
+REFUSALS = ("admission webhook", "typed patch object")  # a manifest's fault, whatever the status says (it may be 500)
 
 
 def plural(kind: str) -> str:
@@ -167,7 +168,7 @@ class Api:
         try:
             answer = self.put(path, body)
         except Refused as error:
-            if error.status in (400, 422) or "admission webhook" in error.seen:
+            if error.status in (400, 422) or any(words in error.seen for words in REFUSALS):
                 raise ValidationError(
                     f"The cluster refuses {resource.kind} {resource.name!r}", seen=error.seen
                 ) from error

@@ -19,12 +19,15 @@ from typing import Any
 from labkit.errors import ConfigRejected, TrafficError
 from labkit.mesh.cluster.api import Api, path_of
 from labkit.mesh.cluster.proxies import PodAdmin, Proxies
+from labkit.mesh.cluster.tunnel import PodClient
 from labkit.resources import Resource
+from labkit.traffic import ID_HEADER
 from labkit.waiting import wait_until
 
 Json = dict[str, Any]
 
 PORT = 15999
+MARKERS = "labkit-marker-"
 DOMAIN = "labkit.internal"
 ROUTES = "/config_dump?resource=dynamic_route_configs"
 REJECTED = r"update_rejected$"
@@ -36,10 +39,11 @@ class Barrier:
     def __init__(self, api: Api, proxies: Proxies) -> None:
         self.api, self.proxies = api, proxies
         self.run = secrets.token_hex(4)
-        self.namespace = f"labkit-{self.run}"
+        self.namespace = MARKERS + self.run
         self.host = f"{self.run}.{DOMAIN}"
         self.number = 0
         self.rejected: dict[str, int] = {}
+        self.knocker: PodClient | None = None
 
     def open(self) -> None:
         self.api.apply(Resource(own_namespace(self.namespace)))
@@ -47,6 +51,8 @@ class Barrier:
         self.mark()
 
     def close(self) -> None:
+        if self.knocker is not None:
+            self.knocker.drop()
         self.api.delete(path_of("Namespace", name=self.namespace))
 
     def gateway(self) -> Json:
@@ -96,6 +102,13 @@ class Barrier:
             wait_until(all_hold, timeout_s, "the proxies to hold it", longest_s=0.004, explain=late)
         self.check_rejections(concerned)
         return took
+
+    def knock(self, gateway: Json, id: str) -> None:
+        """One request to the marker, with an x-labkit-id: its entry in the access log comes after all earlier ones."""
+        metadata = gateway["metadata"]
+        if self.knocker is None or self.knocker.where[1] != metadata["name"]:
+            self.knocker = PodClient(self.api, metadata["namespace"], metadata["name"], PORT)
+        self.knocker.request("GET", "/", {"Host": self.host, ID_HEADER: id})
 
     def routes(self, admin: PodAdmin) -> bytes:
         try:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labkit.errors import MeshError, NotFound, NotReady, TrafficError
+from labkit.errors import MeshError, NotFound, TrafficError
 from labkit.mesh.base import Applied, Mesh, PodInfo
 from labkit.mesh.cluster import views
-from labkit.mesh.cluster.api import Api, path_of
-from labkit.mesh.cluster.barrier import Barrier
+from labkit.mesh.cluster.api import Api
+from labkit.mesh.cluster.barrier import Barrier, hosts
+from labkit.mesh.cluster.finder import Finder, order
+from labkit.mesh.cluster.later import LaterFlags
+from labkit.mesh.cluster.logs import ProxyLog, read_log, rows_of_log
 from labkit.mesh.cluster.objects import Objects, as_resource
-from labkit.mesh.cluster.observing import entries, prepare_gateway, rows_of_log
+from labkit.mesh.cluster.observing import prepare_gateway
 from labkit.mesh.cluster.pods import application, info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, GATEWAY_NAMESPACE, PodAdmin, Proxies, has_sidecar
 from labkit.mesh.cluster.settling import Settling, selects
@@ -29,14 +33,11 @@ from labkit.resources import Resource, load
 from labkit.resources.model import Key
 from labkit.traffic import Result, Target, curl
 from labkit.traffic.target import split_authority, split_url
-from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Json = dict[str, Any]
-
-LOG_LINES = 20_000
 
 
 class ClusterMesh(Mesh):
@@ -59,10 +60,11 @@ class ClusterMesh(Mesh):
         self.pinned = guarded(context, kubeconfig)
         self.api = Api(self.pinned)
         self.proxies = Proxies(self.api)
-        self.ways = Ways(self.api, self.proxies)
         self.store = Objects(self.api)
         self.barrier = Barrier(self.api, self.proxies)
         self.settling = Settling(self.api, self.store, self.proxies, self.barrier)
+        self.finder = Finder(self.api, self.proxies, self.store)
+        self.ways = Ways(self.api, lambda: self.pod(GATEWAY))
         self.applications: dict[str, PodClient] = {}
         self.closed = False
         self.proxies.gateway()  # says what is missing before anything is made
@@ -86,6 +88,7 @@ class ClusterMesh(Mesh):
         if not resources:
             raise MeshError("There is nothing to apply", seen="no object in what was given")
         began = time.monotonic()
+        self.finder.forget()
         lines, warnings, done = self.store.put_all(resources)
         try:
             took = self.settling.settle([r.key for r in resources], began, wait=wait, timeout_s=timeout_s)
@@ -107,6 +110,7 @@ class ClusterMesh(Mesh):
     def remove(self, keys: list[Key]) -> Applied:
         began = time.monotonic()
         self.store.remove(keys)
+        self.finder.forget()
         took = self.settling.settle([k for k in keys if k[1] in self.store.namespaces], began)
         return Applied(tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys), (), took)
 
@@ -192,25 +196,13 @@ class ClusterMesh(Mesh):
         return sorted(map(info, mine), key=order)
 
     def pod(self, name: str, namespace: str | None = None) -> Json:
-        """One pod by its name, or the first of a Deployment's."""
-        if name == GATEWAY:
-            return self.proxies.gateway()
+        """One pod by its name, or the oldest of a Deployment's."""
         spaces = [namespace] if namespace else [*sorted(self.store.namespaces), GATEWAY_NAMESPACE]
-        there = [p for space in spaces for p in self.api.list("Pod", space) if not is_terminating(p)]
-        for pod in sorted(there, key=lambda p: order(info(p))):
-            if name in (pod["metadata"]["name"], info(pod).workload):
-                return pod
-        names = ", ".join(p["metadata"]["name"] for p in there) or "none"
-        raise NotFound(f"There is no pod {name!r}", seen=f"pods: {names}", try_next="mesh.get('pods')")
+        return self.finder.find(name, spaces)
 
     def logs(self, pod: str, *, container: str | None = None, namespace: str | None = None, lines: int = 100) -> str:
         found = self.pod(pod, namespace)
-        return self.log(found, container or application(found)["name"], lines)
-
-    def log(self, pod: Json, container: str, lines: int) -> str:
-        path = path_of("Pod", pod["metadata"]["namespace"], pod["metadata"]["name"]) + "/log"
-        text: bytes = self.api.send("GET", path, accept="*/*", container=container, tailLines=lines).data
-        return text.decode(errors="replace")
+        return read_log(self.api, found, container or application(found)["name"], lines)
 
     def application(self, pod: Json) -> int:
         """The port at which a pod's application listens."""
@@ -256,52 +248,49 @@ class ClusterMesh(Mesh):
 
     def endpoints(self, proxy: str = GATEWAY) -> pd.DataFrame:
         clusters = self.admin(proxy).clusters()
-        pods = {p.get("status", {}).get("podIP", ""): p for p in self.store.all("Pod")}
-        return views.endpoints(clusters, pods, self.store.namespaces)
+        return views.endpoints(clusters, self.finder.by_address, self.store.namespaces)
 
     def config(self, proxy: str = GATEWAY) -> dict[str, Any]:
         return self.barrier.without_marker(self.admin(proxy).config_dump())
 
-    def access_entries(self, proxy: str, lines: int = LOG_LINES) -> list[Json]:
-        return entries(self.log(self.proxy_pod(proxy), "istio-proxy", lines))
+    def counter(self, name: str, *, cluster: str | None = None, proxy: str = GATEWAY) -> int:
+        """As on every mesh; but Istio's Envoys make the counters of a cluster with its first request: none means 0."""
+        try:
+            return super().counter(name, cluster=cluster, proxy=proxy)
+        except NotFound:
+            admin = self.admin(proxy)
+            if cluster in hosts(admin.clusters()) and is_counter(name, admin):
+                return 0
+            raise
 
     def access_log(self, proxy: str = GATEWAY) -> pd.DataFrame:
         import pandas as pd
 
-        return pd.DataFrame(self.access_entries(proxy))
+        return pd.DataFrame(self.log_of(proxy).complete())
+
+    def log_of(self, proxy: str) -> ProxyLog:
+        return ProxyLog(self.api, self.proxy_pod(proxy), self.barrier if proxy == GATEWAY else None)
 
     def runtime(self, settings: Mapping[str, object], proxy: str = GATEWAY) -> None:
         self.admin(proxy).runtime_modify(settings)
 
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
         wanted = set(ids)
-        found: dict[str, str] = {}
-
-        def all_there() -> bool:
-            lines = self.access_entries(source or GATEWAY, len(wanted) + 1000)
-            found.update({e["lab"]: e.get("flags") or "" for e in lines if e.get("lab") in wanted})
-            return wanted <= found.keys()
-
-        # a request that reached no proxy has no entry, so this may end without all of them: their flags stay empty
-        with contextlib.suppress(NotReady):
-            wait_until(all_there, 1.5, "the access log", first_s=0.01)
-        return found
+        # a request that reached no proxy has no entry: its flags stay empty
+        log = self.log_of(source or GATEWAY).complete(lambda found: wanted <= {e.get("lab") for e in found})
+        return {e["lab"]: e.get("flags") or "" for e in log if e.get("lab") in wanted}
 
     def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
-        def mine() -> list[Json]:
-            return [e for e in self.access_entries(source or GATEWAY, n + 1000) if e.get("lab") == run]
-
-        with contextlib.suppress(NotReady):  # a request that found no connection has no entry
-            wait_until(lambda: len(mine()) >= n, 3, "the access log", first_s=0.05)
-        return rows_of_log(mine(), run)
+        log = self.log_of(source or GATEWAY).complete(lambda found: sum(e.get("lab") == run for e in found) >= n)
+        return rows_of_log([e for e in log if e.get("lab") == run], run)
 
     def curl(self, url: str, *, source: str | None = None, **options: Any) -> Result:
-        """As on every mesh. Envoy writes its access log once a second there, so flags are looked up where they are
-        to be expected: in a result with an answer that is not a success."""
+        """As on every mesh; but Envoy writes its access log once a second here, so the flags of an answer that is not a
+        success are looked up when they are read, and those of the others are taken to be none."""
         target, path = self.target(url, source)
         result = curl(target, path, **options)
         bad = [i for i, status in zip(result.column("id"), result.column("status"), strict=True) if status >= 400 and i]
-        return result.with_flags(self.flags(bad, source)) if bad else result
+        return LaterFlags(result, lambda: {} if self.closed else self.flags(bad, source)) if bad else result
 
     # ways in
 
@@ -346,9 +335,9 @@ class ClusterMesh(Mesh):
         return f"<cluster mesh: context {self.pinned.context}, {self.pinned.server}>"
 
 
-def order(pod: PodInfo) -> tuple[str, float, str]:
-    """By Deployment, then by age, as the embedded mesh lists pods."""
-    return pod.workload, pod.created, pod.name
+def is_counter(name: str, admin: PodAdmin) -> bool:
+    """Whether clusters have a counter of this name: that of istiod's own cluster has all but outlier detection's."""
+    return name.startswith("outlier_detection.") or bool(admin.stats(rf"^cluster\.xds-grpc;?\.{re.escape(name)}$"))
 
 
 def containers(pod: Json) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.errors import LabkitError, NotFound
 from labkit.mesh.cluster.api import MANAGER, Api, path_of
+from labkit.mesh.cluster.barrier import MARKERS
 from labkit.mesh.cluster.observing import add_access_log, remove_access_log, with_counters
 from labkit.mesh.embedded.store import ISTIO_KINDS, plural
 from labkit.resources import Resource
@@ -16,7 +17,7 @@ from labkit.resources.model import ISTIO_GROUP, Key
 Json = dict[str, Any]
 
 MADE = "labkit.internal/made-by"
-SYSTEM = ("kube-", "istio-system", "labkit-")
+SYSTEM = ("kube-", "istio-system", MARKERS)
 GONE_S = 120.0
 
 

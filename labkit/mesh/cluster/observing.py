@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from labkit.mesh.cluster.api import Api, Refused, path_of
+from labkit.mesh.cluster.logs import LABEL, LABEL_VALUE
 from labkit.mesh.cluster.pods import rolled_out
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
 from labkit.resources import Resource
 from labkit.translate.loopback import ACCESS_LOG
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Json = dict[str, Any]
 
@@ -54,7 +52,7 @@ def with_counters(body: Json) -> Json:
 
 def access_log_filter(namespace: str, labels: dict[str, str] | None = None) -> Json:
     """The EnvoyFilter that adds labkit's access log to every HTTP connection manager of a namespace's proxies."""
-    fields = {**ACCESS_LOG, "labkit": "access-log"}
+    fields = {**ACCESS_LOG, LABEL: LABEL_VALUE}
     log = {
         "name": "envoy.access_loggers.file",
         "typed_config": {
@@ -135,39 +133,3 @@ def add_access_log(api: Api, namespace: str) -> None:
 
 def remove_access_log(api: Api, namespace: str) -> None:
     api.delete(path_of("EnvoyFilter", namespace, LOG_NAME))
-
-
-def entries(log: str) -> list[Json]:
-    """labkit's own lines of a proxy's log, parsed.
-
-    >>> entries('[info] hello\\n{"labkit": "access-log", "status": 200}')
-    [{'status': 200}]
-    """
-    found = []
-    for line in log.splitlines():
-        if line.startswith("{") and '"labkit"' in line:
-            entry = json.loads(line)
-            if entry.pop("labkit", "") == "access-log":
-                found.append(entry)
-    return found
-
-
-def rows_of_log(log: list[Json], run: str) -> pd.DataFrame:
-    """Entries of an access log as the rows of a result, in the order of their requests."""
-    import pandas as pd
-
-    rows = sorted(log, key=lambda e: float(e["start"]))
-    return pd.DataFrame(
-        {
-            "n": range(len(rows)),
-            "at": [float(e["start"]) for e in rows],
-            "status": [int(e["status"]) for e in rows],
-            "pod": [e.get("pod") or "" for e in rows],
-            "version": [e.get("version") or "" for e in rows],
-            "latency_ms": [float(e["duration_ms"]) for e in rows],
-            "flags": [(e.get("flags") or "").replace("-", "") for e in rows],
-            "method": [e["method"] for e in rows],
-            "path": [e["path"] for e in rows],
-            "id": run,
-        }
-    )

@@ -12,6 +12,7 @@ import io
 import select
 import socket
 import threading
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -173,14 +174,14 @@ class PodClient:
         self.connection: TunnelConnection | None = None
         self.lock = threading.Lock()
 
-    def request(self, method: str, target: str) -> tuple[int, bytes]:
+    def request(self, method: str, target: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         with self.lock:
             for fresh in (False, True):
                 if self.connection is None:
                     self.connection = TunnelConnection(self.api, *self.where)
                     fresh = True
                 try:
-                    self.connection.request(method, target)
+                    self.connection.request(method, target, headers=dict(headers or {}))
                     answer = self.connection.getresponse()
                     return answer.status, answer.read()
                 except (OSError, http.client.HTTPException) as error:

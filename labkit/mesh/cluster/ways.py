@@ -11,7 +11,7 @@ from labkit.mesh.base import GATEWAY_PORTS
 from labkit.mesh.cluster.api import Api, path_of
 from labkit.mesh.cluster.forward import Forward
 from labkit.mesh.cluster.pods import application
-from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE, Proxies
+from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
 from labkit.mesh.cluster.tunnel import Tunnel
 
 Json = dict[str, Any]
@@ -31,8 +31,8 @@ while data := s.recv(65536):
 class Ways:
     """Forwards by where they lead; each is opened when first needed, and kept."""
 
-    def __init__(self, api: Api, proxies: Proxies) -> None:
-        self.api, self.proxies = api, proxies
+    def __init__(self, api: Api, gateway: Callable[[], Json]) -> None:
+        self.api, self.gateway = api, gateway
         self.forwards: dict[tuple[str, ...], Forward] = {}
         self.ports: dict[int, int] | None = None
         self.lock = threading.Lock()
@@ -60,7 +60,7 @@ class Ways:
                 seen=f"{url}; its ports: {', '.join(map(str, sorted(ports)))}",
                 try_next=f"call port 80: it leads to port {ports.get(80, 8080)} of the gateway",
             )
-        return self.to_pod(self.proxies.gateway(), ports[port])
+        return self.to_pod(self.gateway(), ports[port])
 
     def to_pod(self, pod: Json, port: int) -> Forward:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
