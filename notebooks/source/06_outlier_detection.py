@@ -108,8 +108,9 @@ print(f"detected {detected}, overflow {kept}, enforced {enforced}")
 reveal("06-a", "nobody leaves", "By default at most 10 % of the pods may be out, and one of two is 50 %")
 
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
+numbers = "consecutive_5xx", "interval", "base_ejection_time"
 policy = told(mesh, service, "outlier_detection")
-check.equal([policy[k] for k in ("consecutive_5xx", "interval", "base_ejection_time")], [7, "300s", "900s"], "the rule is in force")
+check.equal([policy[k] for k in numbers], [7, "300s", "900s"], "the rule is in force")
 check.that(errors > 7, "the pod has failed more than seven times in a row", seen=errors)
 check.equal((detected, kept), (errors // 7, errors // 7), "each seven errors were detected, and the percentage kept the pod in")
 check.none_ejected(mesh.endpoints(), about="seven errors in a row, and at most 10 % may be out")
@@ -138,6 +139,8 @@ after = mesh.curl(url, n=40)
 plots.compare(before=six, after=after, by="status")
 
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
+policy = told(mesh, service, "outlier_detection")
+check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [7, "300s", "900s", 50], "the rule is in force")
 check.status_counts(six, {200: 6, 500: 6})
 check.none_ejected(after_six, about="after six errors")
 check.equal(set(after.pods), {good}, "no caller comes to the bad pod")
@@ -181,7 +184,7 @@ picture
 
 # %% tags=["check", "nbval-check-output", "covers-K7"]
 policy = told(mesh, service, "outlier_detection")
-check.equal([policy[k] for k in ("consecutive_5xx", "interval", "base_ejection_time")], [2, "0.400s", "1.100s"], "the rule is in force")
+check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [2, "0.400s", "1.100s", 100], "the rule is in force")
 times = {"base_s": 1.1, "interval_s": 0.4}
 check.ejection_times(watched["client, capped"], **times, multiples=(1, 2), max_s=1.1, about="client with a cap")
 check.ejection_times(watched["gateway"], **times, multiples=(1, 2), about="gateway")

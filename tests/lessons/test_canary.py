@@ -20,7 +20,7 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=["default", "strict", "close", "sure"])
 @pytest.mark.parametrize("look_after", [1, 5, 40])
 class TestPromises:
     def test_a_good_version_is_rarely_rolled_back(self, rule: Rule, look_after: int) -> None:
