@@ -120,6 +120,8 @@ after = json.dumps(mesh.config("gateway"))
 print(f"{len(after)} characters of configuration; listener 0.0.0.0_8080 in it: {'0.0.0.0_8080' in after}")
 
 # %% tags=["check", "nbval-check-output", "covers-K1"]
+kept = mesh.resource("Gateway", "hello-world-gateway")  # your wish, as the control plane keeps it
+assert kept.spec["servers"][0]["hosts"] == ["test.example.com"]
 check.that("0.0.0.0_8080" in after, "the control plane turned the manifest into a listener of the gateway")
 
 # %% [markdown]

@@ -8,13 +8,13 @@ from labkit.translate import gateway_config, snapshot_of
 SERVICE = """
 apiVersion: v1
 kind: Service
-metadata: {name: a, namespace: n}
+metadata: {name: a, namespace: shop}
 spec: {selector: {app: a}, ports: [{name: http, port: 80}]}
 """
 RULE = """
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
-metadata: {name: NAME, namespace: n}
+metadata: {name: NAME, namespace: shop}
 spec: {host: HOST, subsets: [{name: SUBSET, labels: {version: v1}}]}
 """
 
@@ -36,7 +36,7 @@ def origins(*rules: str) -> dict[str, str | None]:
 
 
 def test_clusters_name_their_destination_rule() -> None:
-    path = "/apis/networking.istio.io/v1/namespaces/n/destination-rule/one"
+    path = "/apis/networking.istio.io/v1/namespaces/shop/destination-rule/one"
     assert origins(rule("one")) == {"": path, "v1": path}
 
 
