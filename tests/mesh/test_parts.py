@@ -155,7 +155,7 @@ class TestFamily:
         folder = tmp_path / "family"
         with Family(folder) as family:
             log = folder / "log"
-            process = family.start("one", ["sh", "-c", "echo ready; cat /dev/zero > /dev/null"], log=log)
+            process = family.start("one", ["sh", "-c", "sleep 600 & echo ready; wait"], log=log)
             wait_until(lambda: "ready" in tail(log), 5, "the member to start")
             assert process.pid in {p.pid for p in group_members(family.group)}
         # a grandchild is not ours to wait for: it has been told to end, and does so in its own time
@@ -165,7 +165,7 @@ class TestFamily:
     def test_stop_ends_one_that_ignores_being_asked(self, tmp_path: Path) -> None:
         with Family(tmp_path / "family") as family:
             log = family.folder / "log"
-            stubborn = "trap '' TERM; echo ready; while :; do read -t 1 x < /dev/zero; done"
+            stubborn = "trap '' TERM; echo ready; sleep 600 & while :; do wait; done"
             process = family.start("one", ["bash", "-c", stubborn], log=log)
             wait_until(lambda: "ready" in tail(log), 5, "the member to start")
             family.stop("one", grace_s=0.1)
