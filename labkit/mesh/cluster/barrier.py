@@ -14,6 +14,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from labkit.errors import ConfigRejected, TrafficError
@@ -84,23 +85,24 @@ class Barrier:
 
         Raises NotReady with the names of those that are late, ConfigRejected when one refused what it was sent.
         """
-        took: dict[str, float] = {}
         token = self.token().encode()
-
-        def all_hold() -> bool:
-            for name, pod in concerned.items():
-                if name not in took and token in self.routes(self.proxies.admin(pod)):
-                    took[name] = (time.monotonic() - began) * 1000
-            return len(took) == len(concerned)
+        took: dict[str, float] = {}
 
         def late() -> str:
-            return "late: " + ", ".join(
-                f"{n} in {p['metadata']['namespace']}" for n, p in concerned.items() if n not in took
-            )
+            missing = [f"{name} in {p['metadata']['namespace']}" for name, p in concerned.items() if name not in took]
+            return "late: " + ", ".join(missing)
 
-        if concerned:
-            wait_until(all_hold, timeout_s, "the proxies to hold it", longest_s=0.004, explain=late)
-        self.check_rejections(concerned)
+        def one(name: str, pod: Json) -> None:
+            admin = self.proxies.admin(pod)
+            wait_until(
+                lambda: token in self.routes(admin), timeout_s, "the proxies to hold it", longest_s=0.008, explain=late
+            )
+            took[name] = (time.monotonic() - began) * 1000
+            self.check_rejections(name, pod)
+
+        with ThreadPoolExecutor(max_workers=8) as side_by_side:
+            for done in [side_by_side.submit(one, name, pod) for name, pod in concerned.items()]:
+                done.result()
         return took
 
     def knock(self, gateway: Json, id: str) -> None:
@@ -116,19 +118,18 @@ class Barrier:
         except TrafficError:  # a pod that was just replaced: whether it comes back is the wait's to decide
             return b""
 
-    def check_rejections(self, concerned: Mapping[str, Json]) -> None:
+    def check_rejections(self, name: str, pod: Json) -> None:
         """Envoy counts each update that it refused; the reason stands in its config_dump."""
-        for name, pod in concerned.items():
-            admin = self.proxies.admin(pod)
-            count = sum(admin.stats(REJECTED).values())
-            before = self.rejected.get(pod["metadata"]["uid"], 0)
-            self.rejected[pod["metadata"]["uid"]] = count
-            if count > before and (reasons := refusals(admin.config_dump())):
-                raise ConfigRejected(
-                    f"The Envoy of {name} refused the new configuration; the old one is still in force",
-                    seen="\n".join(reasons),
-                    try_next="undo or correct the object applied last",
-                )
+        admin = self.proxies.admin(pod)
+        count = sum(admin.stats(REJECTED).values())
+        before = self.rejected.get(pod["metadata"]["uid"], 0)
+        self.rejected[pod["metadata"]["uid"]] = count
+        if count > before and (reasons := refusals(admin.config_dump())):
+            raise ConfigRejected(
+                f"The Envoy of {name} refused the new configuration; the old one is still in force",
+                seen="\n".join(reasons),
+                try_next="undo or correct the object applied last",
+            )
 
     def wait_endpoints(self, wanted: Mapping[str, set[str]], concerned: Mapping[str, Json], timeout_s: float) -> None:
         """Waits until each proxy sends to exactly the ready pods: `wanted` has, for a cluster, their addresses."""
