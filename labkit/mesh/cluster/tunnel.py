@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import select
 import socket
 import threading
@@ -20,7 +21,12 @@ from labkit.errors import MeshError, TrafficError
 from labkit.mesh.cluster.api import Api
 
 PROTOCOL = "v4.channel.k8s.io"
-IN, OUT, ERROR = 0, 1, 2  # channels of exec; a port-forward has data on 0 in both directions, and errors on 1
+READY_S = 10.0
+OUT, NOTES, ERROR = (
+    1,
+    2,
+    3,
+)  # channels of exec, whose input is 0; a port-forward has data on 0 in both directions, and errors on 1
 
 
 class Tunnel:
@@ -42,7 +48,7 @@ class Tunnel:
             raise MeshError(f"The API server opens no stream to {path}", seen=str(error)) from error
         self.ws.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reads, self.errors = reads, errors
-        self.trouble = ""
+        self.trouble = self.notes = ""
         self.ended = False
         self.rest = b""
         for _ in range(hello):  # each channel of a port-forward first says its port
@@ -55,11 +61,28 @@ class Tunnel:
         return cls(api, path, [("ports", str(port))], reads=0, errors=1, hello=2)
 
     @classmethod
-    def to_command(cls, api: Api, namespace: str, pod: str, container: str, command: list[str]) -> Tunnel:
-        """The standard input and output of a command in a container."""
+    def to_command(
+        cls, api: Api, namespace: str, pod: str, container: str, command: list[str], ready: str = ""
+    ) -> Tunnel:
+        """The standard input and output of a command in a container; `ready`: what it says first (a regular expression)."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         query = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
-        return cls(api, path, [*query, *(("command", c) for c in command)], reads=OUT, errors=ERROR, hello=0)
+        found = cls(api, path, [*query, *(("command", c) for c in command)], reads=OUT, errors=ERROR, hello=0)
+        if ready:
+            found.await_ready(ready, command)
+        return found
+
+    def await_ready(self, ready: str, command: list[str]) -> None:
+        """Waits until the command says on its standard error that it is ready: what is sent earlier may be lost."""
+        self.settimeout(READY_S)
+        try:
+            while not re.search(ready, self.notes):
+                if self.ended:
+                    raise TrafficError(f"{command[-1]} can't be reached from the pod", seen=self.notes or self.trouble)
+                self.step()
+        except TimeoutError as error:
+            raise TrafficError(f"{command[0]} in the pod is not ready after {READY_S:g} s", seen=self.notes) from error
+        self.settimeout(None)
 
     # reading and writing
 
@@ -83,6 +106,8 @@ class Tunnel:
         channel, data = frame[0], bytes(frame[1:])
         if channel == self.reads:
             return data
+        if channel == NOTES and self.reads == OUT:
+            self.notes = (self.notes + data.decode(errors="replace"))[-4000:]
         if channel == self.errors and data:
             self.trouble += data.decode(errors="replace")
             self.ended = self.reads == 0  # a port-forward that has an error is over; a command's result comes last

@@ -16,9 +16,11 @@ from labkit.mesh.cluster.tunnel import Tunnel
 
 Json = dict[str, Any]
 
+READY = "Connected to|Established connection|open|succeeded"  # as the programs below say it
 RELAY = """
 import os, socket, sys, threading
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+print("Connected to", *sys.argv[1:], file=sys.stderr, flush=True)
 def up():
     while data := os.read(0, 65536):
         s.sendall(data)
@@ -75,7 +77,7 @@ class Ways:
         command = relay(str(container["image"]), host, port)
         return self.forward(
             ("from", pod["metadata"]["uid"], host, str(port)),
-            lambda: Tunnel.to_command(self.api, namespace, name, container["name"], command),
+            lambda: Tunnel.to_command(self.api, namespace, name, container["name"], command, READY),
         )
 
     def close(self) -> None:
@@ -89,10 +91,10 @@ def relay(image: str, host: str, port: int) -> list[str]:
     """A command that joins its standard input and output to a TCP connection, with what an image has.
 
     >>> relay("curlimages/curl:8.15.0", "hello-world", 80)
-    ['curl', '-sN', 'telnet://hello-world:80']
+    ['curl', '-vN', '--no-progress-meter', 'telnet://hello-world:80']
     """
     if "python" in image:
         return ["python3", "-c", RELAY, host, str(port)]
     if "curl" in image:
-        return ["curl", "-sN", f"telnet://{host}:{port}"]
-    return ["nc", host, str(port)]
+        return ["curl", "-vN", "--no-progress-meter", f"telnet://{host}:{port}"]
+    return ["nc", "-v", host, str(port)]
