@@ -122,7 +122,7 @@ def logged(mesh: Mesh, result: Result) -> pd.DataFrame:
 
 def test_ejections_get_longer(mesh: Mesh) -> None:
     policy = (
-        "{outlierDetection: {consecutive5xxErrors: 2, interval: 400ms, baseEjectionTime: 1s, maxEjectionPercent: 100}}"
+        "{outlierDetection: {consecutive5xxErrors: 2, interval: 400ms, baseEjectionTime: 1100ms, maxEjectionPercent: 100}}"
     )
     # all requests go to the one pod of v2, so two of them are enough to have it ejected again
     mesh.apply(rule(policy, subsets=SUBSETS), weights(0, 100))
@@ -137,6 +137,6 @@ def test_ejections_get_longer(mesh: Mesh) -> None:
         return out
 
     timeline = check.watch(look, until=2, timeout_s=20)
-    assert check.ejection_times(timeline, base_s=1, interval_s=0.4)
+    assert check.ejection_times(timeline, base_s=1.1, interval_s=0.4)
     with pytest.raises(CheckFailed):
-        check.ejection_times(timeline, base_s=1, interval_s=0.4, multiples=(1, 3))
+        check.ejection_times(timeline, base_s=1.1, interval_s=0.4, multiples=(1, 3))
