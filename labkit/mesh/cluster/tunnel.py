@@ -64,7 +64,7 @@ class Tunnel:
     def to_command(
         cls, api: Api, namespace: str, pod: str, container: str, command: list[str], ready: str = ""
     ) -> Tunnel:
-        """The standard input and output of a command in a container; `ready`: what it says first (a regular expression)."""
+        """The standard input and output of a command in a container; `ready` is a pattern of what it says first."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         query = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
         found = cls(api, path, [*query, *(("command", c) for c in command)], reads=OUT, errors=ERROR, hello=0)

@@ -90,11 +90,14 @@ class Ways:
 def relay(image: str, host: str, port: int) -> list[str]:
     """A command that joins its standard input and output to a TCP connection, with what an image has.
 
+    curl reads its input only now and then (`-T .`: without waiting for it, or it would miss an answer that comes later
+    than 0.1 s after the request), so a request from such a pod may be sent up to 0.1 s late.
+
     >>> relay("curlimages/curl:8.15.0", "hello-world", 80)
-    ['curl', '-vN', '--no-progress-meter', 'telnet://hello-world:80']
+    ['curl', '-vN', '--no-progress-meter', '-T', '.', 'telnet://hello-world:80']
     """
     if "python" in image:
         return ["python3", "-c", RELAY, host, str(port)]
     if "curl" in image:
-        return ["curl", "-vN", "--no-progress-meter", f"telnet://{host}:{port}"]
+        return ["curl", "-vN", "--no-progress-meter", "-T", ".", f"telnet://{host}:{port}"]
     return ["nc", "-v", host, str(port)]
