@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup lab tour test lint bench clean notebooks
+.PHONY: setup lab tour test lint bench clean notebooks mutations
 
 setup: $(STAMP)
 
@@ -34,6 +34,10 @@ bench: setup
 
 notebooks: setup
 	$(BIN)/python -m labkit build
+
+# Changes each value in the lessons' manifests to a wrong one and runs its lesson, which must fail: over half an hour.
+mutations: setup
+	$(BIN)/python -m labkit.lessons.mutations
 
 clean:
 	-$(BIN)/python -m labkit down
