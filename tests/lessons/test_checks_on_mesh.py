@@ -121,9 +121,8 @@ def logged(mesh: Mesh, result: Result) -> pd.DataFrame:
 
 
 def test_ejections_get_longer(mesh: Mesh) -> None:
-    policy = (
-        "{outlierDetection: {consecutive5xxErrors: 2, interval: 400ms, baseEjectionTime: 1100ms, maxEjectionPercent: 100}}"
-    )
+    detection = "consecutive5xxErrors: 2, interval: 400ms, baseEjectionTime: 1100ms, maxEjectionPercent: 100"
+    policy = f"{{outlierDetection: {{{detection}}}}}"
     # all requests go to the one pod of v2, so two of them are enough to have it ejected again
     mesh.apply(rule(policy, subsets=SUBSETS), weights(0, 100))
     pod = mesh.pods("hello-world-v2")[0].name
