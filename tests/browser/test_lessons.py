@@ -11,8 +11,8 @@ from tests.browser.conftest import PICTURES, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-# The first lessons, which every learner opens. All twelve ran here too; two findings keep the others out for now: the shop
-# of lesson 12 shows FAIL until it is put right, and lesson 7 once met 404s at its start on a busy machine (see CHANGELOG).
+# The first lessons, which every learner opens. All twelve ran here too; two findings keep the others out for now:
+# the shop of lesson 12 shows FAIL until it is put right, and lesson 7 once met 404s at its start (see CHANGELOG).
 LESSONS = sorted((ROOT / "notebooks").glob("0[1-3]_*.ipynb"))
 
 
