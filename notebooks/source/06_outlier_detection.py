@@ -141,6 +141,7 @@ plots.compare(before=six, after=after, by="status")
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
 policy = told(mesh, service, "outlier_detection")
 check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [7, "300s", "900s", 50], "the rule is in force")
+assert len(set(six.column("pod")[::2])) == 1, "the pods take turns, so every other answer is of the same pod"
 check.status_counts(six, {200: 6, 500: 6})
 check.none_ejected(after_six, about="after six errors")
 check.equal(set(after.pods), {good}, "no caller comes to the bad pod")
