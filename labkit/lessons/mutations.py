@@ -43,7 +43,7 @@ MAPS = ("labels", "headers", "withoutHeaders", "queryParams", "selector", "set",
 ENUMS = (("RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"), ("HTTP", "TCP"))
 PERCENT = re.compile(r"(percentage|mirrorPercentage)\.value$|Percent$")
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h)$")
-ONLY_NAMES = re.compile(r"^spec\.(servers\[\d+\]\.port\.name|http\[\d+\]\.name)$")
+ONLY_NAMES = re.compile(r"^spec\.(servers\[\d+\](\.port)?\.name|http\[\d+\]\.name)$")
 """Names that nothing else refers to: no request can tell one from another."""
 UNSEEN: dict[str, str] = {}
 """Mutations that no lesson can notice, by name, each with the reason. They are run all the same."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import TrafficError
 from labkit.lessons import check
 from labkit.lessons.check_breaker import ejected_pods
+from labkit.lessons.told import told
 from labkit.lessons.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -18,15 +19,19 @@ if TYPE_CHECKING:
 
 URL = "http://test.example.com/"
 FAILING = "hello-world-v2"
+CLUSTER = "outbound|80||hello-world.hello-world.svc.cluster.local"
+MEANT = {"consecutive_5xx": 7, "interval": "1s", "base_ejection_time": "15s", "max_ejection_percent": 50}
+"""The outlier detection of the gallery. Times show only after a while, so Envoy is asked for what it was told."""
 Probe = Callable[["Mesh"], Verdict]
 
 
-def works(url: str = URL) -> Probe:
-    """Every request is answered 200."""
+def works(*urls: str) -> Probe:
+    """Every request is answered 200, by each of these addresses."""
 
     def probe(mesh: Mesh) -> Verdict:
-        codes, seen = try_to_call(mesh, url)
-        return check.that(codes == {200: 3}, "every request answered 200", seen=seen)
+        found = [try_to_call(mesh, url) for url in urls or (URL,)]
+        seen = "; ".join(text for _, text in found)
+        return check.that(all(codes == {200: 3} for codes, _ in found), "every request answered 200", seen=seen)
 
     return probe
 
@@ -44,9 +49,15 @@ def fails(status: int, flag: str, url: str = URL) -> Probe:
     return probe
 
 
-def answered_by(version: str, path: str = "") -> Probe:
-    """Every request goes to one version."""
-    return lambda mesh: check.only(mesh.curl(URL + path, n=check.needed("only")), version=version)
+def answered_by(version: str, path: str = "", subsets: tuple[str, ...] = ()) -> Probe:
+    """Every request goes to one version, and the gateway knows these subsets."""
+
+    def probe(mesh: Mesh) -> Verdict:
+        known = set(mesh.endpoints()["subset"])
+        check.that(set(subsets) <= known, "the gateway knows the subsets", seen=known)
+        return check.only(mesh.curl(URL + path, n=check.needed("only")), version=version)
+
+    return probe
 
 
 def nothing_gets_through(mesh: Mesh) -> Verdict:
@@ -88,6 +99,8 @@ def failing_pod_is_ejected(expected: bool) -> Probe:
         mesh.control(FAILING, reset=True)
         ours = endpoints[endpoints["cluster"].str.contains("hello-world.hello-world")]
         if expected:
+            policy = told(mesh, CLUSTER, "outlier_detection")
+            check.equal({name: policy.get(name) for name in MEANT}, MEANT, "the rule is in force as it is written")
             return check.ejected(ours, pod=mesh.pods(FAILING)[0], subset="")
         out = ejected_pods(ours, subset="")
         return check.that(not out, "a pod that fails each time stays in the pool", seen=out or "nobody ejected")
@@ -109,9 +122,9 @@ def one_client(stays: bool) -> Probe:
 
 
 def weights_80_20(mesh: Mesh) -> Verdict:
-    shares, near_miss = {"v1": 80, "v2": 20}, {"v1": 20, "v2": 80}
-    n = check.needed("split", shares, against=near_miss)
-    return check.split(mesh.curl(URL, n=n), shares, against=near_miss)
+    shares = {"v1": 80, "v2": 20}
+    n = check.needed("split", shares)
+    return check.split(mesh.fortio(URL, connections=4, requests=n), shares)
 
 
 def six_at_once(all_served: bool) -> Probe:
@@ -125,6 +138,8 @@ def six_at_once(all_served: bool) -> Probe:
             gate.open()
             result = burst.wait()
         if all_served:
+            (limits,) = told(mesh, CLUSTER, "circuit_breakers")["thresholds"]
+            check.equal((limits["max_connections"], limits["max_pending_requests"]), (6, 6), "limits for six")
             return check.status_counts(result, {200: 6})
         codes = result.codes
         return check.that(codes.get(503, 0) >= 2, "of six at once some are refused, 503", seen=codes)
@@ -138,6 +153,9 @@ def prefix_is(greedy: bool) -> Probe:
     def probe(mesh: Mesh) -> Verdict:
         other = mesh.curl(f"{URL}v2x", n=check.needed("only"))
         check.only(other, version="v2" if greedy else "v1")
+        itself = mesh.curl(f"{URL}v2", n=check.needed("only"))
+        check.only(itself, version="v2")
+        check.rewritten(itself, path="/")
         return check.rewritten(mesh.curl(f"{URL}v2/a", n=3), path="//a" if greedy else "/a")
 
     return probe

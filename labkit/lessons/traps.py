@@ -79,14 +79,14 @@ TRAPS = (
         title="a subset whose labels no pod has",
         code="IST0173",
         symptom=see.fails(503, "UH"),
-        verify=see.answered_by("v2"),
+        verify=see.answered_by("v2", subsets=("v1", "v2")),
     ),
     Trap(
         id="undefined-subset",
         title="a subset that no rule defines",
         code="IST0101",
         symptom=see.fails(503, "NC"),
-        verify=see.answered_by("v2"),
+        verify=see.answered_by("v2", subsets=("v1", "v2")),
     ),
     Trap(
         id="impossible-ejection",
@@ -170,7 +170,7 @@ TRAPS = (
         before=(GATEWAY,),
         code="IST0132",
         symptom=see.fails(404, "NR", "http://www.example.com/"),
-        verify=see.works("http://www.example.com/"),
+        verify=see.works("http://test.example.com/", "http://www.example.com/"),
     ),
     Trap(
         id="no-gateway-named",
