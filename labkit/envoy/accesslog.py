@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Entry = dict[str, Any]
 
@@ -38,3 +42,24 @@ class AccessLog:
     def since(self, count: int) -> list[Entry]:
         """The entries after the first `count`."""
         return self.read()[count:]
+
+
+def rows_of_log(entries: Iterable[Entry], run: str) -> pd.DataFrame:
+    """Entries of one run as the rows of a result (see `labkit.traffic.Result`), in the order of their requests."""
+    import pandas as pd
+
+    rows = sorted(entries, key=lambda e: float(e["start"]))
+    return pd.DataFrame(
+        {
+            "n": range(len(rows)),
+            "at": [float(e["start"]) for e in rows],
+            "status": [int(e["status"]) for e in rows],
+            "pod": [e.get("pod") or "" for e in rows],
+            "version": [e.get("version") or "" for e in rows],
+            "latency_ms": [float(e["duration_ms"]) for e in rows],
+            "flags": [(e.get("flags") or "").replace("-", "") for e in rows],
+            "method": [e["method"] for e in rows],
+            "path": [e["path"] for e in rows],
+            "id": run,
+        }
+    )

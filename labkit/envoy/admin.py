@@ -62,7 +62,7 @@ class Admin:
         with self.lock:
             for fresh in (False, True):
                 if self.connection is None or fresh:
-                    self.close()
+                    self.drop()
                     self.connection = UnixConnection(str(self.path), self.timeout_s)
                 try:
                     self.connection.request(method, target)
@@ -71,7 +71,7 @@ class Admin:
                     break
                 except (OSError, http.client.HTTPException):
                     # a connection kept from before a restart is dead: one fresh try tells the truth
-                    self.close()
+                    self.drop()
                     if fresh:
                         raise
             if response.status != 200:
@@ -82,6 +82,11 @@ class Admin:
             return body
 
     def close(self) -> None:
+        """Closes the connection, once nobody is using it."""
+        with self.lock:
+            self.drop()
+
+    def drop(self) -> None:
         if self.connection is not None:
             self.connection.close()
             self.connection = None

@@ -7,10 +7,12 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.errors import NotFound
 from labkit.mesh.gate import Gate
+from labkit.mesh.history import History
 from labkit.mesh.table import Table
 from labkit.resources import Resource
 from labkit.traffic import ID_HEADER, FortioResult, Pending, Result, Target, concurrent, curl, fortio
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from labkit.resources.lint import Diagnoses
 
-Program = Literal["auto", "built-in", "fortio"]
+Program = Literal["auto", "built-in", "fortio", "docker", "cluster"]
 Progress = Callable[[int, int], None]
 
 # where Istio's ingress gateway really listens, by the port of its Service (Istio's default installation)
@@ -141,6 +143,15 @@ class Mesh(ABC):
         known = self.objects()
         return lint(*manifests, context=known, complete=True) if manifests else lint(known, complete=True)
 
+    @cached_property
+    def history(self) -> History:
+        """What was applied, scaled or deleted through this object and when, the oldest first.
+
+        >>> mesh.history[-1].what
+        'destinationrule/hello-world-dr configured'
+        """
+        return History()
+
     # pods
 
     @abstractmethod
@@ -163,7 +174,7 @@ class Mesh(ABC):
 
     @abstractmethod
     def endpoints(self, proxy: str = "gateway") -> pd.DataFrame:
-        """Whom a proxy may send to: a frame of cluster, subset, pod, version, address, health, weight.
+        """Whom a proxy may send to: a frame of cluster, subset, pod, version, address, health, weight, requests.
 
         health is "healthy", or what Envoy holds against it ("failed_outlier_check" for an ejected pod).
         """
@@ -268,11 +279,12 @@ class Mesh(ABC):
 
         qps 0 means as fast as possible: each connection sends its next request when the last is answered. The real
         Fortio is used where it is on PATH (`program`); it throws the answers away, so its rows come from Envoy's log.
+        program="docker" runs Fortio's own image, and program="cluster", on a cluster, a pod of it next to the gateway.
         """
         target, path = self.target(url, source)
         fields = dict(headers or {})
         run = secrets.token_hex(6)
-        real = program != "built-in" and find_fortio() is not None
+        real = program in ("docker", "cluster") or (program != "built-in" and find_fortio() is not None)
         if real:
             fields[ID_HEADER] = run
         result = fortio(

@@ -55,6 +55,23 @@ def test_a_killed_application_is_taken_out_restarted_and_taken_in(own: EmbeddedM
     assert own.curl(URL, n=30).codes == {200: 30}
 
 
+def test_a_change_under_way_makes_no_pod_unready(own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    pod = own.controller.running[own.pods("hello-world-v2")[0].name]
+    looks: list[bool] = []
+    probe = pod.probe
+
+    def probed() -> bool:
+        looks.append(pod.ready)
+        return probe()
+
+    monkeypatch.setattr(pod, "probe", probed)
+    assert pod.sidecar is not None
+    pod.sidecar.xds.versions["cds"] = "told, and not held yet"
+    pod.look_now()
+    own.wait_for(lambda: len(looks) >= 3, "the pod to be looked at")
+    assert all(looks)
+
+
 def test_a_killed_sidecar_is_restarted_with_its_configuration(own: EmbeddedMesh) -> None:
     pod = own.pods("hello-world-v2")[0].name
     before = own.controller.plane.proxies[pod].envoy.process

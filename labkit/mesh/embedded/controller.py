@@ -305,6 +305,7 @@ class Controller:
             if pod.sidecar is not None:
                 pod.sidecar.admin.close()
         self.family.close()
+        self.ports.close()
 
 
 class PodView:

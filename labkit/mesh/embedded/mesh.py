@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from labkit.envoy import envoy_path
+from labkit.envoy.accesslog import rows_of_log
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
 from labkit.mesh.base import GATEWAY_PORTS, Applied, Mesh, PodInfo
 from labkit.mesh.embedded import views
@@ -45,8 +46,8 @@ class EmbeddedMesh(Mesh):
     def apply(self, *manifests: Any, wait: bool = True, timeout_s: float = 60.0) -> Applied:
         return self.put(load(*manifests), wait=wait, timeout_s=timeout_s)
 
-    def put(self, resources: list[Resource], *, wait: bool = True, timeout_s: float = 60.0) -> Applied:
-        """Applies objects that are already loaded."""
+    def put(self, resources: list[Resource], *, wait: bool = True, timeout_s: float = 60.0, what: str = "") -> Applied:
+        """Applies objects that are already loaded; the history calls it `what`."""
         if not resources:
             raise MeshError("There is nothing to apply", seen="no object in what was given")
         with self.controller.lock:
@@ -58,6 +59,7 @@ class EmbeddedMesh(Mesh):
             except BaseException:
                 self.controller.store = before
                 raise
+        self.history.note([what] if what else lines)
         if wait:
             self.controller.wait_settled(timeout_s)
         return Applied(tuple(lines), views.warnings(resources), took)
@@ -86,8 +88,10 @@ class EmbeddedMesh(Mesh):
             except BaseException:
                 self.controller.store = before
                 raise
+        lines = tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys)
+        self.history.note(lines)
         self.controller.wait_settled(30)
-        return Applied(tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys), (), took)
+        return Applied(lines, (), took)
 
     def get(self, kind: str, name: str | None = None, *, namespace: str | None = None) -> Table:
         with self.controller.lock:
@@ -121,14 +125,14 @@ class EmbeddedMesh(Mesh):
     def scale(self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True) -> Applied:
         body = self.changed_object("Deployment", deployment, namespace)
         body["spec"]["replicas"] = replicas
-        applied = self.put([Resource(body)], wait=wait)
+        applied = self.put([Resource(body)], wait=wait, what=f"{deployment} scaled to {replicas}")
         return Applied((f"deployment.apps/{deployment} scaled",), (), applied.propagation_ms)
 
     def restart(self, deployment: str, *, namespace: str | None = None, wait: bool = True) -> Applied:
         body = self.changed_object("Deployment", deployment, namespace)
         annotations = body["spec"]["template"].setdefault("metadata", {}).setdefault("annotations", {})
         annotations["kubectl.kubernetes.io/restartedAt"] = f"{time.time():.6f}"
-        applied = self.put([Resource(body)], wait=wait)
+        applied = self.put([Resource(body)], wait=wait, what=f"{deployment} restarted")
         return Applied((f"deployment.apps/{deployment} restarted",), (), applied.propagation_ms)
 
     def reset(self) -> Applied:
@@ -226,11 +230,18 @@ class EmbeddedMesh(Mesh):
             raise NotFound(f"There is no proxy {name!r}", seen=f"proxies: {there}")
 
     def serving(self, name: str) -> Proxy:
+        self.check_open()
+        if self.controller.family.lost:
+            self.controller.raise_trouble()
         proxy = self.proxy(name)
         if not proxy.envoy.serving:
             wait_until(
-                lambda: proxy.envoy.serving, 15, f"{name} to serve", explain=lambda: proxy.envoy.log_tail() or "no log"
+                lambda: proxy.envoy.serving or self.controller.closed,
+                15,
+                f"{name} to serve",
+                explain=lambda: proxy.envoy.log_tail() or "no log",
             )
+            self.check_open()
         return proxy
 
     def asked(self, name: str) -> Proxy:
@@ -283,8 +294,6 @@ class EmbeddedMesh(Mesh):
         return {e["lab"]: e.get("flags") or "" for e in log.entries if e.get("lab") in wanted}
 
     def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
-        import pandas as pd
-
         log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
 
         def mine() -> list[dict[str, Any]]:
@@ -292,21 +301,7 @@ class EmbeddedMesh(Mesh):
 
         with contextlib.suppress(NotReady):  # a request that found no connection has no entry
             wait_until(lambda: len(mine()) >= n, 2, "the access log")
-        rows = sorted(mine(), key=lambda e: float(e["start"]))
-        return pd.DataFrame(
-            {
-                "n": range(len(rows)),
-                "at": [float(e["start"]) for e in rows],
-                "status": [int(e["status"]) for e in rows],
-                "pod": [e.get("pod") or "" for e in rows],
-                "version": [e.get("version") or "" for e in rows],
-                "latency_ms": [float(e["duration_ms"]) for e in rows],
-                "flags": [(e.get("flags") or "").replace("-", "") for e in rows],
-                "method": [e["method"] for e in rows],
-                "path": [e["path"] for e in rows],
-                "id": run,
-            }
-        )
+        return rows_of_log(mine(), run)
 
     @property
     def gateway_url(self) -> str:

@@ -165,7 +165,7 @@ class RunningPod:
             now = time.monotonic()
             if crashed or not before or now >= next_probe:
                 self.app_ready = self.probe()
-                self.sidecar_ready = self.sidecar is None or self.sidecar.live()
+                self.sidecar_ready = self.probe_sidecar()
                 next_probe = now + PROBE_EVERY_S
             if self.ready != before and not self.terminating:
                 self.changed()
@@ -209,6 +209,13 @@ class RunningPod:
             return False
         finally:
             connection.close()
+
+    def probe_sidecar(self) -> bool:
+        """As Istio's readiness probe: the first configuration must be in force. A later one may be on its way, which
+        makes no pod unready."""
+        if self.sidecar is None:
+            return True
+        return self.sidecar.admin.live() if self.sidecar_ready else self.sidecar.live()
 
     def look_now(self) -> None:
         """Makes the watcher look at once."""

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import random
 import socket
+import sys
 import threading
 
 from labkit.errors import MeshError
 
 # Below what Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that a connection made
-# between choosing a port and listening on it can't take it away.
-FIRST, LAST = 20000, 32000
+# between choosing a port and listening on it can't take it away. And below the NodePorts of a Kubernetes on this
+# machine (30000 to 32767): kube-proxy's rules lead whoever calls such a port into the cluster, on loopback too, and
+# even while a process listens there. Nothing shows that: the port is free, listening works, and no request arrives.
+FIRST, LAST = 20000, 30000
 
 
 class Ports:
-    """Hands out each port once. Several meshes side by side start from different places, and look before they take."""
+    """Hands out each port once, and to one mesh of this machine only, however many start at the same moment.
+
+    Looking whether a port is free is not enough: it stays free until Envoy listens there, and another mesh may look
+    meanwhile. So, on Linux, a socket of ours stays bound to it, which does not listen: whoever looks finds the port
+    taken, and a process that listens with SO_REUSEADDR, as Envoy and the pods' application do, may have it. Other
+    systems don't allow that (there the port is only looked at). The system lets go of all of them when we end.
+    """
 
     def __init__(self) -> None:
-        self.taken: set[int] = set()
+        self.held: dict[int, socket.socket] = {}
         self.lock = threading.Lock()
         self.random = random.SystemRandom()
 
@@ -25,8 +34,8 @@ class Ports:
         with self.lock:
             for _ in range(500):
                 port = self.random.randrange(FIRST, LAST)
-                if port not in self.taken and free(port):
-                    self.taken.add(port)
+                if port not in self.held and (holder := hold(port)):
+                    self.held[port] = holder
                     return port
         raise MeshError(
             f"No free port was found between {FIRST} and {LAST}",
@@ -35,14 +44,25 @@ class Ports:
 
     def give_back(self, port: int) -> None:
         with self.lock:
-            self.taken.discard(port)
+            if holder := self.held.pop(port, None):
+                holder.close()
+
+    def close(self) -> None:
+        """Gives back all of them."""
+        for port in list(self.held):
+            self.give_back(port)
 
 
-def free(port: int) -> bool:
-    """Whether nobody listens on this port of 127.0.0.1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+def hold(port: int) -> socket.socket | None:
+    """A socket that keeps this port of 127.0.0.1 from all who look; None where somebody has it."""
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        holder.bind(("127.0.0.1", port))  # without SO_REUSEADDR: fails if anybody is bound here, listening or not
+    except OSError:
+        holder.close()
+        return None
+    if sys.platform == "linux":
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    else:
+        holder.close()
+    return holder

@@ -256,7 +256,13 @@ def endpoints(clusters: Mapping[str, Any], by_port: Mapping[int, tuple[str, Pod]
                     "address": address,
                     "health": ",".join(bad) or "healthy",
                     "weight": int(host.get("weight", 1)),
+                    "requests": requests_of(host),
                 }
             )
-    columns = ["cluster", "subset", "pod", "version", "address", "health", "weight"]
+    columns = ["cluster", "subset", "pod", "version", "address", "health", "weight", "requests"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def requests_of(host: Mapping[str, Any]) -> int:
+    """How many requests an Envoy has sent to one of its hosts; each try counts."""
+    return next((int(stat.get("value", 0)) for stat in host.get("stats", []) if stat["name"] == "rq_total"), 0)
