@@ -62,7 +62,12 @@ class Refused(MeshError):
     def __init__(self, message: str, *, status: int, seen: str = "", try_next: str = "") -> None:
         super().__init__(message, seen=seen, try_next=try_next)
         self.status = status
-        self.own_fields = False
+        self.owners: tuple[str, ...] = ()  # of a conflict: which fields somebody else has set
+
+    @property
+    def own_fields(self) -> bool:
+        """A conflict with labkit's own earlier changes, and with nobody else's."""
+        return bool(self.owners) and all(f'set by "{MANAGER}"' in owner for owner in self.owners)
 
 
 class Api:
@@ -135,8 +140,15 @@ class Api:
                 seen="; ".join(owners),
                 try_next="take the fields out of the manifest, or delete the object if it is yours",
             )
-            conflict.own_fields = all(f'set by "{MANAGER}"' in owner for owner in owners)
+            conflict.owners = tuple(owners)
             return conflict
+        if "failed calling webhook" in message and "istio" in message:
+            return Refused(
+                "istiod checks every rule before the cluster takes it, and it does not answer",
+                status=status,
+                seen=shorten(message),
+                try_next="kubectl -n istio-system get pods; once istiod is ready, apply again",
+            )
         return Refused(f"The API server refused {method} {path}", status=status, seen=shorten(message))
 
     def json(self, method: str, path: str, body: Any = None, **query: Any) -> Json:

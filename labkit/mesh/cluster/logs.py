@@ -14,8 +14,6 @@ from labkit.mesh.cluster.api import Api, path_of
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from labkit.mesh.cluster.barrier import Barrier
 
 Json = dict[str, Any]
@@ -76,24 +74,3 @@ def entries(log: str) -> list[Json]:
             if entry.pop(LABEL, "") == LABEL_VALUE:
                 found.append(entry)
     return found
-
-
-def rows_of_log(log: list[Json], run: str) -> pd.DataFrame:
-    """Entries of an access log as the rows of a result, in the order of their requests."""
-    import pandas as pd
-
-    rows = sorted(log, key=lambda e: float(e["start"]))
-    return pd.DataFrame(
-        {
-            "n": range(len(rows)),
-            "at": [float(e["start"]) for e in rows],
-            "status": [int(e["status"]) for e in rows],
-            "pod": [e.get("pod") or "" for e in rows],
-            "version": [e.get("version") or "" for e in rows],
-            "latency_ms": [float(e["duration_ms"]) for e in rows],
-            "flags": [(e.get("flags") or "").replace("-", "") for e in rows],
-            "method": [e["method"] for e in rows],
-            "path": [e["path"] for e in rows],
-            "id": run,
-        }
-    )

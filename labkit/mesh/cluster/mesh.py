@@ -6,21 +6,27 @@ import atexit
 import contextlib
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from labkit.errors import MeshError, NotFound, TrafficError
-from labkit.mesh.base import Applied, Mesh, PodInfo
+from labkit.envoy.accesslog import rows_of_log
+from labkit.errors import LabkitError, MeshError, NotFound, TrafficError
+from labkit.mesh.base import Applied, Mesh, PodInfo, Program
 from labkit.mesh.cluster import views
 from labkit.mesh.cluster.api import Api
 from labkit.mesh.cluster.barrier import Barrier, hosts
 from labkit.mesh.cluster.finder import Finder, order
 from labkit.mesh.cluster.later import LaterFlags
-from labkit.mesh.cluster.logs import ProxyLog, read_log, rows_of_log
+from labkit.mesh.cluster.ledger import Ledger
+from labkit.mesh.cluster.leftovers import Left, end, end_abandoned
+from labkit.mesh.cluster.load import ClusterFortio, refuse_source
+from labkit.mesh.cluster.logs import ProxyLog, read_log
 from labkit.mesh.cluster.objects import Objects, as_resource
-from labkit.mesh.cluster.observing import prepare_gateway
+from labkit.mesh.cluster.observing import enter_gateway
+from labkit.mesh.cluster.owner import own
 from labkit.mesh.cluster.pods import application, info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, GATEWAY_NAMESPACE, PodAdmin, Proxies, has_sidecar
 from labkit.mesh.cluster.settling import Settling, selects
@@ -31,7 +37,7 @@ from labkit.mesh.guard import guarded
 from labkit.mesh.table import Table
 from labkit.resources import Resource, load
 from labkit.resources.model import Key
-from labkit.traffic import Result, Target, curl
+from labkit.traffic import FortioResult, Result, Target, curl
 from labkit.traffic.target import split_authority, split_url
 
 if TYPE_CHECKING:
@@ -43,8 +49,9 @@ Json = dict[str, Any]
 class ClusterMesh(Mesh):
     """A mesh on a cluster. Made by `labkit.open_mesh("cluster")`.
 
-    Works on local clusters only, unless `context` names one. It makes a namespace of its own for its marker (see
-    barrier.py) and prepares the ingress gateway (observing.py); `close` removes the namespaces it made.
+    Works on local clusters only, unless `context` names one. It makes a namespace of its own (see ledger.py) and
+    prepares the ingress gateway (observing.py). `close` takes back all that it made, and what an earlier run left that
+    was killed is removed when the next one is opened (leftovers.py).
     """
 
     backend = "cluster"
@@ -60,17 +67,20 @@ class ClusterMesh(Mesh):
         self.pinned = guarded(context, kubeconfig)
         self.api = Api(self.pinned)
         self.proxies = Proxies(self.api)
-        self.store = Objects(self.api)
-        self.barrier = Barrier(self.api, self.proxies)
+        self.ledger = Ledger(self.api)
+        self.store = Objects(self.api, self.ledger)
+        self.barrier = Barrier(self.api, self.proxies, self.ledger.run, self.ledger.namespace)
         self.settling = Settling(self.api, self.store, self.proxies, self.barrier)
         self.finder = Finder(self.api, self.proxies, self.store)
         self.ways = Ways(self.api, lambda: self.pod(GATEWAY))
         self.applications: dict[str, PodClient] = {}
         self.closed = False
         self.proxies.gateway()  # says what is missing before anything is made
-        atexit.register(self.close)
+        atexit.register(self.close_at_exit)
         try:
-            prepare_gateway(self.api, say)
+            self.ledger.open()
+            enter_gateway(self.api, self.ledger.run, own().text, say)
+            end_abandoned(self.api, say)  # after our own name is at the gateway: it need not start anew in between
             self.barrier.open()
             self.barrier.wait(self.proxies.concerned([]), time.monotonic(), 30)
         except BaseException:
@@ -82,8 +92,8 @@ class ClusterMesh(Mesh):
     def apply(self, *manifests: Any, wait: bool = True, timeout_s: float = 120.0) -> Applied:
         return self.put(load(*manifests), wait=wait, timeout_s=timeout_s)
 
-    def put(self, resources: list[Resource], *, wait: bool = True, timeout_s: float = 120.0) -> Applied:
-        """Applies objects that are already loaded."""
+    def put(self, resources: list[Resource], *, wait: bool = True, timeout_s: float = 120.0, what: str = "") -> Applied:
+        """Applies objects that are already loaded; the history calls it `what`."""
         self.check_open()
         if not resources:
             raise MeshError("There is nothing to apply", seen="no object in what was given")
@@ -97,6 +107,7 @@ class ClusterMesh(Mesh):
         except BaseException:
             self.store.undo(done)
             raise
+        self.history.note([what] if what else lines)
         return Applied(tuple(lines), tuple(warnings), took)
 
     def delete(self, what: Any, name: str | None = None, *, namespace: str | None = None) -> Applied:
@@ -112,7 +123,9 @@ class ClusterMesh(Mesh):
         self.store.remove(keys)
         self.finder.forget()
         took = self.settling.settle([k for k in keys if k[1] in self.store.namespaces], began)
-        return Applied(tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys), (), took)
+        lines = tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys)
+        self.history.note(lines)
+        return Applied(lines, (), took)
 
     def get(self, kind: str, name: str | None = None, *, namespace: str | None = None) -> Table:
         spaces = {namespace} if namespace else self.store.namespaces
@@ -122,7 +135,9 @@ class ClusterMesh(Mesh):
         return found
 
     def objects(self) -> list[Resource]:
-        return [as_resource(kind, body) for kind in KINDS for body in self.store.all(kind)]
+        found = [(kind, body) for kind in KINDS for body in self.store.all(kind)]
+        found += [("Pod", pod) for pod in self.proxies.gateways()]  # Gateways of any namespace select them
+        return [as_resource(kind, body) for kind, body in found if kind != "Pod" or not is_terminating(body)]
 
     def resource(self, kind: str, name: str, *, namespace: str | None = None) -> Resource:
         return self.store.find(kind_of(kind), name, namespace)
@@ -156,7 +171,7 @@ class ClusterMesh(Mesh):
     def scale(self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True) -> Applied:
         body = self.store.changed("Deployment", deployment, namespace)
         body.setdefault("spec", {})["replicas"] = replicas
-        applied = self.put([Resource(body)], wait=wait)
+        applied = self.put([Resource(body)], wait=wait, what=f"{deployment} scaled to {replicas}")
         return Applied((f"deployment.apps/{deployment} scaled",), (), applied.propagation_ms)
 
     def restart(self, deployment: str, *, namespace: str | None = None, wait: bool = True) -> Applied:
@@ -164,7 +179,7 @@ class ClusterMesh(Mesh):
         template = body.setdefault("spec", {}).setdefault("template", {})
         annotations = template.setdefault("metadata", {}).setdefault("annotations", {})
         annotations["kubectl.kubernetes.io/restartedAt"] = f"{time.time():.6f}"
-        applied = self.put([Resource(body)], wait=wait)
+        applied = self.put([Resource(body)], wait=wait, what=f"{deployment} restarted")
         return Applied((f"deployment.apps/{deployment} restarted",), (), applied.propagation_ms)
 
     def reset(self) -> Applied:
@@ -292,6 +307,12 @@ class ClusterMesh(Mesh):
         bad = [i for i, status in zip(result.column("id"), result.column("status"), strict=True) if status >= 400 and i]
         return LaterFlags(result, lambda: {} if self.closed else self.flags(bad, source)) if bad else result
 
+    def fortio(self, url: str, *, source: str | None = None, program: Program = "auto", **options: Any) -> FortioResult:
+        if program == "cluster":
+            refuse_source(source)
+            options["elsewhere"] = ClusterFortio(self.api, self.ledger.namespace)
+        return super().fortio(url, source=source, program=program, **options)
+
     # ways in
 
     @property
@@ -320,14 +341,21 @@ class ClusterMesh(Mesh):
         if self.closed:
             return
         self.closed = True
-        atexit.unregister(self.close)
+        atexit.unregister(self.close_at_exit)
         self.ways.close()
         self.proxies.forget()
         for client in self.applications.values():
             client.drop()
         self.barrier.close()
-        self.store.remove_created()
+        end(self.api, Left(self.ledger.run, own(), tuple(self.ledger.paths)))
         self.api.close()
+
+    def close_at_exit(self) -> None:
+        """A notebook ends without a close. The cluster may be gone by then: that is told, and not as a traceback."""
+        try:
+            self.close()
+        except LabkitError as error:
+            print(f"The cluster mesh could not be removed: {error}", file=sys.stderr)
 
     def __repr__(self) -> str:
         if self.closed:

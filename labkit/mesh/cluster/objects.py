@@ -8,28 +8,26 @@ from typing import Any
 
 from labkit.errors import LabkitError, NotFound
 from labkit.mesh.cluster.api import MANAGER, Api, path_of
-from labkit.mesh.cluster.barrier import MARKERS
-from labkit.mesh.cluster.observing import add_access_log, remove_access_log, with_counters
+from labkit.mesh.cluster.ledger import MARKERS, Ledger, hurry, wait_gone
+from labkit.mesh.cluster.observing import LOG_NAME, add_access_log, with_counters
+from labkit.mesh.cluster.owner import MADE
 from labkit.mesh.embedded.store import ISTIO_KINDS, plural
 from labkit.resources import Resource
 from labkit.resources.model import ISTIO_GROUP, Key
 
 Json = dict[str, Any]
 
-MADE = "labkit.internal/made-by"
 SYSTEM = ("kube-", "istio-system", MARKERS)
-GONE_S = 120.0
+NOTES = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "selfLink", "managedFields")
 
 
 class Objects:
-    """What this run applied, and the namespaces it works in. `created` are those that it will remove."""
+    """What this run applied, and the namespaces it works in. What it made, and will remove, is in its ledger."""
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
+    def __init__(self, api: Api, ledger: Ledger) -> None:
+        self.api, self.ledger = api, ledger
         self.applied: dict[Key, Json] = {}
         self.namespaces: set[str] = set()
-        self.created: set[str] = set()
-        self.made: set[Key] = set()  # objects that were not there before this run
 
     # writing
 
@@ -54,34 +52,33 @@ class Objects:
         return lines, warnings, done
 
     def put(self, resource: Resource) -> tuple[str, tuple[str, ...]]:
-        body = with_counters(resource.body)
+        body, new = with_counters(to_apply(resource.body)), False
         if resource.kind == "Namespace":
-            body = self.namespace(resource.name, body)
+            new = self.ledger.claim(resource.name)
+            body = self.with_note(resource.name, body)
+        elif resource.namespace and not self.ledger.owns(resource.namespace):
+            path = self.path(resource.key)
+            if self.api.find(path) is None:
+                self.ledger.add(path)
         what, _, warned = self.api.apply(Resource(body, resource.source))
         self.applied[resource.key] = copy.deepcopy(body)
-        if what == "created":
-            self.made.add(resource.key)
         self.enter(resource.namespace or resource.name)
-        return what, warned
+        return "created" if new else what, warned
 
-    def namespace(self, name: str, body: Json) -> Json:
-        """A Namespace's body; one that labkit makes carries a note, so that what a killed run left can be found."""
-        path = path_of("Namespace", name=name)
-        live = self.api.find(path)
-        if live is not None and "deletionTimestamp" in live["metadata"]:  # the end of an earlier run
-            self.wait_gone(name)
-            live = None
-        if live is not None and MADE not in live["metadata"].get("annotations", {}):
+    def with_note(self, name: str, body: Json) -> Json:
+        """A Namespace's body; one that this run has made keeps the note that says so."""
+        if not self.ledger.owns(name):
             return body
-        self.created.add(name)
         metadata = body.get("metadata") or {}
-        annotations = {**(metadata.get("annotations") or {}), MADE: MANAGER}
+        annotations = {**(metadata.get("annotations") or {}), MADE: self.ledger.run}
         return {**body, "metadata": {**metadata, "annotations": annotations}}
 
     def enter(self, namespace: str) -> None:
         """Counts a namespace among those of the course."""
         if namespace not in self.namespaces and not namespace.startswith(SYSTEM):
             self.namespaces.add(namespace)
+            if not self.ledger.owns(namespace):
+                self.ledger.add(path_of("EnvoyFilter", namespace, LOG_NAME))
             add_access_log(self.api, namespace)
 
     def undo(self, done: list[tuple[Resource, Json | None]]) -> None:
@@ -114,41 +111,17 @@ class Objects:
             kind, namespace, name = key
             if not self.api.delete(self.path(key)) and not namespace:
                 raise NotFound(f"There is no {kind} {name!r}")
+            self.ledger.drop(self.path(key))
             self.applied.pop(key, None)
             if kind == "Namespace":
-                self.hurry(name)
-                self.wait_gone(name)
+                hurry(self.api, name)
+                wait_gone(self.api, name)
                 self.forget(name)
 
     def forget(self, namespace: str) -> None:
         self.namespaces.discard(namespace)
-        self.created.discard(namespace)
         for key in [k for k in self.applied if k[1] == namespace or k == ("Namespace", "", namespace)]:
             del self.applied[key]
-        self.made = {k for k in self.made if k[1] != namespace and k != ("Namespace", "", namespace)}
-
-    def hurry(self, namespace: str) -> None:
-        """Ends the pods of a namespace that is being deleted at once: a sidecar would drain connections for 5 s."""
-        self.api.delete(path_of("Pod", namespace), gracePeriodSeconds="0")
-
-    def wait_gone(self, namespace: str) -> None:
-        what = f"namespace {namespace!r} to be gone"
-        self.api.wait(path_of("Namespace"), lambda found: namespace not in found, GONE_S, what, name=namespace)
-
-    def remove_created(self) -> None:
-        """Removes what this run made: its namespaces, side by side, and its objects in the namespaces of others."""
-        names = sorted(self.created)
-        for key in self.made:
-            if key[0] != "Namespace" and key[1] not in self.created:
-                self.api.delete(self.path(key))
-        for name in self.namespaces - self.created:
-            remove_access_log(self.api, name)
-        for name in names:
-            if self.api.delete(path_of("Namespace", name=name)):
-                self.hurry(name)
-        for name in names:
-            self.wait_gone(name)
-            self.forget(name)
 
     # reading
 
@@ -198,6 +171,18 @@ def applied_by_labkit(body: Json) -> bool:
         entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
         for entry in body["metadata"].get("managedFields", [])
     )
+
+
+def to_apply(body: Json) -> Json:
+    """What a learner means by applying an object as `resource` shows it: its wishes, not the cluster's own notes.
+
+    Among these notes is the object's identity: with it, an object that was deleted could not be made again.
+
+    >>> to_apply({"kind": "ConfigMap", "metadata": {"name": "a", "uid": "60535bb1"}, "status": {}})
+    {'kind': 'ConfigMap', 'metadata': {'name': 'a'}}
+    """
+    metadata = {k: v for k, v in (body.get("metadata") or {}).items() if k not in NOTES}
+    return {**{k: v for k, v in body.items() if k != "status"}, "metadata": metadata}
 
 
 def as_resource(kind: str, body: Json) -> Resource:

@@ -55,9 +55,13 @@ class Proxies:
                 self.admins[namespace, name] = PodAdmin(PodClient(self.api, namespace, name, ADMIN_PORT))
             return self.admins[namespace, name]
 
+    def gateways(self) -> list[Json]:
+        """The pods of ingress gateways, ready or not."""
+        return self.api.list("Pod", labelSelector=GATEWAY_LABELS)
+
     def gateway(self) -> Json:
         """The ingress gateway's pod; the youngest that is ready, should there be more."""
-        pods = self.api.list("Pod", labelSelector=GATEWAY_LABELS)
+        pods = self.gateways()
         ready = [p for p in pods if info(p).is_ready and not is_terminating(p)]
         if not ready:
             raise NotFound(

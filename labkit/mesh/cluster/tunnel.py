@@ -122,11 +122,15 @@ class Tunnel:
 
     def pending(self) -> bool:
         """Whether a message lies ready here that select does not see."""
-        return bool(self.rest or (hasattr(self.ws.sock, "pending") and self.ws.sock.pending()))
+        return bool(self.rest) or self.decrypted()
+
+    def decrypted(self) -> bool:
+        """Whether TLS holds bytes back; an API server behind `kubectl proxy` is spoken to without it."""
+        return hasattr(self.ws.sock, "pending") and self.ws.sock.pending() > 0
 
     def is_open(self) -> bool:
         """Whether the stream goes on, as far as is known now; what has come is kept."""
-        while not self.ended and (self.ws.sock.pending() or select.select([self.ws.sock], [], [], 0)[0]):
+        while not self.ended and (self.decrypted() or select.select([self.ws.sock], [], [], 0)[0]):
             kept = self.rest
             self.rest = b""
             self.rest = kept + self.step()

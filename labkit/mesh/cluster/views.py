@@ -11,7 +11,7 @@ import yaml
 
 from labkit.mesh.cluster.api import Api, path_of
 from labkit.mesh.cluster.pods import condition, info, stays
-from labkit.mesh.embedded.views import FLAGS, pairs
+from labkit.mesh.embedded.views import FLAGS, pairs, requests_of
 from labkit.mesh.table import Table, age, table
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ def endpoints(clusters: Json, pods: Mapping[str, Json], namespaces: Iterable[str
                     "address": f"{address}:{place.get('port_value', '')}",
                     "health": ",".join(bad) or "healthy",
                     "weight": int(host.get("weight", 1)),
+                    "requests": requests_of(host),
                 }
             )
-    return pd.DataFrame(rows, columns=["cluster", "subset", "pod", "version", "address", "health", "weight"])
+    return pd.DataFrame(
+        rows, columns=["cluster", "subset", "pod", "version", "address", "health", "weight", "requests"]
+    )

@@ -1,0 +1,114 @@
+"""What runs that were killed have left on a cluster: found by their ledgers, and removed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.mesh.cluster.api import MANAGER, VERSIONS, Api, Refused, path_of
+from labkit.mesh.cluster.ledger import LEDGER, MARKERS, hurry, owner_of, wait_gone
+from labkit.mesh.cluster.observing import leave_gateway, users
+from labkit.mesh.cluster.owner import MADE, MANAGED, Owner
+from labkit.mesh.guard import guarded
+
+Json = dict[str, Any]
+
+NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
+KINDS = ("Namespace", "ConfigMap", "Service", "Pod", *VERSIONS)
+
+
+@dataclass(frozen=True)
+class Left:
+    """One run on a cluster: whose it is, and the paths of what it made."""
+
+    run: str
+    owner: Owner | None
+    made: tuple[str, ...]
+
+    @property
+    def owner_runs(self) -> bool:
+        return self.owner is not None and self.owner.runs
+
+
+def find(api: Api) -> list[Left]:
+    """Every run that is there, also those whose owner is gone.
+
+    >>> [left.run for left in find(api) if not left.owner_runs]
+    ['4f1c22aa']
+    """
+    selector = ",".join(f"{k}={v}" for k, v in MANAGED.items())
+    found: dict[str, Left] = {}
+    for marker in api.list("Namespace", labelSelector=selector):
+        name = str(marker["metadata"]["name"])
+        if name.startswith(MARKERS) and "deletionTimestamp" not in marker["metadata"]:
+            ledger = api.find(path_of("ConfigMap", name, LEDGER)) or {"data": {}}
+            made = json.loads(ledger["data"].get("made", "[]"))
+            run = name.removeprefix(MARKERS)
+            found[run] = Left(run, owner_of(marker), tuple(made))
+    for run, text in users(api).items():  # who only keeps the gateway as it is has no namespace
+        found.setdefault(run, Left(run, Owner.read(text), ()))
+    return list(found.values())
+
+
+def end(api: Api, left: Left) -> None:
+    """Removes all that a run made, and takes its name off the gateway. What another run has taken over stays."""
+    spaces = [path_of("Namespace", name=MARKERS + left.run)]
+    for path in left.made:
+        if not NAMESPACE.fullmatch(path):
+            api.delete(path)
+        elif is_of(api.find(path), left.run):
+            spaces.insert(0, path)
+    names = [path.rpartition("/")[2] for path in spaces]
+    for path, name in zip(spaces, names, strict=True):
+        if api.delete(path):
+            hurry(api, name)
+    leave_gateway(api, left.run)
+    for name in names:
+        wait_gone(api, name)
+
+
+def is_of(namespace: Json | None, run: str) -> bool:
+    return namespace is not None and (namespace["metadata"].get("annotations") or {}).get(MADE) == run
+
+
+def end_abandoned(api: Api, say: Callable[[str], None]) -> list[Left]:
+    """Ends the runs whose process is gone."""
+    gone = [left for left in find(api) if not left.owner_runs]
+    for left in gone:
+        say(f"An earlier run ({left.owner or left.run}) was killed: what it left is removed.")
+        end(api, left)
+    return gone
+
+
+def remains(api: Api) -> list[str]:
+    """The paths of all objects that labkit has a hand in, anywhere on the cluster: [] where nothing is left.
+
+    >>> remains(api)
+    ['/api/v1/namespaces/hello-world']
+    """
+    found = []
+    for kind in KINDS:
+        try:
+            bodies = api.list(kind)
+        except Refused as error:
+            if error.status != 404:  # a cluster without Istio does not know its kinds
+                raise
+            continue
+        for body in bodies:
+            metadata = body["metadata"]
+            if any(entry.get("manager") == MANAGER for entry in metadata.get("managedFields", [])):
+                found.append(path_of(kind, metadata.get("namespace"), metadata["name"]))
+    return sorted(found)
+
+
+def api_of(context: str | None = None, kubeconfig: str | Path | None = None) -> Api:
+    """The API server of a context, under the guard.
+
+    >>> find(api_of())
+    []
+    """
+    return Api(guarded(context, kubeconfig))

@@ -1,0 +1,95 @@
+"""What `labkit up` has made, written down before it is made: one small file for each cluster.
+
+So `labkit down` knows what to give back, and an `up` that was interrupted can go on. The files are in LABKIT_STATE, or
+in the folder where the system keeps such state (~/.local/state/labkit on Linux); no secret is in them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = "clusters"
+
+
+@dataclass
+class Record:
+    """One cluster that `labkit up` has worked on. Empty fields: that was not done (yet)."""
+
+    key: str
+    begun: float = field(default_factory=time.time)
+    done: bool = False
+    # Minikube
+    profile: str = ""
+    profile_made: bool = False
+    profile_started: bool = False
+    former_context: str = ""  # the kubeconfig's current context before Minikube changed it
+    # the cluster
+    context: str = ""
+    server: str = ""
+    uid: str = ""
+    kubeconfig: list[str] = field(default_factory=list)
+    # Istio
+    way: str = ""
+    istioctl: list[str] = field(default_factory=list)  # more words for istioctl, some of which uninstalling needs too
+    before: dict[str, str] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    hosts: str = ""  # the file that got a line
+
+    def save(self) -> None:
+        top = folder()
+        top.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = top / f"{self.key}.json"
+        beside = file.with_suffix(".new")
+        beside.touch(mode=0o600)
+        beside.write_text(json.dumps(dataclasses.asdict(self), indent=1), "utf-8")
+        os.replace(beside, file)
+
+    def forget(self) -> None:
+        (folder() / f"{self.key}.json").unlink(missing_ok=True)
+
+    @property
+    def state(self) -> str:
+        return "installed" if self.done else "not finished (labkit up goes on)"
+
+
+def folder() -> Path:
+    if chosen := os.environ.get("LABKIT_STATE"):
+        return Path(chosen) / FOLDER
+    import platformdirs
+
+    return Path(platformdirs.user_state_path("labkit", appauthor=False)) / FOLDER
+
+
+def records() -> Iterator[Record]:
+    """Every cluster that `labkit up` has worked on, and `labkit down` has not given back."""
+    for file in sorted(folder().glob("*.json")):
+        found = load(file.stem)
+        if found is not None:
+            yield found
+
+
+def load(key: str) -> Record | None:
+    try:
+        found = json.loads((folder() / f"{key}.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    known = {f.name for f in dataclasses.fields(Record)}
+    return Record(**{name: value for name, value in found.items() if name in known})
+
+
+def key_for(name: str, server: str = "") -> str:
+    """The name of a cluster's file: readable, and another one for another server.
+
+    >>> key_for("kind-lab", "https://127.0.0.1:6443")
+    'kind-lab-2b0ff1f4'
+    """
+    readable = re.sub(r"[^\w.-]+", "-", name)[:40]
+    return f"{readable}-{hashlib.sha256(server.encode()).hexdigest()[:8]}"

@@ -1,0 +1,41 @@
+"""Every lesson on the cluster, by papermill, with its solutions: the same notebooks as on the embedded mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from labkit.lessons.notebooks import Lesson, lessons
+from labkit.lessons.runner import run_lesson
+from labkit.mesh.cluster.keeping import kept_gateway
+from labkit.mesh.cluster.leftovers import api_of, remains
+
+from .conftest import claim_hello_world, exists
+
+LESSONS = lessons()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gateway(kubeconfig: str) -> Iterator[None]:
+    """The gateway stays as the lessons need it, from the first one to the last."""
+    claim_hello_world()
+    with kept_gateway(kubeconfig=kubeconfig, say=lambda text: None):
+        yield
+    api = api_of(kubeconfig=kubeconfig)
+    assert remains(api) == []
+    api.close()
+
+
+def test_there_are_lessons() -> None:
+    assert len(LESSONS) >= 12
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: str(lesson.name))
+def test_a_lesson_passes(lesson: Lesson) -> None:
+    run = run_lesson(lesson, {"backend": "cluster"})
+    assert run.failure is None, f"cell {run.failure.cell}: {run.failure.message}\n{run.failure.source}"
+    assert run.verdicts
+    assert all(verdict.startswith(("PASS", "✔")) for verdict in run.verdicts), run.verdicts
+    assert not exists("hello-world")

@@ -1,0 +1,124 @@
+"""Parts of the cluster mesh that need no cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import psutil
+import pytest
+
+from labkit.errors import MeshError, UnsupportedError
+from labkit.mesh.cluster.leftovers import Left
+from labkit.mesh.cluster.load import SERVICE, ClusterFortio, refuse_source
+from labkit.mesh.cluster.mesh import ClusterMesh
+from labkit.mesh.cluster.objects import to_apply
+from labkit.mesh.cluster.owner import Owner, own
+from labkit.mesh.cluster.snapshot import Snapshot, told, wishes
+from labkit.traffic.plan import Load
+
+
+def test_this_process_runs_and_is_known_again() -> None:
+    assert own().process == os.getpid()
+    assert own().runs
+    assert Owner.read(own().text) == own()
+
+
+def test_an_owner_that_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        there = Owner(own().machine, process.pid, round(psutil.Process(process.pid).create_time()))
+        assert there.runs
+        process.stdin.close()
+    assert not there.runs
+
+
+def test_another_process_with_the_same_id_is_another_owner() -> None:
+    assert not Owner(own().machine, os.getpid(), own().started - 1000).runs
+
+
+def test_of_another_machine_nothing_is_known() -> None:
+    assert Owner("somewhere-else", 1, 1).runs
+
+
+@pytest.mark.parametrize("text", ["", "desk", "desk/a/b", "desk/1"])
+def test_what_is_no_owner(text: str) -> None:
+    assert Owner.read(text) is None
+    assert not Left("a", Owner.read(text), ()).owner_runs, "nobody says that it is his"
+
+
+def test_an_object_that_was_read_is_applied_without_the_clusters_notes() -> None:
+    metadata = {"name": "a", "namespace": "b", "labels": {"c": "d"}}
+    notes = {"uid": "1", "resourceVersion": "2", "generation": 3, "creationTimestamp": "now"}
+    read = {"kind": "Deployment", "metadata": {**metadata, **notes}, "spec": {"replicas": 1}, "status": {"replicas": 1}}
+    assert to_apply(read) == {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": 1}}
+    assert read["status"] == {"replicas": 1}
+
+
+def test_what_a_snapshot_compares() -> None:
+    before = Snapshot({"a": "1", "b": "1"}, {"gateway: listeners x": "1"})
+    after = Snapshot({"a": "2", "c": "1"}, {"gateway: listeners x": "1", "gateway: listeners y": "1"})
+    assert after.since(before) == ["+ c", "+ gateway: listeners y", "- b", "~ a"]
+    assert before.since(before) == []
+
+
+def test_a_snapshot_leaves_out_what_the_cluster_writes_itself() -> None:
+    body: dict[str, Any] = {"metadata": {"name": "a", "annotations": {"mine": "1"}}, "spec": {"x": 1}}
+    noted = {
+        "metadata": {
+            "name": "a",
+            "resourceVersion": "7",
+            "annotations": {"mine": "1", "deployment.kubernetes.io/revision": "4"},
+        },
+        "spec": {"x": 1},
+        "status": {},
+    }
+    assert wishes(noted) == wishes(body)
+    assert wishes({**noted, "spec": {"x": 2}}) != wishes(body)
+
+
+def test_a_listener_that_drains_is_gone_with_its_routes() -> None:
+    def listener(name: str, route: str) -> dict[str, Any]:
+        return {"name": name, "listener": {"name": name, "rds": {"route_config_name": route}}}
+
+    def routes(name: str) -> dict[str, Any]:
+        return {"version_info": "1", "last_updated": "now", "route_config": {"name": name}}
+
+    dump = {
+        "configs": [
+            {
+                "dynamic_listeners": [
+                    {"name": "a", "active_state": listener("a", "http.1")},
+                    {"name": "b", "draining_state": listener("b", "http.2")},
+                ]
+            },
+            {"dynamic_route_configs": [routes("http.1"), routes("http.2")]},
+            {"dynamic_active_clusters": [{"last_updated": "now", "cluster": {"name": "c"}}]},
+        ]
+    }
+    names = [name for name, _ in told(dump)]
+    assert names == ["gateway: listeners a", "gateway: configs http.1", "gateway: clusters c"]
+
+
+def test_the_command_of_fortio_in_the_cluster() -> None:
+    load = Load("127.0.0.1", 41234, "/v2", fields={"Host": "test.example.com"}, requests=20)
+    words = ClusterFortio(None, "labkit-marker-1").command(load)  # type: ignore[arg-type]
+    assert words[-1] == f"http://{SERVICE}:80/v2"
+    assert "Host: test.example.com" in words
+    with pytest.raises(UnsupportedError, match="through the ingress gateway only"):
+        refuse_source("client")
+
+
+def test_a_notebook_that_ends_when_its_cluster_is_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone(self: ClusterMesh) -> None:
+        raise MeshError("The API server of context 'minikube' does not answer", try_next="minikube status")
+
+    monkeypatch.setattr(ClusterMesh, "close", gone)
+    ClusterMesh.close_at_exit(object.__new__(ClusterMesh))
+    said = capsys.readouterr().err
+    assert "could not be removed: The API server of context 'minikube' does not answer" in said
+    assert "minikube status" in said
