@@ -20,6 +20,9 @@ from labkit.traffic.target import Target, clean_path
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
+    from threading import Event
+
+    from labkit.traffic.live import LiveRows
 
 ID_HEADER = "x-labkit-id"
 """Sent with each request, so that a line of an access log can be told to be that request's."""
@@ -38,6 +41,8 @@ def curl(
     request_ids: bool = True,
     jar: MutableMapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    cancel: Event | None = None,
+    watch: Callable[[LiveRows], None] | None = None,
 ) -> Result:
     """Sends `n` requests, one after the other, and returns a row for each.
 
@@ -45,7 +50,7 @@ def curl(
     shown, not followed. `latency_ms` is curl's time_total: from before the connection to the last byte of the body.
     `jar` is a dict of cookies, sent and brought up to date as curl does with -b and -c. A request that gets no answer
     is a row with status -1; when the very first cannot even be sent (no such host, connection refused), TrafficError
-    says so.
+    says so. Setting `cancel` ends the loop with the rows so far; `watch` is given the rows as they come.
 
     >>> curl(Target("127.0.0.1", 8080, "test.example.com"), "/v2", n=10, headers={"x-forwarded-for": "10.1.2.3"}).codes
     {200: 10}
@@ -60,8 +65,14 @@ def curl(
     responses: list[Response] = []
     connection: HTTPConnection | None = None
     opened = -1
+    if watch is not None:
+        from labkit.traffic.live import LiveRows
+
+        watch(LiveRows(columns))
     try:
         for i in range(n):
+            if cancel is not None and cancel.is_set():
+                break
             request_id = f"{prefix}{i}" if request_ids else ""
             fields = _fields(target, headers, jar, request_id)
             started_at, started = time.time(), time.perf_counter()

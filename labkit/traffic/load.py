@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
-from labkit.errors import TrafficError
+from labkit.errors import TrafficError, UnsupportedError
 from labkit.traffic.plan import Load
 from labkit.traffic.result import Columns, Result, share
 from labkit.traffic.target import Target, clean_path
 
 if TYPE_CHECKING:
     from labkit.traffic.generator import Generator
+    from labkit.traffic.live import LiveRows
+    from labkit.traffic.streamed_fortio import Elsewhere
 
-Program = Literal["auto", "built-in", "fortio"]
+Program = Literal["auto", "built-in", "fortio", "docker", "cluster"]
 
 
 class FortioResult(Result):
@@ -120,6 +122,8 @@ def fortio(
     program: Program = "auto",
     progress: Callable[[int, int], None] | None = None,
     cancel: Event | None = None,
+    watch: Callable[[LiveRows], None] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> FortioResult:
     """`fortio load -c connections -n requests -qps qps -t duration_s -X method -H headers http://…`
 
@@ -128,11 +132,12 @@ def fortio(
     `jitter`, `uniform` and `catch_up=False` are Fortio's -jitter, -uniform and -nocatchup. `timeout_s` holds for the
     connection and for the answer, each. Without a `method` it is GET, or POST when there is a body.
 
-    `program`: "auto" takes the real Fortio where it is on PATH, else the built-in generator; `result.program` says
-    which.
+    `program`: "auto" takes the real Fortio where it is on PATH, else the built-in generator; "docker" a container of
+    Fortio's own image; `result.program` says which. A mesh gives one that runs somewhere else as `elsewhere`.
     With `request_ids` the built-in one sends x-labkit-id, by which the lines of an access log are told apart.
     `progress(done, total)` is called at most ten times a second, with total 0 in a run by time. Setting `cancel` ends
-    the run with the rows so far. A request without an answer has status -1.
+    the run with the rows so far. A request without an answer has status -1. `watch` is given the rows as they come; it
+    is not called for the real Fortio, which keeps them to itself until it ends.
 
     >>> fortio(Target("127.0.0.1", 8080, "test.example.com"), connections=4, requests=20, method="POST").codes
     {200: 20}
@@ -140,7 +145,9 @@ def fortio(
     # Imported here, so that a mesh that only curls does not wait for it.
     from labkit.traffic.fortio_json import fortio_json
     from labkit.traffic.generator import Generator
+    from labkit.traffic.live import LiveRun
     from labkit.traffic.real_fortio import find_fortio, run_fortio
+    from labkit.traffic.streamed_fortio import Docker, run_streamed
 
     payload = body.encode() if isinstance(body, str) else body or b""
     given = {name: str(value) for name, value in (headers or {}).items()}
@@ -169,6 +176,15 @@ def fortio(
         catch_up=catch_up,
         request_ids=request_ids,
     )
+    if elsewhere is None and program == "docker":
+        elsewhere = Docker()
+    if elsewhere is not None:
+        result, columns = run_streamed(elsewhere, load, progress, cancel)
+        return FortioResult(columns, result, f"fortio {result['Version']} {elsewhere.where}")
+    if program == "cluster":
+        raise UnsupportedError(
+            "There is no cluster to run Fortio in", try_next='labkit.open_mesh("cluster"), or program="built-in"'
+        )
     found = find_fortio() if program != "built-in" else None
     if found is not None:
         result, columns = run_fortio(found[0], load, progress, cancel)
@@ -179,6 +195,8 @@ def fortio(
             try_next='go install fortio.org/fortio@latest, or program="built-in"',
         )
     run = Generator(load, progress, cancel)
+    if watch is not None:
+        watch(LiveRun(run))
     run.run()
     return FortioResult(lambda: columns_of(run), fortio_json(run), "built-in")
 
