@@ -3,61 +3,56 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
+from colorspacious import cspace_convert
 
+from labkit.ui.panel import static
 from labkit.ui.plots import SIDES
 from labkit.ui.style import OTHERS, STATUSES, VERSIONS, look
 
-# G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A Physiologically-based Model for Simulation of Color Vision
-# Deficiency", IEEE Transactions on Visualization and Computer Graphics 15(6), 2009: the matrices of severity 1.0,
-# for linear RGB.
-MACHADO = {
-    "normal sight": np.eye(3),
-    "protanopia": np.array(
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
-    ),
-    "deuteranopia": np.array(
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
-    ),
-    "tritanopia": np.array(
-        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
-    ),
+# colorspacious has the matrices of G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A Physiologically-based Model
+# for Simulation of Color Vision Deficiency", IEEE Transactions on Visualization and Computer Graphics 15(6), 2009;
+# severity 100 is a sense that is missing altogether.
+SIGHTS = {
+    "normal sight": None,
+    "protanopia": "protanomaly",
+    "deuteranopia": "deuteranomaly",
+    "tritanopia": "tritanomaly",
 }
 JUST_NOTICEABLE = 2.3  # a CIE 1976 difference that half of the people see (Mahy et al., 1994)
 FACTOR = 5
 
 
-def linear(colour: str) -> np.ndarray:
-    """Linear RGB of a colour written as #rrggbb (sRGB, IEC 61966-2-1)."""
-    values = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+def seen(colour: str, sight: str) -> np.ndarray:
+    """CIE L*a*b* of a colour written as #rrggbb, as it is seen."""
+    rgb = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    if kind := SIGHTS[sight]:
+        rgb = np.clip(cspace_convert(rgb, {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}, "sRGB1"), 0, 1)
+    return np.asarray(cspace_convert(rgb, "sRGB1", "CIELab"))
 
 
-def lab(rgb: np.ndarray) -> np.ndarray:
-    """CIE L*a*b* of linear RGB, white point D65."""
-    to_xyz = np.array(
-        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-    )
-    xyz = to_xyz @ np.clip(rgb, 0, 1) / np.array([0.95047, 1.0, 1.08883])
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
-
-
-def difference(one: str, other: str, sight: np.ndarray) -> float:
+def difference(one: str, other: str, sight: str) -> float:
     """The CIE 1976 difference of two colours, seen with `sight`."""
-    return float(np.linalg.norm(lab(sight @ linear(one)) - lab(sight @ linear(other))))
+    return float(np.linalg.norm(seen(one, sight) - seen(other, sight)))
+
+
+def over(colour: str, ground: str, part: float) -> str:
+    """A colour that lets the ground through, as a browser mixes it: `part` of it is the colour's own."""
+    mixed = [round(part * int(colour[at : at + 2], 16) + (1 - part) * int(ground[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{each:02x}" for each in mixed)
 
 
 def test_the_measure_itself() -> None:
-    assert difference("#000000", "#ffffff", np.eye(3)) == pytest.approx(100, abs=0.1)
+    assert difference("#000000", "#ffffff", "normal sight") == pytest.approx(100, abs=0.1)
     # red and green that are told apart by hue alone are close to each other in deuteranopia, and only there
-    assert difference("#a05a00", "#6a7a00", MACHADO["deuteranopia"]) < 10
-    assert difference("#a05a00", "#6a7a00", np.eye(3)) > 30
+    assert difference("#a05a00", "#6a7a00", "deuteranopia") < 10
+    assert difference("#a05a00", "#6a7a00", "normal sight") > 30
 
 
-@pytest.mark.parametrize("sight", MACHADO)
+@pytest.mark.parametrize("sight", SIGHTS)
 @pytest.mark.parametrize("group", ["versions", "statuses", "sides"])
 def test_what_stands_side_by_side_can_be_told_apart(sight: str, group: str) -> None:
     looks = {
@@ -65,12 +60,21 @@ def test_what_stands_side_by_side_can_be_told_apart(sight: str, group: str) -> N
         "statuses": {name: STATUSES[name] for name in ("200", "404", "500", "503", "-1")},
         "sides": dict(enumerate(SIDES)),
     }[group]
-    seen = {
-        (a, b): difference(looks[a].colour, looks[b].colour, MACHADO[sight])
-        for a, b in itertools.combinations(looks, 2)
-    }
-    closest = min(seen, key=lambda pair: seen[pair])
-    assert seen[closest] >= FACTOR * JUST_NOTICEABLE, f"{sight}: {closest} differ by {seen[closest]:.1f}"
+    apart = {(a, b): difference(looks[a].colour, looks[b].colour, sight) for a, b in itertools.combinations(looks, 2)}
+    closest = min(apart, key=lambda pair: apart[pair])
+    assert apart[closest] >= FACTOR * JUST_NOTICEABLE, f"{sight}: {closest} differ by {apart[closest]:.1f}"
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+@pytest.mark.parametrize("ground", ["#ffffff", "#111111"])
+def test_new_and_old_lines_of_a_panel_can_be_told_apart(sight: str, ground: str) -> None:
+    """Light and dark themes; the marks + and - say the same again."""
+    found = dict(re.findall(r"\.labkit-(plus|minus) \{\s*background: (rgba\([^)]*\))", static("policy.css")))
+    shown = {}
+    for name, colour in found.items():
+        *rgb, part = (float(number) for number in re.findall(r"[\d.]+", colour))
+        shown[name] = over("#" + "".join(f"{int(each):02x}" for each in rgb), ground, part)
+    assert difference(shown["plus"], shown["minus"], sight) >= FACTOR * JUST_NOTICEABLE
 
 
 @pytest.mark.parametrize("group", [VERSIONS.values(), STATUSES.values(), SIDES, OTHERS])

@@ -1,0 +1,60 @@
+// What views with a moving picture share: the picture with its table, tables of texts, labelled inputs.
+
+function tableOf(cells, caption) {
+  const { columns = [], rows = [] } = cells || {};
+  return h(
+    "table",
+    {},
+    caption ? h("caption", {}, caption) : null,
+    h("thead", {}, h("tr", {}, ...columns.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, cell))))),
+  );
+}
+
+// The picture, and the same as a table under it. The old picture stays until the new one can be shown.
+function pictureOf(model, prefix) {
+  const image = h("img", { alt: "", hidden: true });
+  const inner = h("div", { class: "labkit-wide", role: "group", "aria-label": "The picture as a table", tabindex: "0" });
+  const details = h("details", {}, h("summary", {}, "The same as a table"), inner);
+  const figure = h("figure", { class: "labkit-plot", hidden: true }, image, details);
+  let address = null;
+  const draw = () => {
+    const bytes = model.get("picture");
+    if (!bytes || !bytes.byteLength) return;
+    const old = address;
+    address = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
+    image.onload = () => old && URL.revokeObjectURL(old);
+    image.src = address;
+    image.alt = model.get("caption");
+    image.hidden = figure.hidden = false;
+    figure.setAttribute("data-marks", model.get("marks"));
+  };
+  const fill = () => details.open && inner.replaceChildren(tableOf(model.get("cells"), model.get("caption")));
+  details.addEventListener("toggle", fill);
+  const stops = [follow(model, "picture", draw), follow(model, "cells", fill)];
+  return {
+    figure,
+    stop: () => {
+      stops.forEach((each) => each());
+      if (address) URL.revokeObjectURL(address);
+    },
+  };
+}
+
+// A number with a label above it and a line of help under it; a wrong one is told to the model, which says why.
+function numberField(model, prefix, name, label, help, limits) {
+  const id = `${prefix}${name}`;
+  const input = h("input", { type: "number", id, "aria-describedby": `${id}-help`, ...limits });
+  const field = h(
+    "div",
+    { class: "labkit-field" },
+    h("label", { for: id }, label),
+    input,
+    h("small", { id: `${id}-help` }, help),
+  );
+  input.addEventListener("change", () => act(model, "choose", name, input.value));
+  const stop = follow(model, name, () => {
+    if (document.activeElement !== input || input.value === "") input.value = model.get(name);
+  });
+  return { field, input, stop };
+}
