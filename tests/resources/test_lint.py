@@ -306,6 +306,13 @@ def test_a_pod_without_its_sidecar() -> None:
     assert lint(LABELLED, pod("web", labels={"sidecar.istio.io/inject": "false"}), complete=True) == ()
 
 
+def test_a_host_that_is_nearly_right_is_named() -> None:
+    (found,) = lint(rule(RANDOM, host="helo-world"), context=[HELLO])
+    assert found.fix == "did you mean hello-world.hello-world.svc.cluster.local?"
+    (found,) = lint(rule(RANDOM, host="payments"), context=[HELLO])
+    assert found.fix == "name a Service that is there: hello-world.hello-world.svc.cluster.local"
+
+
 def test_findings_as_text_html_and_values() -> None:
     found = lint(rule(RANDOM, host="hello<world"), rule(RANDOM, host="hello"), context=[HELLO])
     text = str(found)

@@ -21,7 +21,7 @@ def unknown_host(world: World) -> Iterator[Diagnosis]:
         found = world.lookup(host, rule.namespace)
         if found.service is not None or not found.judged or "*" in host:
             continue
-        fix = "name a Service that is there"
+        fix = world.instead_of(found.host)
         other = found.elsewhere
         if other is not None:
             fix = f"set metadata.namespace: {other.namespace}, or host: {service_host(other.name, other.namespace)}"

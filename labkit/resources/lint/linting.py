@@ -41,8 +41,8 @@ def lint(*sources: Loadable, context: Iterable[Loadable] = (), complete: bool = 
     `context` is known too, and not reported on: what the manifests will meet. With `complete` these are all objects
     that there are, as on a running mesh (`mesh.lint()`), so that what is not there is missing for sure.
 
-    >>> lint("manifests/11_mistake_gallery/second-rule/broken.yaml").codes
-    ('KIA0201',)
+    >>> lint("manifests/11_mistake_gallery/misspelt-host/broken.yaml", context=["manifests/hello-world.yaml"]).codes
+    ('IST0174',)
     """
     return lint_verdicts(check(*sources), context=context, complete=complete)
 

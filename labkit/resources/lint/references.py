@@ -67,7 +67,7 @@ def destinations(world: World) -> Iterator[Diagnosis]:
             found = world.lookup(host, service.namespace)
             if found.service is None:
                 if found.judged:
-                    fix = "name a Service that is there"
+                    fix = world.instead_of(found.host)
                     if found.elsewhere is not None:
                         fix = f"host: {service_host(found.elsewhere.name, found.elsewhere.namespace)}"
                     what = f"there is no Service {found.host}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from labkit.resources.model import Resource
 from labkit.resources.shared_rules import Fields, block, items
+from labkit.resources.words import closest
 
 CLUSTER_DOMAIN = "svc.cluster.local"
 ROOT_NAMESPACE = "istio-system"
@@ -78,6 +79,19 @@ class World:
             return Lookup(full, None, self.complete or half is not None, half)
         judged = self.knows("Service", home) or elsewhere is not None
         return Lookup(full, service, judged, elsewhere)
+
+    def instead_of(self, host: str) -> str:
+        """What to write in the place of a host that no Service has: the nearest name, or those that there are.
+
+        >>> World(load("manifests/hello-world.yaml")).instead_of("helo-world.hello-world.svc.cluster.local")
+        'did you mean hello-world.hello-world.svc.cluster.local?'
+        """
+        name, _, home = host.partition(".")
+        neighbours = {s.name: full for full, s in self.services.items() if full.partition(".")[2] == home}
+        near = closest(name, neighbours)
+        if near:
+            return f"did you mean {neighbours[near]}?"
+        return "name a Service that is there" + (f": {', '.join(sorted(self.services))}" if self.services else "")
 
     def pods_of(self, service: Resource, labels: Mapping[str, Any] | None = None) -> list[PodFacts]:
         """The pods behind a Service that have `labels` too."""
