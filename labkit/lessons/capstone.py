@@ -64,17 +64,15 @@ def cart_page(mesh: Any) -> Verdict:
 
 
 def breaker(mesh: Any) -> Verdict:
-    """Exact, as the requests are held at the gate: four are held, four wait, and of twelve four are refused."""
-    with mesh.gate("cart", namespace=NAMESPACE) as gate:
-        # a burst on a cold pool meets the pending limit, so four at once are let in by a limit of four
-        burst = mesh.start(url("cart"), n=WAITING)
-        wait_until(lambda: burst.answered > 0 or gate.held() == WAITING, 5, f"{WAITING} requests to be let in")
-        gate.open()
-        check.status_counts(burst.wait(), {200: WAITING})
+    """Exact, as the requests are held at the gate: four are held, four wait, and of twelve four are refused.
+
+    The first four come one after the other. On a cluster the pod's own sidecar has the same limit, and keeps a pool for
+    each of several connections that were opened at the same moment: an idle one in one pool is then missing in another.
+    """
     refused = OVERFLOW_N - AT_A_TIME - WAITING
     with mesh.gate("cart", namespace=NAMESPACE) as gate:
-        rush = gate.send(url("cart"), OVERFLOW_N, connections=AT_A_TIME, timeout_s=5)
-        rush.wait_answered(refused, timeout_s=5)
+        rush = gate.send(url("cart"), OVERFLOW_N, connections=AT_A_TIME, timeout_s=3)
+        rush.wait_answered(refused, timeout_s=3)
         held = gate.held()
         gate.open()
         check.status_counts(rush.wait(), {200: OVERFLOW_N - refused, 503: refused})

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labkit.errors import LessonError
+from labkit.lessons.recording import looked_at
 from labkit.lessons.verdict import percent
 
 NO_ANSWER = "no answer"
@@ -27,7 +28,7 @@ def values(result: Any, column: str) -> list[Any]:
         except KeyError:
             found, frame = [], result.frame
         else:
-            return _filled(found, column)
+            return looked_at(column, _filled(found, column))
     elif hasattr(result, "frame"):
         frame = result.frame
     if not hasattr(frame, "columns"):
@@ -39,7 +40,9 @@ def values(result: Any, column: str) -> list[Any]:
         raise LessonError(
             f"There is no column {column!r} to check", seen=f"columns: {', '.join(map(str, frame.columns))}"
         )
-    return _filled(frame[column].tolist(), column)
+    filled = _filled(frame[column].tolist(), column)
+    # a frame of requests has statuses; one of endpoints is looked at again and again, until something comes true
+    return looked_at(column, filled) if "status" in frame.columns else filled
 
 
 def _filled(found: list[Any], column: str) -> list[Any]:

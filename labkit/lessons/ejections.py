@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -122,17 +123,21 @@ def watch_callers(
     def more(caller: Caller) -> bool:
         return len(ejections(samples[caller.name])) < until
 
-    def enough() -> bool:
-        under_way = [caller for caller in callers if more(caller)]
-        for caller in under_way:
+    def watch(caller: Caller) -> None:
+        def enough() -> bool:
             look(caller)
-        return not under_way
+            return not more(caller)
 
-    wait_until(
-        enough,
-        timeout_s,
-        f"{until} ejections by each of {len(callers)} callers",
-        longest_s=LOOKS_S,
-        explain=lambda: ", ".join(f"{name}: {len(ejections(seen))}" for name, seen in samples.items()),
-    )
+        wait_until(
+            enough,
+            timeout_s,
+            f"{until} ejections by each of {len(callers)} callers",
+            longest_s=LOOKS_S,
+            explain=lambda: ", ".join(f"{name}: {len(ejections(seen))}" for name, seen in samples.items()),
+        )
+
+    # side by side: on a cluster a look takes some hundredths of a second, and nobody's should wait for another's
+    with ThreadPoolExecutor(max_workers=len(callers)) as side_by_side:
+        for watched in [side_by_side.submit(watch, caller) for caller in callers]:
+            watched.result()
     return Watched(samples)

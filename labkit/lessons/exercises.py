@@ -35,6 +35,8 @@ class Hint:
 class Exercise:
     """A task with its check. `judge` gets what the learner made (or a mesh) and returns a verdict, or True or False.
 
+    What else `check` is given, a mesh to compare an answer with, say, `judge` gets as well.
+
     >>> task = Exercise(
     ...     "03-1",
     ...     "Send half of the traffic to each version. Put your manifest into `mine`.",
@@ -53,7 +55,7 @@ class Exercise:
 
     id: str
     prompt: str
-    judge: Callable[[Any], Verdict | bool] = field(repr=False)
+    judge: Callable[..., Verdict | bool] = field(repr=False)
     hints: Sequence[str] = field(repr=False)
     solution: str = field(repr=False)
 
@@ -67,9 +69,9 @@ class Exercise:
         # the course map counts the exercises that a learner has met
         progress.update(lambda state: state["exercises"].setdefault(self.id, {"state": "open"}))
 
-    def check(self, answer: Any) -> Verdict:
+    def check(self, answer: Any, *also: Any) -> Verdict:
         """Judges an answer, notes the result, and says PASS or NOT YET. Raises only under LABKIT_STRICT=1."""
-        verdict = self._judged(answer)
+        verdict = self._judged(answer, *also)
         self._note(verdict)
         if progress.strict() and not verdict.passed:
             fail(verdict)
@@ -99,12 +101,12 @@ class Exercise:
         """Has it been solved, in this kernel or an earlier one?"""
         return progress.entry("exercises", self.id).get("state") == "done"
 
-    def _judged(self, answer: Any) -> Verdict:
+    def _judged(self, answer: Any, *also: Any) -> Verdict:
         if answer is None or answer is ...:
             return self._not_yet("there is no answer yet", ())
         try:
             with quietly():
-                found = self.judge(answer)
+                found = self.judge(answer, *also)
         except CheckFailed as failure:
             return self._not_yet(f"{failure.verdict.line}: {failure.verdict.why.seen}", failure.verdict.why.evidence)
         except LabkitError as error:

@@ -1,6 +1,6 @@
 """The ways to install Istio on a cluster: what each needs, which versions of Istio it can install, and what to type.
 
-Helm must know Istio's charts first (`helm repo add istio …`, with the address that Istio's documentation gives).
+They are the ways of `labkit up`, and these are its commands in short.
 
 Source of the versions: Istio deprecated its in-cluster operator in 1.23 and removed it in 1.24 (its release notes), and
 Minikube's add-on relies on that operator (kubernetes/minikube#21194).
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from labkit.errors import LessonError
 
 NEWEST = (1, 31)
+CHARTS = "https://istio-release.storage.googleapis.com/charts"
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ WAYS = (
         "helm",
         ("helm",),
         (
-            "helm install istio-base istio/base -n istio-system --create-namespace",
-            "helm install istiod istio/istiod -n istio-system --wait",
-            "helm install istio-ingressgateway istio/gateway -n istio-system",
+            "kubectl create namespace istio-system",
+            f"helm install istio-base base --repo={CHARTS} -n istio-system",
+            f"helm install istiod istiod --repo={CHARTS} -n istio-system --wait",
+            f"helm install istio-ingressgateway gateway --repo={CHARTS} -n istio-system",
         ),
     ),
     Way(

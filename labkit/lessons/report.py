@@ -103,7 +103,7 @@ def environment() -> Any:
     from pygments.formatters import HtmlFormatter
 
     here = files("labkit.lessons")
-    names = ("base.html", "report.html", "lesson.html")
+    names = ("base.html", "report.html", "lesson.html", "compare.html")
     loader = DictLoader({name: (here / name).read_text(encoding="utf-8") for name in names})
     result = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     result.globals["code_style"] = HtmlFormatter(style="default").get_style_defs(".highlight")

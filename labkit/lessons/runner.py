@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from labkit.errors import LessonError
+from labkit.lessons import recording
 from labkit.lessons.notebooks import CHECKED, Lesson, read_source, tags_of, title_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 CELL_TIMEOUT_S = 60
+SLOWER = {"cluster": 3}
+"""By backend: a cluster starts pods in seconds where the embedded mesh starts processes in tenths."""
 T = TypeVar("T")
 COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -78,6 +81,7 @@ def run_lesson(
     *,
     on_step: Report | None = None,
     strict: bool = True,
+    record: Path | None = None,
 ) -> Run:
     """Runs one lesson with its solutions, or any notebook given by its path, and writes it executed to `out`.
 
@@ -92,7 +96,7 @@ def run_lesson(
     notebook = read_source(path) if path.suffix == ".py" else nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     reject_unknown(notebook, parameters or {}, name)
     folder = path.parent.parent if path.parent.name == "source" else path.parent
-    run = run_notebook(name, notebook, folder, parameters, on_step=on_step, strict=strict)
+    run = run_notebook(name, notebook, folder, parameters, on_step=on_step, strict=strict, record=record)
     if out:
         write(run.notebook, out)
     return run
@@ -106,11 +110,12 @@ def run_notebook(
     *,
     on_step: Report | None = None,
     strict: bool = True,
+    record: Path | None = None,
 ) -> Run:
     """Runs the cells of a notebook in a new kernel that works in `folder`.
 
     Without `strict` it is run as by someone who has just begun: an open exercise says NOT YET. Either way nobody's
-    progress is read or written.
+    progress is read or written. What its checks looked at goes to the file `record` (see recording.py).
     """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -128,6 +133,7 @@ def run_notebook(
     scratch = tempfile.TemporaryDirectory(prefix="labkit-run-")
     variables = {
         "LABKIT_STRICT": "1" if strict else "",
+        recording.VARIABLE: str(record.resolve()) if record else "",
         "LABKIT_PROGRESS": "" if strict else str(Path(scratch.name) / "progress.json"),
     }
     try:
@@ -139,7 +145,8 @@ def run_notebook(
             None,
             progress_bar=False,
             request_save_on_cell_execute=False,
-            execution_timeout=CELL_TIMEOUT_S,
+            store_widget_state=False,  # a page without scripts shows what a panel says as HTML instead
+            execution_timeout=CELL_TIMEOUT_S * SLOWER.get(str((parameters or {}).get("backend")), 1),
             resources={"metadata": {"path": str(folder)}},
             on_cell_start=started,
             extra_arguments=["--log-level=CRITICAL"],  # kernels speak to us by messages, not on the terminal

@@ -10,6 +10,7 @@ from __future__ import annotations
 from labkit.errors import LessonError
 from labkit.lessons import symptoms as see
 from labkit.lessons.trap import GATEWAY, ROUTE, SUBSETS, Trap
+from labkit.resources.words import closest
 
 TRAPS = (
     Trap(
@@ -192,4 +193,7 @@ def trap(id: str) -> Trap:
     for found in TRAPS:
         if found.id == id:
             return found
-    raise LessonError(f"There is no trap {id!r}", seen="there: " + ", ".join(each.id for each in TRAPS))
+    ids = [each.id for each in TRAPS]
+    near = closest(id, ids)
+    hint = f"did you mean {near!r}?" if near else "choose one of them"
+    raise LessonError(f"There is no trap {id!r}", seen="there: " + ", ".join(ids), try_next=hint)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from labkit.errors import LessonError
+from labkit.lessons.recording import concluded
 
 PASS, FAIL, NOT_YET = "PASS", "FAIL", "NOT YET"
 
@@ -159,6 +160,7 @@ def quietly() -> Iterator[None]:
 
 def conclude(verdict: Verdict) -> Verdict:
     """Returns a verdict that passed; shows one that did not, and raises it."""
+    concluded(verdict.line, verdict.why.seen)
     if verdict.passed:
         return verdict
     fail(verdict)

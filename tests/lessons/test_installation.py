@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labkit.errors import LessonError
-from labkit.lessons.installation import WAYS, way_to_install
+from labkit.lessons.installation import CHARTS, WAYS, way_to_install
+from labkit.mesh import installers
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,15 @@ def test_the_add_ons_alone_install_no_istio_of_today(there: tuple[str, ...]) -> 
 
 def test_each_way_says_what_to_type() -> None:
     assert all(way.commands and way.needs and way.name in repr(way) for way in WAYS)
+
+
+def test_the_ways_are_those_of_labkit_up() -> None:
+    """The lesson's words and what `labkit up` runs: the same order, releases, charts and repository."""
+    assert [way.needs[0] for way in WAYS] == [installers.Istioctl.program, installers.Helm.program, "minikube"]
+    assert CHARTS == installers.REPOSITORY
+    helm = WAYS[1].commands[1:]
+    for command, (release, (chart, _)) in zip(helm, installers.RELEASES.items(), strict=True):
+        assert command.startswith(f"helm install {release} {chart} ")
+    assert WAYS[2].commands == tuple(
+        f"minikube addons enable {name}" for name in (installers.Addons.provisioner, installers.Addons.addon)
+    )

@@ -8,6 +8,7 @@ import pytest
 
 import labkit
 from labkit.errors import LessonError
+from labkit.lessons.files import course_folder
 from labkit.lessons.trap import Trap, walk
 from labkit.lessons.traps import TRAPS, trap
 from labkit.lessons.traptable import path, table
@@ -31,6 +32,18 @@ def test_the_gallery_is_large_enough_and_each_name_is_there_once() -> None:
 
 def test_the_page_is_not_stale() -> None:
     assert path().read_text(encoding="utf-8") == table(), "run: python -m labkit.lessons.traptable"
+
+
+@each_trap
+def test_the_lesson_walks_through_it(one: Trap) -> None:
+    (source,) = (course_folder() / "notebooks" / "source").glob("11_*.py")
+    text = source.read_text(encoding="utf-8")
+    assert f'"{one.id}"' in text, "put its id into one of the lists of lesson 11 (CONTRIBUTING.md, step 4)"
+
+
+def test_a_misspelt_id_is_corrected() -> None:
+    with pytest.raises(LessonError, match="did you mean 'missing-header'"):
+        trap("mising-header")
 
 
 @each_trap
