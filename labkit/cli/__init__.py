@@ -12,14 +12,17 @@ from labkit.errors import LabkitError
 # The module of a command is imported only when the command is used: `labkit validate` need not load pandas.
 COMMANDS = {
     "lab": "open JupyterLab on the first lesson",
-    "status": "show the meshes that are open on this machine",
-    "down": "end meshes that were left running",
+    "doctor": "show what is there, what is missing and what to do about it",
+    "up": "start Minikube if asked to, and install Istio where there is none",
+    "status": "show the meshes that are open on this machine, and what labkit up has made",
+    "down": "end meshes that were left running, and give back what labkit up has made",
     "validate": "check manifests as Kubernetes and Istio would",
     "lint": "find mistakes that Kubernetes and Istio accept",
     "translate": "show the Envoy configuration that Istio makes of manifests",
     "build": "make the notebooks from their sources",
     "coverage": "show which lesson covers what of the syllabus",
     "run": "run lessons from top to bottom, with their checks",
+    "compare": "run each lesson on both meshes and test that they agree",
     "tour": "run every lesson and show them on one page",
     "verify": "compare the verdicts stored in the notebooks with those of a new run",
 }

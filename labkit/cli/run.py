@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from labkit.errors import LessonError
 from labkit.lessons.notebooks import lessons
 from labkit.lessons.report import write_report
 from labkit.lessons.runner import Run, Step, run_lessons
@@ -22,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:
     """What every command that runs lessons takes."""
-    parser.add_argument("--backend", help="which mesh: embedded")
+    parser.add_argument("--backend", help="which mesh: embedded, or cluster (the kubeconfig's current context)")
     parser.add_argument("--scale", help="how many requests: small or full")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of what a lesson draws itself")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="lessons at the same time (default 1)")
@@ -64,7 +66,24 @@ def run_with_progress(args: argparse.Namespace, out: Path | None) -> list[Run]:
             with bar.external_write_mode():
                 print(line(run), flush=True)
 
-        return run_lessons(chosen, parameters(args), out, jobs=args.jobs, on_step=step, on_done=done)
+        given = parameters(args)
+        with ready(given.get("backend", ""), args.jobs):
+            return run_lessons(chosen, given, out, jobs=args.jobs, on_step=step, on_done=done)
+
+
+def ready(backend: str, jobs: int) -> AbstractContextManager[None]:
+    """What lessons need before the first of them starts: on a cluster, the ingress gateway prepared once for all."""
+    if backend != "cluster":
+        return nullcontext()
+    if jobs > 1:
+        raise LessonError(
+            "On a cluster lessons run one at a time",
+            seen=f"--jobs {jobs}; they all use the namespace hello-world",
+            try_next="leave --jobs out",
+        )
+    from labkit.mesh.cluster.keeping import kept_gateway
+
+    return kept_gateway()
 
 
 def line(run: Run) -> str:

@@ -45,3 +45,8 @@ def test_parameters_that_no_lesson_has(course: Path, capsys: pytest.CaptureFixtu
 def test_a_lesson_that_is_not_there(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("run", "9") == 1
     assert "01_good, 02_bad" in capsys.readouterr().err
+
+
+def test_lessons_on_a_cluster_run_one_at_a_time(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "--backend", "cluster", "--jobs", "2") == 1
+    assert "On a cluster lessons run one at a time" in capsys.readouterr().err

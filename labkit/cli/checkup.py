@@ -1,0 +1,234 @@
+"""What `labkit doctor` looks at.
+
+Each check stands alone: one that fails, or whose library is missing, is a line of the report and no end of it. So this
+module imports nothing but the standard library before it is asked to.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import LabkitError
+
+if TYPE_CHECKING:
+    from labkit.mesh.cluster.api import Api
+
+GOOD, HINT, BAD = "ok", "hint", "missing"
+OLDEST_PYTHON = (3, 11)
+LIBRARIES = ("psutil", "yaml", "pandas", "matplotlib", "jupyterlab", "kubernetes")
+INSTALL = "python3 -m pip install -c constraints.txt -e '.[dev]', in the course's folder"
+ISTIOCTL = "curl -L https://istio.io/downloadIstio | sh -, then put its folder bin on the PATH"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line. `state`: ok; hint: not needed for what was asked about; missing: needed and not there."""
+
+    name: str
+    state: str
+    seen: str
+    fix: str = ""
+
+
+def examine(backend: str = "embedded", *, context: str | None = None) -> Iterator[Check]:
+    """Every check, as it is done; what only a cluster needs is a hint unless the backend is "cluster".
+
+    >>> [check.name for check in examine() if check.state == "missing"]
+    []
+    """
+    yield python()
+    yield libraries()
+    yield guarded("Envoy", envoy, backend != "embedded")
+    yield ports()
+    optional = backend != "cluster"
+    yield program("kubectl", ("version", "--client"), "https://kubernetes.io/docs/tasks/tools/#kubectl")
+    yield program("istioctl", ("version", "--remote=false"), ISTIOCTL)
+    yield program("helm", ("version", "--short"), "https://helm.sh/docs/intro/install/")
+    yield program("minikube", ("version", "--short"), "https://minikube.sigs.k8s.io/docs/start/")
+    yield guarded("driver", driver, True)
+    yield guarded("memory", memory, True)
+    yield from cluster(context, optional)
+
+
+def python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    wanted = ".".join(map(str, OLDEST_PYTHON))
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        return Check("Python", BAD, found, f"install Python {wanted} or newer")
+    return Check("Python", GOOD, found)
+
+
+def libraries() -> Check:
+    missing = []
+    for name in LIBRARIES:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            missing.append(name)
+    if missing:
+        return Check("libraries", BAD, "missing: " + ", ".join(missing), INSTALL)
+    return Check("libraries", GOOD, ", ".join(LIBRARIES))
+
+
+def guarded(name: str, check: Callable[[], Check], optional: bool) -> Check:
+    """A check whose error is its answer."""
+    try:
+        return check()
+    except LabkitError as error:
+        return Check(name, HINT if optional else BAD, first(error.seen) or error.message, error.try_next)
+    except ImportError as error:
+        return Check(name, HINT if optional else BAD, str(error), INSTALL)
+
+
+def first(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""
+
+
+def envoy() -> Check:
+    from labkit.envoy.binary import envoy_path
+
+    version = answer(envoy_path(), "--version")
+    match = re.search(r"/(\d+\.\d+\.\d+)/", version)
+    return Check("Envoy", GOOD, match[1] if match else version)
+
+
+def ports() -> Check:
+    """The meshes listen on free ports of 127.0.0.1."""
+    try:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            return Check("ports", GOOD, "free ports on 127.0.0.1 can be had")
+    except OSError as error:
+        return Check("ports", BAD, str(error), "look what forbids programs to listen on 127.0.0.1")
+
+
+def program(name: str, words: tuple[str, ...], fix: str) -> Check:
+    """A program on the PATH and its version. Not one of them is always needed, so one that is missing is a hint."""
+    path = shutil.which(name)
+    if path is None:
+        return Check(name, HINT, "not on the PATH", fix)
+    match = re.search(r"v?\d+\.\d+(?:\.\d+)?[\w.-]*", answer(path, *words))
+    return Check(name, GOOD, f"{match[0] if match else 'of unknown version'} ({path})")
+
+
+def answer(path: str, *words: str) -> str:
+    try:
+        found = subprocess.run([path, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=15)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return (found.stdout + found.stderr).decode(errors="replace")
+
+
+def driver() -> Check:
+    """What Minikube could run in."""
+    from labkit.mesh.drivers import choose, find_drivers
+    from labkit.mesh.steps import Steps
+
+    if shutil.which("minikube") is None:
+        return Check("driver", HINT, "not looked for without Minikube")
+    with Steps() as steps:
+        found = choose(find_drivers(steps))
+    size = f", {found.memory_mb} MB and {found.cpus} processors" if found.memory_mb else ""
+    return Check("driver", GOOD, f"{found.name}{size}")
+
+
+def memory() -> Check:
+    from labkit.mesh.machine import machine
+    from labkit.mesh.minikube import LEAST_MB, SPARE_MB
+
+    found = machine()
+    if found.free_mb < LEAST_MB + SPARE_MB:
+        wanted = f"{LEAST_MB + SPARE_MB} MB free are needed to make a Minikube with Istio"
+        return Check("memory", HINT, str(found), f"{wanted}; the embedded mesh needs 150 MB")
+    return Check("memory", GOOD, str(found))
+
+
+def cluster(context: str | None, optional: bool) -> Iterator[Check]:
+    """The cluster of the kubeconfig's current context, or of the one named: read only."""
+    state = HINT if optional else BAD
+    try:
+        api = connect(context)
+    except ImportError as error:
+        yield Check("cluster", state, str(error), INSTALL)
+        return
+    except LabkitError as error:
+        yield Check("cluster", state, first(error.seen) or error.message, error.try_next)
+        return
+    checks: tuple[tuple[str, Callable[[Any, str], Check]], ...] = (
+        ("cluster", kubernetes),
+        ("Istio", istio),
+        ("webhook", webhook),
+        ("gateway", gateway),
+    )
+    for name, check in checks:
+        result = guarded(name, lambda check=check: check(api, state), optional)  # type: ignore[misc]
+        yield result
+        if name == "cluster" and result.state != GOOD:
+            break
+    api.close()
+
+
+def connect(context: str | None) -> Api:
+    from labkit.mesh.cluster.api import Api
+    from labkit.mesh.guard import guarded as guard
+
+    return Api(guard(context))
+
+
+def kubernetes(api: Api, state: str) -> Check:
+    from labkit.mesh.istio import kubernetes_version
+
+    return Check("cluster", GOOD, f"Kubernetes {kubernetes_version(api)}, context {api.pinned.context}")
+
+
+def istio(api: Api, state: str) -> Check:
+    from labkit.mesh.istio import about, control_planes, is_too_old
+
+    found = control_planes(api)
+    if not found:
+        return Check("Istio", state, "no istiod on this cluster", "labkit up")
+    words = about(found[0].version)
+    if is_too_old(found[0].version):
+        return Check("Istio", state, words, "upgrade Istio, or labkit up --minikube")
+    if not found[0].ready:
+        return Check("Istio", state, f"{found[0]}: no ready pod", "kubectl -n istio-system get pods")
+    return Check("Istio", GOOD if not words else HINT, f"{found[0]}" + (f". {words}" if words else ""))
+
+
+def webhook(api: Api, state: str) -> Check:
+    from labkit.mesh.istio import injectors
+
+    found = injectors(api)
+    if not found:
+        return Check(
+            "webhook",
+            state,
+            "none adds sidecars, or istiod has not signed it yet",
+            "kubectl -n istio-system logs deploy/istiod",
+        )
+    return Check("webhook", GOOD, ", ".join(found))
+
+
+def gateway(api: Api, state: str) -> Check:
+    from labkit.mesh.istio import about_port, gateway_address, gateway_port, gateways
+
+    found = gateways(api)
+    if not found:
+        return Check(
+            "gateway",
+            state,
+            "no ready pod with the label istio=ingressgateway",
+            "istioctl install --set profile=default; kubectl -n istio-system get pods",
+        )
+    if words := about_port(gateway_port(api)):
+        return Check("gateway", HINT, words)
+    address = gateway_address(api)
+    return Check("gateway", GOOD, f"{found[0]}, " + (f"address {address}" if address else "by port-forward"))
