@@ -43,7 +43,8 @@ seed = 1  # for whatever a lesson draws by chance itself
 #
 # The next cell starts the mesh of this course. Its Envoys are the real ones. What `istiod` does on a cluster, turning
 # your wishes into orders for Envoy, is here done by `labkit`, in this very Python process. Its orders are tested
-# against those of a real `istiod`.
+# against those of a real `istiod`. (With `backend = "cluster"` in the cell above, the same lesson runs on a cluster of
+# yours, with its real `istiod`; the end of the lesson says how to get one.)
 #
 # **Predict:** no application is installed yet. Will any proxy run already? Which one would be useful now?
 
@@ -184,22 +185,30 @@ answer = None
 answer = int(mesh.stats('gateway', 'total_listeners_active')['value'].iloc[0])
 
 # %% tags=["exercise", "check", "nbval-check-output"]
-task("01-1").check(answer)
+task("01-1").check(answer, mesh)
 
 # %% [markdown] tags=["covers-C3"]
 # ## On a real cluster
 #
 # **Minikube** is a program that runs a small Kubernetes cluster on one machine. Older texts install Istio there with two
 # add-ons: `minikube addons enable istio-provisioner`, then `minikube addons enable istio`. The first one relies on an
-# operator, a program inside the cluster that installs Istio. Istio gave it up in version 1.23, so this way fails with newer versions.
+# operator, a program inside the cluster that installs Istio. Istio gave it up after version 1.23, so the add-ons bring no newer Istio,
+# and this course is made for 1.24 and newer.
 #
 # What works today:
 #
 # - `istioctl install --set profile=default`: Istio's own tool, and the way its makers prefer;
-# - **Helm**, an installer for Kubernetes: first `istio/base`, then `istio/istiod`, then `istio/gateway`.
+# - **Helm**, an installer for Kubernetes: first the chart `base`, then `istiod`, then `gateway`.
 #
-# After either you find `istiod` and `istio-ingressgateway` in `istio-system`. `minikube tunnel` then gives the gateway an
-# address of its own; it asks for your password. `kubectl port-forward` needs none, so it is what this course uses.
+# In a terminal, `labkit up --minikube` does it all: it starts Minikube, takes the first of these ways that your programs allow, and shows
+# each command before it runs it. `labkit up` alone installs Istio on the cluster that you have. `labkit doctor` says what is missing,
+# and `labkit down` gives everything back.
+#
+# After either you find `istiod` and `istio-ingressgateway` in `istio-system`. A cluster's gateway has a few listeners
+# besides those that you ask for: at one Kubernetes asks whether it is well, at another its counters are read.
+#
+# `minikube tunnel` then gives the gateway an address of its own; it asks for your password. `kubectl port-forward` needs none, so it is
+# what this course uses.
 #
 # `way_to_install` picks the best way for the programs that you have. With Minikube alone it finds none for today's Istio.
 

@@ -3,8 +3,7 @@
 #
 # In lesson 2 you opened a way into the mesh, and it just worked. Now you take it apart: which address, which port,
 # which host name. And you find out whether it is the only way in. It takes about twenty-five minutes.
-
-# %% [markdown]
+#
 # ## Objectives
 #
 # After this lesson you can
@@ -28,6 +27,7 @@ from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
 from labkit.lessons.tasks import task
 from labkit.traffic import Target, curl
 from labkit.traffic.real_curl import real_curl
+from labkit.ui import MeshView
 
 mesh = labkit.open_mesh(backend)
 start_lesson("04")
@@ -202,6 +202,16 @@ check.equal((logged, signed), ((True, False), ("istio-envoy", None)), "a pod ans
 # So traffic *should* come in by the gateway. To make sure that it does is work of its own: access rights and network policies of Kubernetes,
 # and rules of Istio by which a sidecar answers known callers only.
 #
+# Below is what the gateway knows: a line is as wide as the share of the requests that it sent to a pod. **Try it yourself:** run `mesh.curl(url, n=50)`
+# in a new cell and watch. Then run `curl(*Target.of(mesh.pod_url(pod) + "/"), n=50)`, which goes past the gateway: what do you see of it?
+
+# %% tags=["nbval-ignore-output"]
+view = MeshView(mesh)
+mesh.curl(url, n=20)
+view.look()
+view
+
+# %% [markdown]
 # ## Exercise
 #
 # Your service gets a second name. Let `shop.example.com` lead to it as well as `test.example.com`. Other names still get 404.
@@ -221,8 +231,7 @@ task("04-1").check(mesh)
 # - `hosts` of a Gateway: who may come in. `hosts` of a VirtualService: who goes where. A name needs both.
 # - `/etc/hosts`, `curl --resolve` and a `Host` header lead to the same answer.
 # - The gateway is the way in that Istio guards. It is not the only one there is.
-
-# %% [markdown]
+#
 # ## Clean up
 #
 # This ends the mesh with all its processes, and notes that you came to the end.

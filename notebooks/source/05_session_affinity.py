@@ -24,7 +24,7 @@ import labkit
 import pandas as pd
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
 from labkit.lessons.tasks import task
-from labkit.ui import plots
+from labkit.ui import PolicyPanel, plots
 
 mesh = labkit.open_mesh(backend)
 start_lesson("05")
@@ -198,7 +198,11 @@ check.few_keys_moved(three, four, pods_before=3, pods_after=4)
 #
 # ## Exercise
 #
-# Your shop knows its users by the header `x-user`. Let all requests of a user go to one pod. Stuck? Run `task("05-1").hint()` in a new cell.
+# Your shop knows its users by the header `x-user`. Let all requests of a user go to one pod. **Try it yourself** in this panel, which shows the rule
+# in force. Try the other keys too: which lines does Envoy get for a cookie? Stuck? Run `task("05-1").hint()` in a new cell.
+
+# %% tags=["nbval-ignore-output"]
+PolicyPanel(mesh, manifest("05_session_affinity/forwarded-for.yaml"))
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply(manifest('05_session_affinity/user-header.yaml'))
@@ -213,8 +217,7 @@ task("05-1").check(mesh)
 # - Have one DestinationRule for a host. The policy of a second one is ignored, and nobody tells you.
 # - A request without the key goes anywhere. `x-forwarded-for` is never missing behind the gateway; a cookie is made by Envoy.
 # - When the number of pods changes from three to four, a quarter to a third of the users get another pod.
-
-# %% [markdown]
+#
 # ## Clean up
 #
 # This ends the mesh with all its processes, and notes that you came to the end.

@@ -3,8 +3,7 @@
 #
 # A service that gets more than it can do becomes slow for everybody. It is kinder to say no at once to some. You set such limits, meet
 # them with the load generator Fortio, and then count exactly who was refused, by whom and why. It takes about twenty-five minutes.
-
-# %% [markdown]
+#
 # ## Objectives
 #
 # After this lesson you can
@@ -24,7 +23,7 @@ import labkit
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
 from labkit.lessons.tasks import task
 from labkit.lessons.told import told
-from labkit.ui import plots
+from labkit.ui import Compare, TrafficPanel, plots
 
 mesh = labkit.open_mesh(backend)
 start_lesson("07")
@@ -50,7 +49,8 @@ mesh.get("pods")
 # - `-qps 0`: no limit to the requests a second, so each connection sends its next request when the last one is answered;
 # - `-X POST`: the method is POST; `-loglevel Warning`: say little.
 #
-# `mesh.fortio` does the same with the Fortio on your machine, or with a generator of its own where there is none.
+# `mesh.fortio` does the same with the Fortio on your machine, or with a generator of its own where there is none. So does the panel under it.
+# **Try it yourself:** change the numbers in the panel, read the command that it makes of them, and press *Start*.
 
 # %% tags=["nbval-ignore-output"]
 free = mesh.fortio(url, connections=4, qps=0, requests=20, method="POST")
@@ -58,6 +58,11 @@ plots.codes(free)
 
 # %% tags=["check", "nbval-check-output", "covers-C9"]
 check.status_counts(free, {200: 20}, about="no limit yet")
+
+# %% tags=["nbval-ignore-output"]
+panel = TrafficPanel(mesh, url, kind="fortio", connections=4, requests=20, method="POST")
+panel.run()
+panel
 
 # %% [markdown]
 # ## A limit to those who wait
@@ -68,15 +73,16 @@ check.status_counts(free, {200: 20}, about="no limit yet")
 # **Predict:** the same twenty requests, on four connections. How many are refused?
 
 # %% tags=["nbval-ignore-output"]
-show("07_connection_pools/one-pending.yaml")
-
-# %% tags=["nbval-ignore-output"]
+print(show("07_connection_pools/one-pending.yaml"))
 mesh.apply(manifest("07_connection_pools/one-pending.yaml"))
 first, second, third = (mesh.fortio(url, connections=4, qps=0, requests=20, method="POST") for _ in range(3))
 plots.compare(first=first, second=second, third=third, by="status")
 
+# %% tags=["nbval-ignore-output"]
+Compare(first, second, by="status")
+
 # %% [markdown]
-# Some are refused, and in each run another number. Where this command is published it says: 75 %, and that the breaker has "some leeway"; a real
+# Some are refused, and in each run another number. Is that more than chance? The second panel says so, or how large the gap would have to be. Where this command is published it says: 75 %, and that the breaker has "some leeway"; a real
 # Istio refused 50, 70 and 70 % in three runs. The leeway is not in the breaker. It counts exactly, but
 # *how many requests are pending at one moment* differs from run to run. What does not vary: each 503 was counted by the Envoy that gave it,
 # in `upstream_rq_pending_overflow`. Mostly that is the gateway. But a pod's own sidecar has a pool too, to its application, and gets the same limits.

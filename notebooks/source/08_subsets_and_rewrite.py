@@ -3,8 +3,7 @@
 #
 # Two versions of the service run side by side. You give each of them a path of its own, see how easily a path catches too
 # much, and find out which policy is in force for whom. It takes about twenty-five minutes.
-
-# %% [markdown]
+#
 # ## Objectives
 #
 # After this lesson you can
@@ -23,7 +22,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson
 from labkit.lessons.tasks import task
-from labkit.ui import plots
+from labkit.ui import PolicyPanel, plots
 
 mesh = labkit.open_mesh(backend)
 start_lesson("08")
@@ -201,6 +200,13 @@ check.that(opened < len(second) / 2, "v2 has a pool of its own, whole: connectio
 # It does not. A subset that says anything about `connectionPool` replaces the Service's `connectionPool` *as a whole*. The same
 # holds for `loadBalancer` and for `outlierDetection`. Nothing is merged inside of them. So repeat in a subset what you want to keep.
 #
+# **Try it yourself:** choose *subset v2* in the panel, and read what it says of each part. Then put its connection pool right: it shall have the
+# Service's `maxRequestsPerConnection: 1` too. Open *What Envoy got* after *Apply*, and compare the clusters of v1 and v2.
+
+# %% tags=["nbval-ignore-output"]
+PolicyPanel(mesh, manifest(f"{lesson}/policies.yaml"))
+
+# %% [markdown]
 # ## Exercise
 #
 # Version v2 is to be tried under another name. Lead `/beta` to v2, which sees it as `/`, and what is below it likewise: `/beta/a` is seen
@@ -220,8 +226,7 @@ task("08-1").check(mesh)
 # - The prefix `/v2` also matches `/v2x`, and a rewrite replaces just what matched. Match `/v2` exactly, and `/v2/` as a prefix.
 # - The DestinationRule is about what comes after routing. A subset's policy is in force for requests that were routed to the subset.
 # - What a subset's policy names it replaces as a whole. What it does not name comes from the Service's policy.
-
-# %% [markdown]
+#
 # ## Clean up
 #
 # This ends the mesh with all its processes, and notes that you came to the end.

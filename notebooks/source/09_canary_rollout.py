@@ -3,8 +3,7 @@
 #
 # A new version may be bad, however well it was tested. So you show it to one request in a hundred first, watch, and go on or go back. At
 # the end a small program decides that for you, and says how often it may be wrong. It takes about twenty-five minutes.
-
-# %% [markdown]
+#
 # ## Objectives
 #
 # After this lesson you can
@@ -24,7 +23,7 @@ import labkit
 from labkit.lessons import canary, check, finish_lesson, manifest, predict, reveal, show, start_lesson
 from labkit.lessons.tasks import task
 from labkit.lessons.told import weights_told
-from labkit.ui import plots, rollout
+from labkit.ui import PolicyPanel, TrafficPanel, plots, rollout
 
 mesh = labkit.open_mesh(backend)
 start_lesson("09")
@@ -178,8 +177,12 @@ check.only(send(200), version="v2", about="the good version was promoted")
 # %% [markdown]
 # ## Exercise
 #
-# `v2` has all the traffic now. A colleague wants to compare it with the old version: let **one request in ten** go to `v1` again. Stuck?
-# Run `task("09-1").hint()` in a new cell.
+# `v2` has all the traffic now. A colleague wants to compare it with the old version: let **one request in ten** go to `v1` again. **Try it
+# yourself** in this panel: move a weight, and the other one follows. Stuck? Run `task("09-1").hint()` in a new cell.
+# To see each *Apply* act, run `TrafficPanel(mesh, url, kind="stream")` in a new cell, and press *Start* there first.
+
+# %% tags=["nbval-ignore-output"]
+PolicyPanel(mesh, manifest("09_canary_rollout/canary.yaml"))
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply(canary.weighted('09_canary_rollout/canary.yaml', 90))

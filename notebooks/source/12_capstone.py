@@ -78,7 +78,7 @@ mesh.lint()
 mesh.apply(manifest("12_capstone/solution/namespace.yaml"))
 for deployment in sorted({pod.workload for pod in mesh.pods(namespace="shop")}):
     mesh.restart(deployment, namespace="shop", wait=False)
-mesh.wait_for(lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")), "new pods")
+mesh.wait_for(lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")), "new pods", timeout_s=120)
 
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("12-1").check(mesh)
