@@ -34,12 +34,18 @@ def chromium() -> str | None:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a JupyterLab started by `labkit lab`, with its token; its settings are in a folder of its own."""
-    folder = tmp_path_factory.mktemp("lab")
-    course = folder / "course"  # a copy: JupyterLab saves what it runs
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the course: JupyterLab saves what it runs."""
+    course = tmp_path_factory.mktemp("lab") / "course"
     for part in ("notebooks", "manifests"):
         shutil.copytree(ROOT / part, course / part)
+    return course
+
+
+@pytest.fixture(scope="session")
+def lab(course: Path) -> Iterator[str]:
+    """The address of a JupyterLab started by `labkit lab`, with its token; its settings are in a folder of its own."""
+    folder = course.parent
     log = folder / "lab.log"
     env = os.environ | {
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
@@ -49,7 +55,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "LABKIT_PROGRESS": str(folder / "progress.json"),
     }
     words = [sys.executable, "-m", "labkit", "lab", "--no-browser", "--port", "18888"]
-    words += ["--", "--LabApp.expose_app_in_browser=True"]
+    words += ["--", "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
     with log.open("wb") as out, subprocess.Popen(words, cwd=course, stdout=out, stderr=out, env=env) as process:
         try:
             found = wait_until(

@@ -11,9 +11,8 @@ from tests.browser.conftest import PICTURES, ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-# The first lessons, which every learner opens. All twelve ran here too; two findings keep the others out for now:
-# the shop of lesson 12 shows FAIL until it is put right, and lesson 7 once met 404s at its start (see CHANGELOG).
-LESSONS = sorted((ROOT / "notebooks").glob("0[1-3]_*.ipynb"))
+LESSONS = sorted((ROOT / "notebooks").glob("[01]*.ipynb"))
+UNSOLVED = {"12_capstone"}  # its shop is broken, and shows FAIL, until the learner has put it right
 
 
 def test_there_are_lessons() -> None:
@@ -67,7 +66,7 @@ def test_a_lesson_runs_in_the_browser(lab: str, browser, path) -> None:  # type:
     outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c["outputs"]]
     assert [o for o in outputs if o["output_type"] == "error"] == []
     lines = ["".join(o.get("data", {}).get("text/plain", "")) for o in outputs]
-    assert not any(line.startswith("FAIL") for line in lines)
+    assert any(line.startswith("FAIL") for line in lines) == (path.stem in UNSOLVED)
     # an exercise that nobody has solved says NOT YET
     assert sum(line.startswith("PASS") for line in lines) >= checks - asked
     assert complaints == []

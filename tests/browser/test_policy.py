@@ -1,0 +1,247 @@
+"""The PolicyPanel as a person uses it: mouse, keyboard, a wrong value, Apply, a restart of the kernel, a reload."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.browser.panels import READY, Notebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+MESH = """import labkit
+from labkit.lessons import manifest
+from labkit.ui import PolicyPanel
+mesh = labkit.open_mesh()
+mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))"""
+PANEL = 'panel = PolicyPanel(mesh, "03_load_balancing/random.yaml", draft="{}")\npanel'
+GATEWAY = "import json; print(json.dumps([c['cluster'] for p in mesh.config()['configs'] if 'Clusters' in p['@type'] "
+GATEWAY += "for c in p['dynamic_active_clusters']]))"
+
+
+@pytest.fixture
+def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:60]
+    failed = request.session.testsfailed
+    with Notebook(browser, lab, course, f"policy-{name}", [MESH, PANEL.format(name)]) as book:
+        book.run_all()
+        yield book
+        if request.session.testsfailed > failed:
+            book.picture(f"policy-{name}-failed")
+
+
+def cluster(book: Notebook) -> dict[str, Any]:
+    """The cluster of the service, as the gateway's Envoy has it."""
+    found = json.loads(book.ask(GATEWAY))
+    return next(dict(c) for c in found if c["name"] == "outbound|80||hello-world.hello-world.svc.cluster.local")
+
+
+def yaml_of(book: Notebook) -> Any:
+    return book.panel.get_by_label("The policy as YAML")
+
+
+def wait_for_yaml(book: Notebook, part: str) -> None:
+    book.page.wait_for_function(
+        "part => document.querySelector('.labkit-policy textarea').value.includes(part)", arg=part, timeout=15_000
+    )
+
+
+def said(book: Notebook, words: str) -> None:
+    book.panel.get_by_text(words).first.wait_for(timeout=15_000)
+
+
+def test_from_a_control_to_envoy(book: Notebook) -> None:
+    panel = book.panel
+    panel.get_by_label("Who gets a request").select_option("ROUND_ROBIN")
+    wait_for_yaml(book, "simple: ROUND_ROBIN")
+    panel.locator("summary", has_text="Outlier detection").click()
+    panel.get_by_label("Errors in a row consecutive5xxErrors").fill("3")
+    wait_for_yaml(book, "consecutive5xxErrors: 3")
+    said(book, "Not applied yet")
+    panel.get_by_role("button", name="Apply").click()
+    said(book, "Applied at")
+    found = cluster(book)
+    assert found.get("lb_policy", "ROUND_ROBIN") == "ROUND_ROBIN"
+    assert found["outlier_detection"]["consecutive_5xx"] == 3
+    said(book, "Nothing to apply")
+    panel.locator("summary", has_text="What Envoy got").click()
+    marked = panel.locator(".labkit-envoy .labkit-plus").all_inner_texts()
+    assert "+   consecutive_5xx: 3" in [line.rstrip("\n") for line in marked]
+    assert book.violations() == []
+    assert book.cut_off() == []
+    book.show()
+    book.picture("policy-applied")
+    book.show(".labkit-got")
+    book.picture("policy-envoy")
+    panel.get_by_label("Who gets a request").select_option("LEAST_REQUEST")
+    panel.get_by_label("May be out at once maxEjectionPercent").fill("50")
+    said(book, "Apply would change 3 lines")
+    book.portrait("panel-policy")
+    assert book.complaints == []
+
+
+def test_a_slider_by_mouse_and_by_keyboard(book: Notebook) -> None:
+    panel, keyboard = book.panel, book.page.keyboard
+    panel.locator("summary", has_text="Outlier detection").click()
+    slider = panel.get_by_label("May be out at once, slider")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    book.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    wait_for_yaml(book, "maxEjectionPercent: ")
+    middle = int(panel.get_by_label("May be out at once maxEjectionPercent").input_value())
+    assert 45 <= middle <= 55
+    keyboard.press("ArrowRight")
+    wait_for_yaml(book, f"maxEjectionPercent: {middle + 1}")
+    errors = panel.get_by_label("Errors in a row consecutive5xxErrors")
+    errors.focus()
+    keyboard.press("ArrowUp")  # from Istio's default, 5
+    wait_for_yaml(book, "consecutive5xxErrors: 6")
+    keyboard.press("Tab")
+    keyboard.type("2")
+    wait_for_yaml(book, "consecutiveGatewayErrors: 2")
+    assert book.complaints == []
+
+
+def test_everything_by_keyboard_alone_and_no_shortcut_of_jupyterlab_acts(book: Notebook) -> None:
+    cells = book.page.locator(".jp-Cell").count()
+    keyboard = book.page.keyboard
+    mode = book.panel.get_by_label("Who gets a request")
+    mode.focus()
+    keyboard.type("take")  # a select takes the option that begins so
+    wait_for_yaml(book, "simple: ROUND_ROBIN")
+    apply = book.panel.get_by_role("button", name="Apply")
+    for _ in range(20):
+        if apply.evaluate("node => node === document.activeElement"):
+            break
+        keyboard.press("Tab")
+    for key in ("d", "d", "a", "b", "x"):  # with these JupyterLab deletes and adds cells
+        keyboard.press(key)
+    keyboard.press("Enter")
+    said(book, "Applied at")
+    assert book.page.locator(".jp-Cell").count() == cells
+    assert cluster(book).get("lb_policy", "ROUND_ROBIN") == "ROUND_ROBIN"
+    assert book.complaints == []
+
+
+def test_what_is_wrong_is_said_beside_the_field_while_typing(book: Notebook) -> None:
+    panel = book.panel
+    area = yaml_of(book)
+    area.focus()
+    text = area.input_value()
+    at = text.index("RANDOM", text.index("simple")) + len("RANDOM")
+    area.evaluate("(area, at) => area.setSelectionRange(at, at)", at)
+    book.page.keyboard.press("Backspace")
+    book.page.keyboard.type("N-and-more", delay=30)
+    said(book, "not a known value")
+    assert area.input_value() == text[: at - 1] + "N-and-more" + text[at:]
+    assert area.evaluate("area => area.selectionStart") == at - 1 + len("N-and-more")
+    assert "not a known value" in panel.locator(".labkit-field .labkit-note").first.inner_text()
+    panel.locator("summary", has_text="Outlier detection").click()
+    looks = panel.get_by_label("Looks every interval")
+    looks.fill("10")
+    note = panel.locator(".labkit-field", has=book.page.get_by_label("Looks every interval")).locator(".labkit-note")
+    note.get_by_text("not a duration").wait_for(timeout=15_000)
+    assert looks.get_attribute("aria-invalid") == "true"
+    assert book.violations() == []
+    assert book.cut_off() == []
+    book.show()
+    book.picture("policy-findings")
+    panel.get_by_role("button", name="Apply").click()
+    panel.locator(".labkit-error", has_text="would be refused").wait_for(timeout=15_000)
+    assert book.violations() == []
+    book.show()
+    book.picture("policy-refused")
+    looks.fill("10s")
+    note.get_by_text("not a duration").wait_for(state="detached", timeout=15_000)
+    assert book.complaints == []
+
+
+def test_half_typed_yaml_survives_a_restart_of_the_kernel_and_a_reload(book: Notebook) -> None:
+    area = yaml_of(book)
+    area.focus()
+    half = "spec:\n  host: hello-world\n  trafficPolicy: {loadBalancer: [ # half typ"
+    area.fill(half)
+    said(book, "not YAML")
+    assert area.input_value() == half
+    book.restart_kernel()
+    book.panel.get_by_text("The kernel was restarted or stopped").wait_for(timeout=15_000)
+    book.show()
+    book.picture("policy-restarted")
+    book.complaints.clear()  # JupyterLab itself tells the console of messages that the old kernel did not answer
+    book.run_all()
+    said(book, "Your draft of")
+    assert yaml_of(book).input_value() == half
+    book.show()
+    book.picture("policy-draft")
+    book.reload()
+    book.panel.wait_for(timeout=30_000)
+    assert yaml_of(book).input_value() == half
+    book.panel.get_by_role("button", name="Use the published text").click()
+    wait_for_yaml(book, "simple: RANDOM")
+    book.panel.get_by_role("button", name="Undo").click()
+    wait_for_yaml(book, "half typ")
+    assert book.complaints == []
+
+
+def test_the_notebook_keeps_the_last_state_and_the_view_stays(book: Notebook) -> None:
+    book.panel.get_by_label("Who gets a request").select_option("LEAST_REQUEST")
+    book.panel.get_by_role("button", name="Apply").click()
+    said(book, "Applied at")
+    book.panel.locator("summary", has_text="Connection pool").click()
+    book.page.locator(".jp-Cell").first.click()  # out of the panel
+    book.page.wait_for_function(
+        """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.at(-1).outputs.some(
+             o => [o.data?.['text/html']].flat().join('').includes('Applied at'))""",
+        timeout=15_000,
+    )
+    assert book.page.locator(".labkit-panel").count() == 1
+    book.panel.get_by_label("Connections at most").wait_for()  # what was open is open
+    assert book.panel.get_by_label("Who gets a request").input_value() == "LEAST_REQUEST"
+    book.panel.get_by_label("Who gets a request").select_option("RANDOM")  # the view that is there now works
+    wait_for_yaml(book, "simple: RANDOM")
+    assert book.complaints == []
+
+
+def test_in_notebook_7_too(browser: Any, lab: str, course: Path) -> None:
+    book = Notebook(browser, lab, course, "policy-notebook-7", [MESH, PANEL.format("notebook-7")])
+    parts = urlsplit(lab)
+    page = book.page
+    try:
+        page.goto(f"{parts.scheme}://{parts.netloc}/notebooks/notebooks/{book.name}.ipynb?{parts.query}")
+        page.wait_for_function(READY, timeout=60_000)
+        book.complaints.clear()  # Notebook 7 itself sometimes asks for a setting before it has read any
+        book.run_all()
+        book.panel.get_by_label("Who gets a request").select_option("ROUND_ROBIN")
+        wait_for_yaml(book, "simple: ROUND_ROBIN")
+        book.panel.get_by_role("button", name="Apply").click()
+        said(book, "Applied at")
+        said(book, "What Envoy got (gateway): ")
+        assert book.violations() == []
+        assert book.cut_off() == []
+        book.show()
+        book.picture("policy-notebook-7")
+        assert book.complaints == []
+    except BaseException:
+        book.picture("policy-notebook-7-failed")
+        raise
+    finally:
+        page.close()
+
+
+def test_a_mesh_that_is_gone_is_said_in_words(book: Notebook) -> None:
+    book.ask("mesh.close()")
+    book.panel.get_by_role("button", name="Apply").click()
+    alert = book.panel.locator(".labkit-error")
+    alert.get_by_text("closed").first.wait_for(timeout=15_000)
+    assert "Traceback" not in alert.inner_text()
+    book.show()
+    book.picture("policy-mesh-gone")
+    book.panel.get_by_label("Who gets a request").select_option("ROUND_ROBIN")  # the text can still be changed
+    wait_for_yaml(book, "simple: ROUND_ROBIN")
+    assert book.complaints == []
