@@ -1,0 +1,156 @@
+"""What a person waits for: from Apply to the first changed pixel, and a cell that runs while requests are sent.
+
+In a real Chromium, on a notebook with a PolicyPanel and a TrafficPanel. The clock is the browser's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from labkit.waiting import wait_until
+from tests.browser.conftest import QUIET, ROOT, chromium
+from tests.browser.panels import Notebook
+
+RUNS = 24
+CELLS = [
+    """import labkit
+from labkit.lessons import manifest
+from labkit.ui import PolicyPanel, TrafficPanel
+mesh = labkit.open_mesh()
+mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))
+policy = PolicyPanel(mesh, "03_load_balancing/random.yaml", draft="benchmark")
+policy""",
+    'traffic = TrafficPanel(mesh, "http://test.example.com/", kind="stream", rate=40)\ntraffic',
+]
+# from the click to the frame in which the plot has its new line, and to the first word of the panel itself
+CLICK = """n => new Promise((done, failed) => {
+  const figure = document.querySelector('.labkit-plot');
+  const image = figure.querySelector('img');
+  const button = [...document.querySelectorAll('.labkit-policy button')].find(b => b.textContent.startsWith('Apply'));
+  const began = performance.now();
+  let first = null;
+  const panel = new MutationObserver(() => requestAnimationFrame(() => (first ??= performance.now() - began)));
+  panel.observe(button.closest('.labkit-panel'), {subtree: true, childList: true, characterData: true});
+  const painted = () => {
+    if (Number(figure.dataset.marks) < n) return;
+    image.removeEventListener('load', painted);
+    requestAnimationFrame(() => setTimeout(() => {
+      panel.disconnect();
+      done([first, performance.now() - began]);
+    }, 0));
+  };
+  image.addEventListener('load', painted);
+  setTimeout(() => failed(new Error('no line after 20 s')), 20000);
+  button.click();
+})"""
+CELL = """async () => {
+  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  const began = performance.now();
+  await kernel.requestExecute({code: '6 * 7', store_history: false}).done;
+  return performance.now() - began;
+}"""
+
+
+@contextmanager
+def jupyterlab(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a JupyterLab of its own, and the copy of the course that it shows."""
+    course = folder / "course"
+    for part in ("notebooks", "manifests"):
+        shutil.copytree(ROOT / part, course / part)
+    env = os.environ | {
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "LABKIT_COURSE": str(course),
+        "LABKIT_PROGRESS": str(folder / "progress.json"),
+    }
+    log = folder / "lab.log"
+    words = [sys.executable, "-m", "labkit", "lab", "--no-browser", "--port", "18988"]
+    words += ["--", "--LabApp.expose_app_in_browser=True"]
+    with log.open("wb") as out, subprocess.Popen(words, cwd=course, stdout=out, stderr=out, env=env) as process:
+        try:
+            found = wait_until(
+                lambda: re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text()),
+                60,
+                "JupyterLab to start",
+                explain=log.read_text,
+            )
+            yield found.group(0), course
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def applies(book: Notebook) -> tuple[list[float], list[float]]:
+    """Milliseconds from Apply to the panel's first word, and to the line in the plot."""
+    first, line = [], []
+    book.page.wait_for_function("() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=60_000)
+    for run in range(RUNS):
+        mode = ("ROUND_ROBIN", "RANDOM")[run % 2]
+        book.ask(f"policy.set('loadBalancer.simple', {mode!r})")
+        book.page.wait_for_function(
+            "mode => document.querySelector('.labkit-policy textarea').value.includes(mode)", arg=mode
+        )
+        one, other = book.page.evaluate(CLICK, run + 1)
+        first.append(float(one))
+        line.append(float(other))
+    return first, line
+
+
+def cells(book: Notebook, start: str) -> list[float]:
+    """Milliseconds that a cell takes while requests are sent."""
+    book.ask(f"traffic.running and traffic.stop(); {start}")
+    took = [float(book.page.evaluate(CELL)) for _ in range(RUNS)]
+    assert book.ask("print(traffic.running)") == "True", "the run ended before the cells"
+    return took
+
+
+def told(name: str, times: list[float], goal: str = "") -> None:
+    ordered = sorted(times)
+    p90 = ordered[int(0.9 * len(ordered))]
+    print(f"{name}: {statistics.median(times):.0f} ms (p50), {p90:.0f} ms (p90), {ordered[-1]:.0f} ms at most{goal}")
+
+
+def run() -> None:
+    program = chromium()
+    if program is None:
+        print("panels: there is no Chromium (tests/browser/install installs one)")
+        return
+    from playwright.sync_api import sync_playwright
+
+    with (
+        tempfile.TemporaryDirectory(prefix="labkit-bench-") as name,
+        jupyterlab(Path(name)) as (address, course),
+        sync_playwright() as engine,
+    ):
+        browser: Any = engine.chromium.launch(executable_path=program, args=QUIET)
+        with Notebook(browser, address, course, "benchmark", CELLS) as book:
+            book.run_all()
+            calm = [float(book.page.evaluate(CELL)) for _ in range(RUNS)]
+            book.ask("traffic.start()")
+            first, line = applies(book)
+            stream = cells(book, "traffic.start(kind='stream', rate=100)")
+            flat_out = cells(book, "traffic.start(kind='fortio', qps=0, seconds=60)")
+            book.ask("traffic.stop()")
+        browser.close()
+    busy = f"{os.getloadavg()[0]:.1f} threads wanted to run on {os.cpu_count()} cores"
+    print(f"panels, {RUNS} times each ({busy}):")
+    told("  from Apply to the panel's first word", first)
+    told("  from Apply to its line in the plot of a stream, 40 a second", line, " (goal: 300 at the median)")
+    told("  a cell, while nothing is sent", calm)
+    told("  a cell, during a stream of 100 a second", stream, " (goal: 200)")
+    told("  a cell, during a load as fast as it goes, -c 4", flat_out)
+
+
+if __name__ == "__main__":
+    run()
