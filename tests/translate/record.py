@@ -67,6 +67,8 @@ def config_dump(pod: Pod) -> ProxyConfig:
         name, groups, inner = PARTS.get(part["@type"].rpartition(".")[2], ("", (), ""))
         for group in groups:
             for item in part.get(group, []):
+                if name == "listeners" and inner not in item:
+                    continue  # it was deleted, and only finishes what it has
                 one = item.get(inner, {})
                 found[name].append(one.get("listener", one) if name == "listeners" else one)
     return ProxyConfig(*(tuple(found[name]) for name in ("clusters", "endpoints", "routes", "listeners")))
