@@ -72,8 +72,7 @@ def breaker(mesh: Any) -> Verdict:
     refused = OVERFLOW_N - AT_A_TIME - WAITING
     with mesh.gate("cart", namespace=NAMESPACE) as gate:
         rush = gate.send(url("cart"), OVERFLOW_N, connections=AT_A_TIME, timeout_s=3)
-        rush.wait_answered(refused, timeout_s=3)
-        held = gate.held()
+        held = gate.wait_settled(rush, cluster=f"outbound|80||cart.{NAMESPACE}.svc.cluster.local", timeout_s=3)
         gate.open()
         check.status_counts(rush.wait(), {200: OVERFLOW_N - refused, 503: refused})
     return check.equal(held, AT_A_TIME, "so many are worked on at a time")

@@ -17,14 +17,9 @@ def three_and_two(mesh: Any) -> Verdict:
     """Ten requests held open at once: exact, so one connection or one place in the queue more or less is found."""
     check.equal(len(mesh.pods("hello-world")), 1, "one pod runs")
 
-    def places() -> int:
-        """Requests that were refused, are at the pod or wait."""
-        return int(burst.answered + gate.held() + mesh.counter("upstream_rq_pending_active", cluster=SERVICE))
-
     with mesh.gate("hello-world") as gate:
         burst = gate.send(URL, AT_ONCE, connections=UNDER_WAY, timeout_s=3)
-        mesh.wait_for(lambda: places() == AT_ONCE, "each of the ten requests to have its place", timeout_s=3)
-        held = gate.held()
+        held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=3)
         gate.open()
         result = burst.wait()
     check.equal(held, UNDER_WAY, "so many are under way")

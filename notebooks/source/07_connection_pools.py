@@ -140,9 +140,7 @@ check.equal(one_each, 20, "maxRequestsPerConnection: 1 makes a new connection fo
 mesh.apply(manifest("07_connection_pools/two-connections.yaml"))
 with mesh.gate("hello-world") as gate:
     burst = mesh.start(url, n=10)
-    waiting = lambda: mesh.counter("upstream_rq_pending_active", cluster=service)
-    mesh.wait_for(lambda: gate.held() + waiting() == 10, "all ten to be under way or to wait")
-    held = gate.held()
+    held = gate.wait_settled(burst, cluster=service)  # each of the ten is under way or waits
     gate.open()
     ten = burst.wait()
 print(f"{held} at the pods, {10 - held} waiting, none refused; then {ten.codes}")
@@ -196,7 +194,7 @@ check.breaker_identity(client_503=exact, flagged_UO=exact, overflow_delta=grown,
 mesh.apply(manifest("07_connection_pools/two-and-three.yaml"))
 with mesh.gate("hello-world") as gate:
     burst = mesh.start(url, n=10)
-    mesh.wait_for(lambda: burst.answered + gate.held() + waiting() == 10, "each of the ten to have its place")
+    gate.wait_settled(burst, cluster=service)
     gate.open()
     cold = burst.wait()
 print(f"{cold.codes}; not cold it would be {10 - 2 - 3} refused")

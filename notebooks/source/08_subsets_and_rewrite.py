@@ -183,11 +183,10 @@ check.equal(opened, len(first), "v1 has its own load balancer, and the Service's
 
 # %% tags=["nbval-ignore-output"]
 second, opened = run("v2", "/v2")
-waiting = "upstream_rq_pending_active", "outbound|80|v2|hello-world.hello-world.svc.cluster.local"
+v2 = "outbound|80|v2|hello-world.hello-world.svc.cluster.local"
 with mesh.gate("hello-world-v2") as gate:
     burst = gate.send(f"{url}/v2", n=5)
-    mesh.wait_for(lambda: mesh.counter(waiting[0], cluster=waiting[1]) + gate.held() == 5, "five requests to be there")
-    held = gate.held()
+    held = gate.wait_settled(burst, cluster=v2)
     gate.open()
     burst.wait()
 print(f"{len(second)} requests, {opened} new connections; of five at once {held} came through at a time")

@@ -54,6 +54,16 @@ def test_exactly_n_minus_c_minus_p_are_refused(one_pod: Mesh, c: int, p: int, n:
     assert mesh.app(pod, "GET", "/control/state")["served"] - served == c + p
 
 
+def test_one_connection_more_than_was_filled_is_seen(one_pod: Mesh) -> None:
+    """Its request takes one of the pending places until the connection is open, so the refusals come before."""
+    one_pod.apply(limits(4, 3))
+    with one_pod.gate("hello-world") as gate:
+        burst = gate.send(URL, 10, connections=3)
+        assert gate.wait_settled(burst, cluster=CLUSTER) == 4
+        gate.open()
+        assert burst.wait().codes == {200: 6, 503: 4}
+
+
 def test_without_a_pending_limit_nothing_is_refused(one_pod: Mesh) -> None:
     one_pod.apply(limits(2, None))
     with one_pod.gate("hello-world") as gate:
