@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from labkit.errors import MeshError, UnsupportedError
+from labkit.errors import MeshError, NotReady, UnsupportedError
+from labkit.mesh.cluster.barrier import Barrier
 from labkit.mesh.cluster.leftovers import Left
 from labkit.mesh.cluster.load import SERVICE, ClusterFortio, refuse_source
 from labkit.mesh.cluster.mesh import ClusterMesh
@@ -100,6 +101,40 @@ def test_a_listener_that_drains_is_gone_with_its_routes() -> None:
     }
     names = [name for name, _ in told(dump)]
     assert names == ["gateway: listeners a", "gateway: configs http.1", "gateway: clusters c"]
+
+
+STOCK = "outbound|80||stock.shop.svc.cluster.local"
+
+
+def gateway_that_knows(*hosts: tuple[str, dict[str, Any]]) -> Barrier:
+    """A barrier whose every proxy lists these addresses, with their health."""
+    rows = [{"address": {"socket_address": {"address": ip}}, "health_status": health} for ip, health in hosts]
+
+    class Known:
+        def admin(self, pod: Any) -> Known:
+            return self
+
+        def clusters(self) -> dict[str, Any]:
+            return {"cluster_statuses": [{"name": STOCK, "host_statuses": rows}]}
+
+    return Barrier(None, Known(), "run", "namespace")  # type: ignore[arg-type]
+
+
+def test_pods_that_became_ready_meanwhile_are_asked_for_again() -> None:
+    barrier = gateway_that_knows(("10.0.0.1", {"eds_health_status": "HEALTHY"}), ("10.0.0.2", {}))
+    answers = iter([{"10.0.0.2"}, {"10.0.0.2"}, {"10.0.0.1", "10.0.0.2"}])
+    barrier.wait_endpoints(lambda: {STOCK: next(answers)}, {"gateway": {}}, 5)
+    assert next(answers, None) is None
+
+
+def test_a_pod_that_is_not_ready_stays_listed_and_gets_nothing() -> None:
+    barrier = gateway_that_knows(
+        ("10.0.0.1", {"eds_health_status": "UNHEALTHY"}),
+        ("10.0.0.2", {"eds_health_status": "HEALTHY", "failed_outlier_check": True}),
+    )
+    barrier.wait_endpoints(lambda: {STOCK: {"10.0.0.2"}}, {"gateway": {}}, 5)
+    with pytest.raises(NotReady, match=r"has \['10.0.0.2'\], ready are \['10.0.0.1', '10.0.0.2'\]"):
+        barrier.wait_endpoints(lambda: {STOCK: {"10.0.0.1", "10.0.0.2"}}, {"gateway": {}}, 0.1)
 
 
 def test_the_command_of_fortio_in_the_cluster() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -139,22 +139,32 @@ class Barrier:
                 try_next="undo or correct the object applied last",
             )
 
-    def wait_endpoints(self, wanted: Mapping[str, set[str]], concerned: Mapping[str, Json], timeout_s: float) -> None:
-        """Waits until each proxy sends to exactly the ready pods: `wanted` has, for a cluster, their addresses."""
-        seen: dict[str, set[str]] = {}
+    def wait_endpoints(
+        self, ready: Callable[[], Mapping[str, set[str]]], concerned: Mapping[str, Json], timeout_s: float
+    ) -> None:
+        """Waits until each proxy sends to exactly the ready pods: `ready` tells, for a cluster, their addresses.
+
+        It is asked again whenever a proxy knows others: on a busy machine a pod may fail a probe, and come back.
+        """
+        wanted, seen = ready(), dict[str, set[str]]()
 
         def right(name: str) -> bool:
-            nonlocal seen
+            nonlocal wanted, seen
             try:
-                seen = hosts(self.proxies.admin(concerned[name]).clusters())
+                seen = healthy(self.proxies.admin(concerned[name]).clusters())
             except TrafficError:
                 return False
-            return all(seen.get(cluster, set()) == addresses for cluster, addresses in wanted.items())
+            if not wrong():
+                return True
+            wanted = ready()
+            return not wrong()
+
+        def wrong() -> list[str]:
+            return [cluster for cluster, addresses in wanted.items() if seen.get(cluster, set()) != addresses]
 
         def explain(name: str) -> str:
-            wrong = [c for c, a in wanted.items() if seen.get(c, set()) != a]
             return "\n".join(
-                f"{name}, {c}: has {sorted(seen.get(c, set()))}, ready are {sorted(wanted[c])}" for c in wrong
+                f"{name}, {c}: has {sorted(seen.get(c, set()))}, ready are {sorted(wanted[c])}" for c in wrong()
             )
 
         deadline = time.monotonic() + timeout_s
@@ -167,13 +177,17 @@ class Barrier:
         return {**dump, "configs": [without(part) for part in dump["configs"]]}
 
 
-def hosts(clusters: Json) -> dict[str, set[str]]:
-    """The addresses that an Envoy may send to, by cluster."""
+def healthy(clusters: Json) -> dict[str, set[str]]:
+    """The addresses that an Envoy may send to, by cluster: pods that are not ready stay listed, as unhealthy.
+
+    What Envoy itself has ejected counts: it comes back without a word of istiod's.
+    """
     found: dict[str, set[str]] = {}
     for cluster in clusters.get("cluster_statuses", []):
         addresses = found.setdefault(str(cluster["name"]), set())
         for host in cluster.get("host_statuses", []):
-            addresses.add(str(host["address"].get("socket_address", {}).get("address", "")))
+            if host.get("health_status", {}).get("eds_health_status", "HEALTHY") in ("HEALTHY", "UNKNOWN"):
+                addresses.add(str(host["address"].get("socket_address", {}).get("address", "")))
     return found
 
 

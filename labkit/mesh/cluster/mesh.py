@@ -17,7 +17,7 @@ from labkit.errors import LabkitError, MeshError, NotFound, TrafficError
 from labkit.mesh.base import Applied, Mesh, PodInfo, Program
 from labkit.mesh.cluster import views
 from labkit.mesh.cluster.api import Api
-from labkit.mesh.cluster.barrier import Barrier, hosts
+from labkit.mesh.cluster.barrier import Barrier, healthy
 from labkit.mesh.cluster.finder import Finder, order
 from labkit.mesh.cluster.later import LaterFlags
 from labkit.mesh.cluster.ledger import Ledger
@@ -274,7 +274,7 @@ class ClusterMesh(Mesh):
             return super().counter(name, cluster=cluster, proxy=proxy)
         except NotFound:
             admin = self.admin(proxy)
-            if cluster in hosts(admin.clusters()) and is_counter(name, admin):
+            if cluster in healthy(admin.clusters()) and is_counter(name, admin):
                 return 0
             raise
 

@@ -46,8 +46,8 @@ class Settling:
         concerned = self.proxies.concerned(self.objects.namespaces)
         took = self.barrier.wait(concerned, began, max(5.0, deadline - time.monotonic()))
         if rollouts:
-            wanted = self.ready_addresses({key[1] for key in told})
-            self.barrier.wait_endpoints(wanted, concerned, max(5.0, deadline - time.monotonic()))
+            spaces, left = {key[1] for key in told}, max(5.0, deadline - time.monotonic())
+            self.barrier.wait_endpoints(lambda: self.ready_addresses(spaces), concerned, left)
         return took
 
     def wait_rollout(self, namespace: str, name: str, timeout_s: float) -> None:
