@@ -44,6 +44,18 @@ def control_planes(api: Api) -> list[Istiod]:
     return [istiod(body) for body in found]
 
 
+def untested(api: Api) -> list[str]:
+    """A sentence for each control plane of a version that the course was not tried on, or is not made for.
+
+    Nothing is said where the version can't be seen, or where the Deployments of all namespaces may not be read.
+    """
+    try:
+        versions = {one.version for one in control_planes(api) if one.version}
+    except Refused:
+        return []
+    return [words for version in sorted(versions) if (words := about(version))]
+
+
 def istiod(body: Json) -> Istiod:
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}

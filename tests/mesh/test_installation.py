@@ -21,11 +21,13 @@ import yaml
 from labkit.cli import main
 from labkit.errors import LabkitError, MeshError
 from labkit.mesh import installation
+from labkit.mesh.cluster.api import Api
 from labkit.mesh.cluster.owner import MANAGED, OWNER, own
+from labkit.mesh.guard import guarded
 from labkit.mesh.hosts import MARK
 from labkit.mesh.installed import Record, records
 from labkit.mesh.installers import GATEWAY_PORTS
-from labkit.mesh.istio import about, is_too_old, version_of
+from labkit.mesh.istio import about, is_too_old, untested, version_of
 from labkit.mesh.minikube import Size
 from labkit.waiting import wait_until
 
@@ -363,6 +365,26 @@ def test_an_istio_that_is_there_is_used_and_its_version_is_said(
     assert words in capsys.readouterr().out
     assert cluster.writes == []
     assert list(records()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("1.31.4", []),
+        ("latest", []),  # nothing tells which version that is
+        (
+            "1.27.3",
+            ["The course was tried on Istio 1.31, not on 1.27.3: a lesson may show something else than it says."],
+        ),
+        ("1.20.0", ["Istio 1.20.0 is older than 1.24, the oldest that the course is made for."]),
+    ],
+)
+def test_who_opens_a_mesh_is_told_of_a_version_nobody_tried(
+    cluster: FakeCluster, version: str, said: list[str]
+) -> None:
+    for path, parts in istio(version).items():
+        cluster.add(path, **parts)
+    assert untested(Api(guarded(None, None))) == said
 
 
 def test_an_istio_that_is_too_old_is_refused(

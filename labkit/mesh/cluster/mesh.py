@@ -76,6 +76,10 @@ class ClusterMesh(Mesh):
         self.applications: dict[str, PodClient] = {}
         self.closed = False
         self.proxies.gateway()  # says what is missing before anything is made
+        from labkit.mesh.istio import untested  # it is made of parts of this package
+
+        for words in untested(self.api):
+            say(words)
         atexit.register(self.close_at_exit)
         try:
             self.ledger.open()
