@@ -6,20 +6,13 @@ In a real Chromium, on a notebook with a PolicyPanel and a TrafficPanel. The clo
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from labkit.waiting import wait_until
-from tests.browser.conftest import QUIET, ROOT, chromium
-from tests.browser.panels import Notebook
+from tests.browser.jupyterlab import QUIET, chromium, copy_course, jupyterlab
+from tests.browser.notebook import Notebook, written
 
 RUNS = 24
 CELLS = [
@@ -61,36 +54,6 @@ CELL = """async () => {
 }"""
 
 
-@contextmanager
-def jupyterlab(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The address of a JupyterLab of its own, and the copy of the course that it shows."""
-    course = folder / "course"
-    for part in ("notebooks", "manifests"):
-        shutil.copytree(ROOT / part, course / part)
-    env = os.environ | {
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTER_DATA_DIR": str(folder / "data"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        "LABKIT_COURSE": str(course),
-        "LABKIT_PROGRESS": str(folder / "progress.json"),
-    }
-    log = folder / "lab.log"
-    words = [sys.executable, "-m", "labkit", "lab", "--no-browser", "--port", "18988"]
-    words += ["--", "--LabApp.expose_app_in_browser=True"]
-    with log.open("wb") as out, subprocess.Popen(words, cwd=course, stdout=out, stderr=out, env=env) as process:
-        try:
-            found = wait_until(
-                lambda: re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text()),
-                60,
-                "JupyterLab to start",
-                explain=log.read_text,
-            )
-            yield found.group(0), course
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
 def applies(book: Notebook) -> tuple[list[float], list[float]]:
     """Milliseconds from Apply to the panel's first word, and to the line in the plot."""
     first, line = [], []
@@ -130,11 +93,11 @@ def run() -> None:
 
     with (
         tempfile.TemporaryDirectory(prefix="labkit-bench-") as name,
-        jupyterlab(Path(name)) as (address, course),
+        jupyterlab(course := copy_course(Path(name)), 18988) as address,
         sync_playwright() as engine,
     ):
         browser: Any = engine.chromium.launch(executable_path=program, args=QUIET)
-        with Notebook(browser, address, course, "benchmark", CELLS) as book:
+        with written(browser, address, course, "benchmark", CELLS) as book:
             book.run_all()
             calm = [float(book.page.evaluate(CELL)) for _ in range(RUNS)]
             book.ask("traffic.start()")

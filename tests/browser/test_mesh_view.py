@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.panels import Notebook
+from tests.browser.notebook import Notebook, written
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -42,7 +42,7 @@ PANELS = {
 @pytest.fixture
 def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     kind = request.param
-    with Notebook(browser, lab, course, f"mesh-{kind}-{request.node.originalname[5:30]}", [MESH, PANELS[kind]]) as book:
+    with written(browser, lab, course, f"mesh-{kind}-{request.node.originalname[5:30]}", [MESH, PANELS[kind]]) as book:
         book.run_all()
         book.panel.wait_for(timeout=30_000)
         yield book

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.panels import READY, Notebook
+from tests.browser.notebook import READY, Notebook, written
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -29,7 +29,7 @@ GATEWAY += "for c in p['dynamic_active_clusters']]))"
 def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:60]
     failed = request.session.testsfailed
-    with Notebook(browser, lab, course, f"policy-{name}", [MESH, PANEL.format(name)]) as book:
+    with written(browser, lab, course, f"policy-{name}", [MESH, PANEL.format(name)]) as book:
         book.run_all()
         yield book
         if request.session.testsfailed > failed:
@@ -209,7 +209,7 @@ def test_the_notebook_keeps_the_last_state_and_the_view_stays(book: Notebook) ->
 
 
 def test_in_notebook_7_too(browser: Any, lab: str, course: Path) -> None:
-    book = Notebook(browser, lab, course, "policy-notebook-7", [MESH, PANEL.format("notebook-7")])
+    book = written(browser, lab, course, "policy-notebook-7", [MESH, PANEL.format("notebook-7")])
     parts = urlsplit(lab)
     page = book.page
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.panels import Notebook
+from tests.browser.notebook import Notebook, written
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -27,7 +27,7 @@ COUNTED = "print(mesh.counter('upstream_rq_total'))"
 @pytest.fixture
 def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -> Iterator[Notebook]:
     name = "traffic-" + request.node.name.removeprefix("test_")[:40]
-    with Notebook(browser, lab, course, name, [MESH, PANEL]) as book:
+    with written(browser, lab, course, name, [MESH, PANEL]) as book:
         book.run_all()
         book.panel.get_by_role("button", name="Start").wait_for(timeout=30_000)
         yield book

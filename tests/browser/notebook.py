@@ -1,6 +1,6 @@
 """A notebook in a real JupyterLab, used as a person uses it; and what axe-core and the console say of a panel.
 
-with Notebook(browser, lab, course, "policy", ["import labkit …", "panel"]) as book:
+with written(browser, lab, course, "policy", ["import labkit …", "panel"]) as book:
     book.run_all()
     book.panel.get_by_role("button", name="Apply").click()
     assert book.ask("print(mesh.counter('upstream_rq_total'))") == "3"
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 
-from tests.browser.conftest import PICTURES
+from tests.browser.jupyterlab import PICTURES
 
 SIZE = {"width": 1280, "height": 800}
 KERNEL = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
@@ -24,16 +24,12 @@ SERIOUS = ("serious", "critical")
 
 
 class Notebook:
-    """A small notebook of our own, open in a page of its own. On failure a picture is taken."""
+    """A notebook of the course's copy, open in a page of its own. On failure a picture is taken."""
 
-    def __init__(self, browser: Any, lab: str, course: Path, name: str, cells: list[str]) -> None:
-        self.name = name
-        self.path = course / "notebooks" / f"{name}.ipynb"
-        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(book, self.path)
+    def __init__(self, browser: Any, lab: str, path: Path) -> None:
+        self.path, self.name = path, path.stem
         parts = urlsplit(lab)
-        self.address = f"{parts.scheme}://{parts.netloc}/lab/tree/notebooks/{name}.ipynb?{parts.query}&reset"
+        self.address = f"{parts.scheme}://{parts.netloc}/lab/tree/notebooks/{path.name}?{parts.query}&reset"
         self.complaints: list[str] = []
         self.page = browser.new_page(viewport=SIZE)
         self.page.on("console", self.heard)
@@ -71,8 +67,8 @@ class Notebook:
         for name in names:  # the name of an entry may have its keys behind it: "Restart Kernel… 0, 0"
             self.page.get_by_role("menuitem", name=name, exact=not name.endswith("…")).click()
 
-    def run_all(self) -> None:
-        """Runs all cells and waits for the last one; what a cell raised is an AssertionError here."""
+    def run_all(self, timeout_s: float = 90) -> list[dict[str, Any]]:
+        """Runs all cells, waits for the last one, and returns all; what a cell raised is an AssertionError here."""
         self.menu("Run", "Run All Cells")
         self.page.wait_for_function(
             """() => {
@@ -82,11 +78,14 @@ class Notebook:
               const done = code.at(-1).execution_count !== null;
               return (done || failed) && panel.sessionContext.session?.kernel?.status === 'idle';
             }""",
-            timeout=90_000,
+            timeout=1000 * timeout_s,
         )
-        cells = self.page.evaluate("() => window.jupyterapp.shell.currentWidget.content.model.toJSON()")["cells"]
+        cells: list[dict[str, Any]] = self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.model.toJSON()"
+        )["cells"]
         errors = [o for cell in cells for o in cell.get("outputs", []) if o["output_type"] == "error"]
         assert errors == []
+        return cells
 
     def restart_kernel(self) -> None:
         """By the menu, as a person does; the outputs of the cells stay."""
@@ -165,3 +164,12 @@ class Notebook:
             }).map(node => node.outerHTML.slice(0, 150))"""
         )
         return found
+
+
+def written(browser: Any, lab: str, course: Path, name: str, cells: list[str]) -> Notebook:
+    """A small notebook of our own, with these cells of code."""
+    path = course / "notebooks" / f"{name}.ipynb"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(book, path)
+    return Notebook(browser, lab, path)
