@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ class WatchingPanel(Panel):
         self.asked = False  # by a person, and so without an end
         self.seen_until = 0.0
         self.failures = 0
+        self.looking = threading.Lock()  # one look at a time, and none that goes on after `stop`
         super().__init__(**traits)
         mesh.history.bells.add(self.ticker.bell)
 
@@ -63,14 +65,16 @@ class WatchingPanel(Panel):
         """Looks no more. The picture stays as it is."""
         self.asked, self.seen_until = False, 0.0
         self.ticker.stop()
-        self.watching = False
-        self.status = STOPPED
+        with self.looking:
+            self.watching = False
         self.draw()
+        self.status = STOPPED  # said when the picture is the last one
 
     @action
     def look(self) -> None:
         """Looks once, now."""
-        self.watch.look()
+        with self.looking:
+            self.watch.look()
         self.draw()
 
     def present(self) -> None:
@@ -101,7 +105,10 @@ class WatchingPanel(Panel):
             self.watching = False
             return False
         try:
-            self.watch.look()
+            with self.looking:
+                if not self.watching:  # stopped meanwhile
+                    return False
+                self.watch.look()
         except LabkitError as error:
             return self.missed(error)
         except Exception as error:  # a mesh that is just being closed may fail in any way

@@ -60,6 +60,7 @@ def table(book: Notebook) -> list[dict[str, str]]:
     details = book.panel.locator("details").first
     if details.get_attribute("open") is None:
         details.locator("summary").click()
+    details.locator("tbody tr").first.wait_for(timeout=30_000)  # it is filled when it is open
     names = details.locator("thead th").all_inner_texts()
     rows = details.locator("tbody tr").all()
     return [dict(zip(names, row.locator("td").all_inner_texts(), strict=True)) for row in rows]

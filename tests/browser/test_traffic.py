@@ -33,13 +33,13 @@ def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -
         yield book
 
 
-def done(book: Notebook) -> str:
-    """Waits for the end of the run; what the status says then."""
+def done(book: Notebook, words: str) -> None:
+    """Waits for the end of the run; its status begins with `words` then (that of an earlier run with others)."""
     book.page.wait_for_function(
-        "() => /^(Done|Stopped|Broken off)/.test(document.querySelector('.labkit-panel .labkit-status').textContent)",
+        "words => document.querySelector('.labkit-panel .labkit-status').textContent.startsWith(words)",
+        arg=words,
         timeout=60_000,
     )
-    return str(book.panel.locator(".labkit-status").inner_text())
 
 
 def numbers(book: Notebook) -> list[list[str]]:
@@ -53,6 +53,7 @@ def in_the_picture(book: Notebook) -> list[list[str]]:
     details = book.panel.locator("figure details")
     if details.get_attribute("open") is None:
         details.locator("summary").click()
+    details.locator("tbody tr").first.wait_for(timeout=15_000)  # it is filled when it is open
     return [row.locator("td").all_inner_texts() for row in details.locator("tbody tr").all()]
 
 
@@ -77,7 +78,7 @@ def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
     panel.get_by_label("Plot").focus()
     panel.get_by_text(f"fortio load -c 2 -qps 0 -n 60 {URL}").wait_for(timeout=15_000)
     panel.get_by_role("button", name="Start").click()
-    assert done(book).startswith("Done: 60 requests")
+    done(book, "Done: 60 requests")
     assert int(book.ask(COUNTED)) - before == 60
     assert numbers(book) == [["200", "60", "60", "upstream_rq_200"]]
     panel.get_by_text("The same as the gateway counted.").wait_for()
@@ -111,7 +112,7 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
         "() => document.querySelector('.labkit-plot img').alt.includes('by status')", timeout=30_000
     )
     panel.get_by_role("button", name="Stop").click()
-    assert done(book).startswith("Stopped")
+    done(book, "Stopped")
     codes = json.loads(book.ask("import json; print(json.dumps(panel.result.codes))"))
     assert {row[0]: int(row[1]) for row in numbers(book)} == codes
     assert all(row[1] == row[2] for row in numbers(book))
@@ -154,7 +155,7 @@ def test_everything_by_keyboard(book: Notebook) -> None:
     panel.get_by_text("for i in $(seq 9)").wait_for(timeout=15_000)
     assert panel.get_by_role("button", name="Start").evaluate("node => node === document.activeElement")
     page.keyboard.press("Enter")
-    assert done(book).startswith("Done: 9 requests")
+    done(book, "Done: 9 requests")
     panel.get_by_label("curl, one after the other").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
@@ -166,7 +167,7 @@ def test_everything_by_keyboard(book: Notebook) -> None:
     book.page.wait_for_function("() => document.querySelector('.labkit-panel').dataset.running === 'true'")
     assert panel.get_by_role("button", name="Stop").evaluate("node => node === document.activeElement")
     page.keyboard.press("Space")
-    assert done(book).startswith("Stopped")
+    done(book, "Stopped")
     assert book.complaints == []
 
 
@@ -184,7 +185,7 @@ def test_a_wrong_number_and_a_closed_mesh_are_told(book: Notebook) -> None:
     book.page.wait_for_function("() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=30_000)
     book.ask("mesh.close()")
     panel.get_by_role("alert").get_by_text("This mesh has been closed").wait_for(timeout=30_000)
-    assert done(book).startswith("Broken off")
+    done(book, "Broken off")
     book.show()
     book.picture("traffic-closed")
     assert book.violations() == []
