@@ -39,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         if chosen:
             module = importlib.import_module(f"labkit.cli.{name}")
             module.configure(sub)
-            sub.set_defaults(run=module.run)
-    args = parser.parse_args(words)
+            sub.set_defaults(run=module.run, usage_error=sub.error)
+    args, unknown = parser.parse_known_args(words)
+    if unknown:  # argparse by itself would show the usage of labkit, not of the command
+        args.usage_error("unrecognized arguments: " + " ".join(unknown))
     try:
         status = args.run(args)
     except LabkitError as error:

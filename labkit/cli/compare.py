@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from labkit.cli.run import line, ready
+from labkit.cli.run import count_of, line, ready
 from labkit.lessons.compare_report import write_comparison
 from labkit.lessons.comparing import Compared, compare
 from labkit.lessons.notebooks import Lesson, lessons
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             print(summary(found[-1]), flush=True)
     print(f"report: {write_comparison(found, args.out, names)}")
     differ = [one.left.lesson for one in found if not one.agrees]
-    print(f"{len(found)} lessons, {len(differ)} differ" + (f": {', '.join(differ)}" if differ else ""))
+    print(count_of(len(found), differ, "differ"))
     return 1 if differ or not found else 0
 
 

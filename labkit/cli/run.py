@@ -97,5 +97,13 @@ def line(run: Run) -> str:
 
 def finish(runs: list[Run]) -> int:
     failed = [run.lesson for run in runs if not run.passed]
-    print(f"{len(runs)} lessons, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    print(count_of(len(runs), failed, "failed"))
     return 1 if failed else 0
+
+
+def count_of(n: int, named: list[str], what: str) -> str:
+    """
+    >>> count_of(12, ["03_load_balancing"], "failed")
+    '12 lessons, 1 failed: 03_load_balancing'
+    """
+    return f"{n} lesson{'' if n == 1 else 's'}, {len(named)} {what}" + (f": {', '.join(named)}" if named else "")

@@ -21,7 +21,7 @@ def test_a_lesson_that_is_the_same_twice(course: Path, capsys: pytest.CaptureFix
     assert run("compare", "1", "--backends", "embedded", "embedded", "--out", str(course / "out")) == 0
     said = capsys.readouterr().out
     assert "they agree" in said
-    assert "1 lessons, 0 differ" in said
+    assert "1 lesson, 0 differ" in said
     written = {path.name for path in (course / "out").iterdir()}
     assert written == {"index.html", "01_good.1.embedded.ipynb", "01_good.2.embedded.ipynb"}
 
@@ -31,4 +31,4 @@ def test_a_lesson_that_fails(course: Path, capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr().out
     assert "they differ" in said
     assert "02_bad fails: CheckFailed" in said
-    assert "1 lessons, 1 differ: 02_bad" in said
+    assert "1 lesson, 1 differ: 02_bad" in said

@@ -21,7 +21,7 @@ def test_a_lesson_that_passes(course: Path, capsys: pytest.CaptureFixture[str]) 
     assert run("run", "1", "--seed", "3", "--report", str(course / "out")) == 0
     said = capsys.readouterr().out
     assert "✔ 01_good" in said
-    assert "1 lessons, 0 failed" in said
+    assert "1 lesson, 0 failed" in said
     assert {path.name for path in (course / "out").iterdir()} >= {"index.html", "junit.xml", "01_good.ipynb"}
 
 
@@ -50,3 +50,11 @@ def test_a_lesson_that_is_not_there(course: Path, capsys: pytest.CaptureFixture[
 def test_lessons_on_a_cluster_run_one_at_a_time(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("run", "--backend", "cluster", "--jobs", "2") == 1
     assert "On a cluster lessons run one at a time" in capsys.readouterr().err
+
+
+def test_a_word_that_is_not_known_shows_the_commands_own_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "01", "--out", "here"])
+    said = capsys.readouterr().err
+    assert said.startswith("usage: labkit run")
+    assert "unrecognized arguments: --out" in said

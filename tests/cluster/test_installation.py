@@ -106,7 +106,7 @@ def test_by_istioctl_up_lesson_1_and_down() -> None:
     assert "Gateway: istio-system/istio-ingressgateway-" in said
     assert "is there already; nothing is installed" in labkit(*up("istioctl"))
     lesson = labkit("run", "01", "--backend", "cluster")
-    assert "1 lessons, 0 failed" in lesson
+    assert "1 lesson, 0 failed" in lesson
     assert "Istio by istioctl" in labkit("status")
     print(labkit("down"))
 
@@ -128,5 +128,5 @@ def test_by_helm_killed_half_way_then_up_lesson_1_and_down() -> None:
     assert "An installation by helm was begun here and goes on" in said
     assert "istiod was left pending-install: it is begun anew" in said
     lesson = labkit("run", "01", "--backend", "cluster")
-    assert "1 lessons, 0 failed" in lesson
+    assert "1 lesson, 0 failed" in lesson
     print(labkit("down"))
