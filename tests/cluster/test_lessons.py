@@ -1,13 +1,14 @@
-"""Every lesson on the cluster, by papermill, with its solutions: the same notebooks as on the embedded mesh."""
+"""Every lesson on the cluster and on the embedded mesh, by papermill, with its solutions: they pass, and they agree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from labkit.cli.compare import on_both
 from labkit.lessons.notebooks import Lesson, lessons
-from labkit.lessons.runner import run_lesson
 from labkit.mesh.cluster.keeping import kept_gateway
 from labkit.mesh.cluster.leftovers import api_of, remains
 
@@ -33,9 +34,11 @@ def test_there_are_lessons() -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: str(lesson.name))
-def test_a_lesson_passes(lesson: Lesson) -> None:
-    run = run_lesson(lesson, {"backend": "cluster"})
-    assert run.failure is None, f"cell {run.failure.cell}: {run.failure.message}\n{run.failure.source}"
-    assert run.verdicts
-    assert all(verdict.startswith(("PASS", "✔")) for verdict in run.verdicts), run.verdicts
+def test_a_lesson_passes_and_tells_the_same_as_on_the_embedded_mesh(lesson: Lesson, tmp_path: Path) -> None:
+    found = on_both(lesson, ("embedded", "cluster"), tmp_path)
+    for run in (found.left, found.right):
+        assert run.failure is None, f"cell {run.failure.cell}: {run.failure.message}\n{run.failure.source}"
+        assert run.verdicts
+        assert all(verdict.startswith(("PASS", "✔")) for verdict in run.verdicts), run.verdicts
+    assert found.agrees, "\n".join(found.explain())
     assert not exists("hello-world")
