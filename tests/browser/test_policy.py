@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.notebook import READY, Notebook, written
+from tests.browser.notebook import Notebook, written
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -206,32 +205,6 @@ def test_the_notebook_keeps_the_last_state_and_the_view_stays(book: Notebook) ->
     book.panel.get_by_label("Who gets a request").select_option("RANDOM")  # the view that is there now works
     wait_for_yaml(book, "simple: RANDOM")
     assert book.complaints == []
-
-
-def test_in_notebook_7_too(browser: Any, lab: str, course: Path) -> None:
-    book = written(browser, lab, course, "policy-notebook-7", [MESH, PANEL.format("notebook-7")])
-    parts = urlsplit(lab)
-    page = book.page
-    try:
-        page.goto(f"{parts.scheme}://{parts.netloc}/notebooks/notebooks/{book.name}.ipynb?{parts.query}")
-        page.wait_for_function(READY, timeout=60_000)
-        book.complaints.clear()  # Notebook 7 itself sometimes asks for a setting before it has read any
-        book.run_all()
-        book.panel.get_by_label("Who gets a request").select_option("ROUND_ROBIN")
-        wait_for_yaml(book, "simple: ROUND_ROBIN")
-        book.panel.get_by_role("button", name="Apply").click()
-        said(book, "Applied at")
-        said(book, "What Envoy got (gateway): ")
-        assert book.violations() == []
-        assert book.cut_off() == []
-        book.show()
-        book.picture("policy-notebook-7")
-        assert book.complaints == []
-    except BaseException:
-        book.picture("policy-notebook-7-failed")
-        raise
-    finally:
-        page.close()
 
 
 def test_a_mesh_that_is_gone_is_said_in_words(book: Notebook) -> None:
