@@ -113,6 +113,7 @@ def test_y6_seven_errors_eject_a_pod_six_do_not(mesh: Mesh, percent: int, out: i
     assert mesh.curl(URL, n=12).codes == {500: 12}  # round robin: six each
     assert ejected(mesh, "v1") == 0
     result = mesh.curl(URL, n=2)  # the seventh error of each
+    mesh.wait_for(lambda: ejected(mesh, "v1") >= out, "Envoy's main thread to eject", timeout_s=5)
     assert ejected(mesh, "v1") == out
     if out == 2:
         assert result.codes == {500: 2}
