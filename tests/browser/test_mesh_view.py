@@ -34,7 +34,7 @@ bad = mesh.pods("hello-world-v2")[0].name"""
 PANELS = {
     "view": "panel = MeshView(mesh)\npanel",
     "breaker": "panel = BreakerTimeline(mesh)\npanel",
-    # v2 has a third of 240 requests; for a difference at 1e-6 it needs 21 (fewer: once in 10^19)
+    # v2 has a third of 240 requests; a difference of 18 points is called one (fewer: once in 10^7; of 80 one in three)
     "compare": "a = mesh.curl(url, n=240)\nmesh.scale('hello-world-v2', 0)\nb = mesh.curl(url, n=240)\n"
     "panel = Compare(a, b, names=('three pods', 'without v2'))\npanel",
 }
