@@ -36,12 +36,17 @@ ROUTES = "/config_dump?resource=dynamic_route_configs&name_regex=" + quote(rf"^(
 REJECTED = "/stats?format=json&type=Counters&usedonly&filter=" + quote("update_rejected$")
 
 
+def host_of(run: str) -> str:
+    """The host of a run's marker."""
+    return f"{run}.{DOMAIN}"
+
+
 class Barrier:
     """The marker of one mesh, and the waiting for it."""
 
     def __init__(self, api: Api, proxies: Proxies, run: str, namespace: str) -> None:
         self.api, self.proxies, self.run, self.namespace = api, proxies, run, namespace
-        self.host = f"{self.run}.{DOMAIN}"
+        self.host = host_of(run)
         self.number = 0
         self.rejected: dict[str, int] = {}
         self.knocker: PodClient | None = None

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from labkit.mesh.cluster.api import MANAGER, VERSIONS, Api, Refused, path_of
+from labkit.mesh.cluster.barrier import host_of
 from labkit.mesh.cluster.ledger import LEDGER, MARKERS, hurry, owner_of, wait_gone
 from labkit.mesh.cluster.observing import leave_gateway, users
 from labkit.mesh.cluster.owner import MADE, MANAGED, Owner
+from labkit.mesh.cluster.snapshot import wait_forgotten
 from labkit.mesh.guard import guarded
 
 Json = dict[str, Any]
 
 NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
+TOLD = ("Service", "Gateway", "VirtualService", "DestinationRule", "EnvoyFilter")
 KINDS = ("Namespace", "ConfigMap", "Service", "Pod", *VERSIONS)
 
 
@@ -55,20 +58,28 @@ def find(api: Api) -> list[Left]:
 
 
 def end(api: Api, left: Left) -> None:
-    """Removes all that a run made, and takes its name off the gateway. What another run has taken over stays."""
-    spaces = [path_of("Namespace", name=MARKERS + left.run)]
+    """Removes all that a run made, and takes its name off the gateway. What another run has taken over stays.
+
+    Of what proxies are told the marker goes last. A namespace takes seconds to go, so what is in it is removed one by
+    one before: when the gateway has forgotten the marker, it has forgotten everything.
+    """
+    spaces = [MARKERS + left.run]
     for path in left.made:
         if not NAMESPACE.fullmatch(path):
             api.delete(path)
         elif is_of(api.find(path), left.run):
-            spaces.insert(0, path)
-    names = [path.rpartition("/")[2] for path in spaces]
-    for path, name in zip(spaces, names, strict=True):
-        if api.delete(path):
-            hurry(api, name)
+            spaces.insert(0, path.rpartition("/")[2])
+    for name in spaces[:-1]:
+        for kind in TOLD:
+            api.delete(path_of(kind, name))
+    gone = [api.delete(path_of("Namespace", name=name)) for name in spaces]
+    for name in spaces:
+        hurry(api, name)
     leave_gateway(api, left.run)
-    for name in names:
+    for name in spaces:
         wait_gone(api, name)
+    if gone[-1]:
+        wait_forgotten(api, host_of(left.run))
 
 
 def is_of(namespace: Json | None, run: str) -> bool:

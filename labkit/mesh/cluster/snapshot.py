@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.errors import EnvoyError, NotFound, TrafficError
 from labkit.mesh.cluster.api import VERSIONS, Api, path_of
 from labkit.mesh.cluster.proxies import Proxies
+from labkit.waiting import wait_until
 
 Json = dict[str, Any]
 
@@ -53,6 +55,30 @@ def take(api: Api) -> Snapshot:
     finally:
         proxies.forget()
     return Snapshot(objects, {name: fingerprint(part) for name, part in told(dump)})
+
+
+def wait_forgotten(api: Api, host: str, timeout_s: float = 30.0) -> None:
+    """Waits until nothing that the ingress gateway was told names `host`, a run's marker (see barrier.py).
+
+    The marker goes last, and istiod pushes what it was told together, clusters before listeners and routes: so the
+    gateway has forgotten all else as well. Without a gateway there is nothing to wait for. Raises NotReady.
+    """
+    proxies = Proxies(api)
+
+    def forgotten() -> bool:
+        try:
+            dump = proxies.admin(proxies.gateway()).config_dump()
+        except NotFound:
+            return True
+        except (TrafficError, EnvoyError):  # its pod is being replaced
+            return False
+        return host not in json.dumps(list(told(dump)))
+
+    what = "the ingress gateway to forget what was removed"
+    try:
+        wait_until(forgotten, timeout_s, what, longest_s=0.1, explain=lambda: f"{host} is still in its configuration")
+    finally:
+        proxies.forget()
 
 
 def wishes(body: Json) -> Json:
