@@ -12,22 +12,13 @@ from labkit.lessons import manifest
 from labkit.mesh import Mesh
 from labkit.ui import BreakerTimeline, MeshView, PolicyPanel, TrafficPanel
 from labkit.waiting import wait_until
+from tests.mesh.conftest import CLUSTER, URL, rule
 
 from .conftest import claim_hello_world
 
 pytestmark = pytest.mark.timeout(180)
 
-URL = "http://test.example.com/"
-SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
-RULE = """
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: hello-world-dr, namespace: hello-world}
-spec:
-  host: hello-world
-  trafficPolicy:
-    outlierDetection: {consecutive5xxErrors: 2, interval: 300ms, baseEjectionTime: 10s, maxEjectionPercent: 100}
-"""
+QUICK = "{outlierDetection: {consecutive5xxErrors: 2, interval: 300ms, baseEjectionTime: 10s, maxEjectionPercent: 100}}"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +45,7 @@ def test_from_a_control_to_the_gateways_envoy(mesh: Mesh) -> None:
     assert panel.said.startswith("Applied at ")
     assert ("+", "  consecutive_5xx: 3") in panel.envoy["rows"]
     found = [c["cluster"] for p in mesh.config()["configs"] for c in p.get("dynamic_active_clusters", [])]
-    told = next(cluster for cluster in found if cluster["name"] == SERVICE)
+    told = next(cluster for cluster in found if cluster["name"] == CLUSTER)
     assert told["outlier_detection"]["consecutive_5xx"] == 3
     assert told.get("lb_policy", "ROUND_ROBIN") == "ROUND_ROBIN"
     panel.close()
@@ -82,7 +73,7 @@ def test_a_stream_draws_a_line_at_each_apply(mesh: Mesh) -> None:
 
 
 def test_an_ejection_is_in_the_picture_and_in_the_timeline(mesh: Mesh) -> None:
-    mesh.apply(RULE)
+    mesh.apply(rule(QUICK))
     bad = mesh.pods("hello-world-v2")[0].name
     view, timeline = MeshView(mesh), BreakerTimeline(mesh)
     view.start()
