@@ -55,13 +55,16 @@ def test_exactly_n_minus_c_minus_p_are_refused(one_pod: Mesh, c: int, p: int, n:
 
 
 def test_one_connection_more_than_was_filled_is_seen(one_pod: Mesh) -> None:
-    """Its request takes one of the pending places until the connection is open, so the refusals come before."""
+    """The fourth connection is always held in the end. How many are refused meanwhile is chance: its request takes one
+    of the pending places until the connection is open, which may be before or after the last of the burst arrives."""
     one_pod.apply(limits(4, 3))
     with one_pod.gate("hello-world") as gate:
         burst = gate.send(URL, 10, connections=3)
         assert gate.wait_settled(burst, cluster=CLUSTER) == 4
+        refused = burst.codes[503]
+        assert refused in (10 - 4 - 3, 10 - 3 - 3)
         gate.open()
-        assert burst.wait().codes == {200: 6, 503: 4}
+        assert burst.wait().codes == {200: 10 - refused, 503: refused}
 
 
 def test_without_a_pending_limit_nothing_is_refused(one_pod: Mesh) -> None:
