@@ -7,6 +7,7 @@ made here and not in the browser, so that a notebook without a browser and an ex
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ Model = dict[str, Any]
 
 READY, EJECTED, CRASHED, STARTING, UNREADY, ENDING = "ready", "ejected", "crashed", "starting", "not ready", "ending"
 STARTING_S = 15.0
+CRASHES = re.compile(r"(Init:)?(CrashLoopBackOff|Error|OOMKilled)")
+STARTS = re.compile(r"Pending|ContainerCreating|PodInitializing|Init:\d+/\d+")
 
 
 def model(watch: Watch) -> Model:
@@ -70,7 +73,8 @@ def pod_model(pod: PodInfo, watch: Watch, now: Facts) -> Model:
     elif state == CRASHED:
         words = "crashed, is started again"
     elif state in (STARTING, UNREADY):
-        words = f"{state} ({pod.ready})"
+        # kubectl's own word where it says more: ImagePullBackOff, Evicted, Completed …
+        words = f"{state if state == STARTING or pod.status == 'Running' else pod.status} ({pod.ready})"
     if pod.restarts and state != CRASHED:
         words += f", restarts: {pod.restarts}"
     return {
@@ -96,8 +100,12 @@ def state_of(pod: PodInfo, watch: Watch, now: Facts) -> tuple[str, Ejection | No
     """One word for a pod; of an ejected one also its ejection."""
     if pod.status == "Terminating":
         return ENDING, None
-    if pod.status not in ("Running", "Pending"):  # CrashLoopBackOff, Error …
+    if CRASHES.fullmatch(pod.status):
         return CRASHED, None
+    if STARTS.fullmatch(pod.status):  # however long it takes: an image may have to be fetched
+        return STARTING, None
+    if pod.status != "Running":
+        return UNREADY, None
     if not pod.is_ready:
         return (STARTING if now.at - pod.created < STARTING_S and not pod.restarts else UNREADY), None
     out = next((e for e in watch.ejections if e.pod == pod.name and e.until is None), None)

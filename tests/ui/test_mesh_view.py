@@ -377,6 +377,28 @@ def test_a_pods_state_in_one_word(changes: dict[str, Any], state: str) -> None:
     assert found["state"] == state
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("ContainerCreating", "starting (0/2)"),
+        ("PodInitializing", "starting (0/2)"),
+        ("Init:0/1", "starting (0/2)"),
+        ("Pending", "starting (0/2)"),
+        ("ImagePullBackOff", "ImagePullBackOff (0/2)"),
+        ("Evicted", "Evicted (0/2)"),
+        ("Completed", "Completed (0/2)"),
+        ("Init:ImagePullBackOff", "Init:ImagePullBackOff (0/2)"),
+        ("Error", "crashed, is started again"),
+        ("OOMKilled", "crashed, is started again"),
+        ("Init:CrashLoopBackOff", "crashed, is started again"),
+    ],
+)
+def test_a_cluster_has_more_words_for_a_pod_and_few_of_them_mean_a_crash(status: str, words: str) -> None:
+    watch = watch_of(seen(1000, pods=(pod("a-1", status=status, ready="0/2"),)))
+    (found,) = picture.model(watch)["groups"][0]["pods"]
+    assert found["words"] == words
+
+
 def test_names_cannot_break_the_drawing() -> None:
     one = pod("a'<b>&-1", version="v<1")
     svg = picture.svg(picture.model(watch_of(seen(0, pods=(one,)))))
