@@ -41,9 +41,9 @@ class WatchingPanel(Panel):
     caption = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, mesh: Mesh, *, proxy: str = "gateway", **traits: Any) -> None:
+        self.ticker = Ticker(weakly(self, "tick"), every_s=self.every_s)  # first: `close` wants it, whatever fails
         self.mesh = mesh
         self.watch = Watch(mesh, proxy)
-        self.ticker = Ticker(weakly(self, "tick"), every_s=self.every_s)
         self.asked = False  # by a person, and so without an end
         self.seen_until = 0.0
         self.failures = 0

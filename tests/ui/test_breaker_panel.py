@@ -105,6 +105,7 @@ def test_a_timeline_of_samples_that_were_taken_earlier() -> None:
     assert list(panel.table["until s"]) == [2.5, 3.0, 5.0]
     assert "a-1 out of the pool" in panel.text()
     assert "data:image/png" in panel.page()
+    panel.close()
 
 
 def test_bars_stand_where_the_pod_was_out() -> None:
