@@ -54,6 +54,12 @@ def policy(text: str) -> str:
     return rule(f"trafficPolicy: {{{text}}}")
 
 
+def of_subsets(outlier: str, of_v1: str = "") -> str:
+    """A policy of three pods, two of them v1 and one v2."""
+    v1, v2 = (f"{{name: {name}, labels: {{version: {name}}}{own}}}" for name, own in (("v1", of_v1), ("v2", "")))
+    return rule(f"trafficPolicy: {{outlierDetection: {{{outlier}}}}}, subsets: [{v1}, {v2}]")
+
+
 def pool(most: int) -> str:
     return policy(f"connectionPool: {{tcp: {{maxConnections: {most}}}}}")
 
@@ -213,6 +219,14 @@ WRONG_AND_RIGHT = {
         "LAB07",
         [outlier(", maxEjectionPercent: 33")],
         [outlier(", maxEjectionPercent: 100")],
+    ),
+    "not one of a subset's two": (
+        "LAB07",
+        [of_subsets("maxEjectionPercent: 34")],
+        [
+            of_subsets("maxEjectionPercent: 50"),
+            of_subsets("maxEjectionPercent: 34", ", trafficPolicy: {outlierDetection: {maxEjectionPercent: 50}}"),
+        ],
     ),
     "fewer connections than pods": ("LAB08", [pool(2)], [pool(3)]),
     "header that nobody sets": ("LAB09", [hashed("x-user")], [hashed("X-Forwarded-For")]),

@@ -78,23 +78,39 @@ def _merge(first: Resource) -> str:
 
 
 def ejection(world: World) -> Iterator[Diagnosis]:
-    """LAB07: maxEjectionPercent of the pods is less than one pod."""
+    """LAB07: maxEjectionPercent of the pods is less than one pod.
+
+    Each subset is a cluster of its own, with its own count. So a policy of the whole Service has to be enough for the
+    subsets that take it over as well. One pod alone is no pool to leave, and counts only where there is no more.
+    """
     for rule in world.all("DestinationRule"):
         for path, policy, pods in _policies(world, rule):
             outlier = block(policy, "outlierDetection")
             if outlier is None or pods == 0:
                 continue
+            pools = [(pods, f"{pods} pods")]
+            if path == ("spec", "trafficPolicy"):
+                pools += [(size, f"the {size} pods of the subset {name}") for size, name in _heirs(world, rule)]
+            least, which = min((pool for pool in pools if pool[0] > 1), default=pools[0], key=lambda pool: pool[0])
             percent = outlier.get("maxEjectionPercent") or DEFAULT_EJECTION_PERCENT
-            if pods * percent < 100:
+            if least * percent < 100:
                 said = "" if outlier.get("maxEjectionPercent") else ", the default,"
-                enough = -(-100 // pods)
+                enough = -(-100 // least)
                 yield diagnosis(
                     "LAB07",
                     rule,
                     (*path, "outlierDetection"),
-                    f"{percent} %{said} of {pods} pods is less than one pod: nobody is ever ejected",
-                    f"maxEjectionPercent: {enough} or more lets one of {pods} leave",
+                    f"{percent} %{said} of {which} is less than one pod: nobody is ever ejected there",
+                    f"maxEjectionPercent: {enough} or more lets one of {least} leave",
                 )
+
+
+def _heirs(world: World, rule: Resource) -> Iterator[tuple[int, str]]:
+    """(number of pods, name) of the subsets that take over the Service's outlier detection."""
+    service = world.lookup(str(rule.spec.get("host") or ""), rule.namespace).service
+    for subset in items(rule.spec, "subsets"):
+        if service is not None and block(block(subset, "trafficPolicy"), "outlierDetection") is None:
+            yield len(world.pods_of(service, subset.get("labels"))), str(subset.get("name"))
 
 
 def limits(world: World) -> Iterator[Diagnosis]:
