@@ -44,7 +44,7 @@ _ALL = (
         "PodMissingProxy",
         "warning",
         "A sidecar is added when a pod is made. Pods that were there before the namespace got its label have none: "
-        "their own requests pass every rule by.",
+        "no rule acts on the requests that they send.",
     ),
     Code(
         "IST0106",
@@ -70,7 +70,8 @@ _ALL = (
         "PortNameIsNotUnderNamingConvention",
         "warning",
         "The name tells the protocol, up to its first dash. Without it each sidecar has to guess from the first bytes "
-        "of each connection; a wrong guess, or a protocol whose server speaks first, gets no routes, retries or 503s.",
+        "of each connection. After a wrong guess, or where the server speaks first, no route and no retry applies, or "
+        "requests end with 503.",
         ("KIA0601",),
     ),
     Code(
@@ -202,7 +203,7 @@ _ALL = (
         "EjectionImpossible",
         "warning",
         "Envoy ejects a pod only while the share of ejected pods stays within maxEjectionPercent, which is 10 where it "
-        "is not written. Of few pods, one is already more.",
+        "is not written. Of few pods, one is already more; and each subset counts its own pods alone.",
     ),
     Code(
         "LAB08",
