@@ -83,6 +83,7 @@ class Up:
         self.say = steps.note
         self.minikube: Minikube | None = Minikube(steps, options.profile) if options.minikube else None
         self.record = Record("")
+        self.started = False  # this very run started a Minikube that was there and stopped
 
     def run(self) -> Api:
         """Does it all; returns the API server of the cluster, with Istio in it."""
@@ -116,6 +117,9 @@ class Up:
             self.record.former_context = self.record.former_context or current_context(options)
         if found is None:
             size = self.size()
+            # one that is written down is gone, with all that was made in it; of the new one there is no uid yet
+            former, line = self.record.former_context, self.record.hosts
+            self.record = Record(self.record.key, former_context=former, hosts=line)
             self.record.profile, self.record.profile_made = options.profile, True
             self.record.save()
             minikube.start(self.driver, size)
@@ -127,6 +131,7 @@ class Up:
                 try_next="labkit up --minikube --profile istio makes another one beside it",
             )
         if not minikube.runs:
+            self.started = True
             if not self.record.profile_made:
                 self.record.profile, self.record.profile_started = options.profile, True
             self.record.save()
@@ -179,12 +184,14 @@ class Up:
             self.record = load(key) or Record(key)
         if self.record.uid and uid and self.record.uid != uid:
             self.say("The cluster that labkit installed Istio on before is gone; this is a new one")
-            kept = (self.record.profile, self.record.profile_made, self.record.profile_started)
-            self.record = Record(self.record.key)
-            self.record.profile, self.record.profile_made, self.record.profile_started = kept
+            self.record.forget()
+            # whoever made this one did so without labkit, so `down` must not delete it; the line in /etc/hosts is ours
+            self.record = Record(self.record.key, hosts=self.record.hosts)
+            if self.started:
+                self.record.profile, self.record.profile_started = self.options.profile, True
         self.record.context, self.record.server, self.record.uid = pinned.context, pinned.server, uid
         self.record.kubeconfig = [str(path.absolute()) for path in kubeconfig_paths(self.options.kubeconfig)]
-        if self.record.profile:
+        if self.record.profile or self.record.hosts:
             self.record.save()
 
     def has_istio(self, api: Api) -> bool:

@@ -23,34 +23,39 @@ SHOWN = 5
 def give_back(record: Record, steps: Steps, *, everything: bool = False) -> None:
     """Undoes one `labkit up`, then forgets it. Raises MeshError while somebody uses it, unless `everything`.
 
+    Where another cluster has taken the place of the one that was worked on, nothing is undone: whoever ran
+    `minikube delete` took all of ours away with it, and what is there now is theirs.
+
     >>> for record in records():
     ...     give_back(record, steps)
     """
     minikube = Minikube(steps, record.profile) if record.profile else None
-    if record.profile_made and minikube:
-        delete_minikube(record, minikube, steps, everything=everything)
-    elif record.way:
-        api = connect(record)
-        if api is None:
-            steps.note(f"The cluster of context {record.context} is another one by now: nothing of ours is there")
-        else:
-            uninstall(record, api, steps, minikube, everything=everything)
+    api: Api | None = None
+    theirs = False
+    if record.context and (record.way or minikube):
+        try:
+            api = connect(record)
+            theirs = api is None
+        except LabkitError:
+            if record.way and not record.profile_made:
+                raise  # else it is a Minikube to delete or to stop, which may be stopped or broken already
+    if theirs:
+        steps.note(f"The cluster of context {record.context} is another one by now: nothing of ours is there")
+    elif record.profile_made and minikube:
+        if api and not everything:
+            check_runs(record, api, steps)
+        delete_minikube(record, minikube, steps)
+    elif record.way and api:
+        uninstall(record, api, steps, minikube, everything=everything)
     if record.hosts and hosts.remove(Path(record.hosts)):
         steps.note(f"{record.hosts} is without labkit's line again")
-    if record.profile_started and minikube:
+    if record.profile_started and minikube and not theirs:
         minikube.stop()
     record.forget()
 
 
-def delete_minikube(record: Record, minikube: Minikube, steps: Steps, *, everything: bool) -> None:
+def delete_minikube(record: Record, minikube: Minikube, steps: Steps) -> None:
     """A Minikube that we made goes as a whole, and with it the Istio in it."""
-    if record.context and not everything:
-        try:
-            api = connect(record)
-        except LabkitError:  # it may be stopped or broken: it goes all the same
-            api = None
-        if api:
-            check_runs(record, api, steps)
     minikube.delete()
     if not record.former_context:
         return

@@ -628,6 +628,68 @@ def test_a_minikube_that_was_made_is_deleted(
     assert list(records()) == []
 
 
+@pytest.mark.parametrize("words", [["down"], ["down", "--all"]])
+def test_a_minikube_made_anew_by_somebody_else_is_not_deleted(
+    in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """`labkit up --minikube`, then `minikube delete; minikube start` by hand, and work of one's own in the new one."""
+    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    in_minikube.add("/api/v1/namespaces/kube-system")  # another uid
+    assert labkit(*words) == 0
+    assert "is another one by now" in capsys.readouterr().out
+    assert ["delete"] not in standins.calls("minikube")
+    assert list(records()) == []
+
+
+def test_a_minikube_made_anew_by_somebody_else_is_not_ours_after_another_up(
+    in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    in_minikube.add("/api/v1/namespaces/kube-system")
+    running = recorded("status: running", again=True)
+    standins.program("minikube", recorded("version"), recorded("profiles: one"), running)
+    assert labkit("up", "--minikube") == 0
+    assert "this is a new one" in capsys.readouterr().out
+    assert list(records()) == [], "its Istio was there already, so nothing of it is labkit's"
+    assert labkit("down") == 0
+    assert ["delete"] not in standins.calls("minikube")
+
+
+def test_a_minikube_made_anew_by_somebody_else_and_stopped_is_stopped_again(
+    in_minikube: FakeCluster, standins: StandIns
+) -> None:
+    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    in_minikube.add("/api/v1/namespaces/kube-system")
+    standins.program("minikube", recorded("version"), recorded("profiles: one"))
+    standins.program("minikube", recorded("status: stopped", again=True), recorded("stop"))
+    standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
+    assert labkit("up", "--minikube") == 0
+    assert labkit("down") == 0
+    assert standins.calls("minikube")[-1] == ["stop"]
+
+
+def test_a_minikube_that_up_makes_a_second_time_is_ours(in_minikube: FakeCluster, standins: StandIns) -> None:
+    """Somebody deleted the first one, and the second `up` was killed before it could ask the new one who it is."""
+    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    in_minikube.add("/api/v1/namespaces/kube-system")
+    failed = recorded("start: container fails", args=recorded("start: done")["args"])
+    standins.program("minikube", recorded("version"), recorded("no profiles"), failed)
+    assert labkit("up", "--minikube") == 1
+    (record,) = records()
+    assert (record.profile_made, record.uid, record.way) == (True, "", "")
+    standins.program("minikube", recorded("delete"))
+    assert labkit("down") == 0
+    assert standins.calls("minikube")[-1] == ["delete"]
+
+
 def test_the_current_context_of_before_comes_back(in_minikube: FakeCluster, standins: StandIns) -> None:
     """`minikube delete` leaves a kubeconfig without a current context."""
     standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
