@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,36 +14,63 @@ if TYPE_CHECKING:
 
 Entry = dict[str, Any]
 
+KEPT = 100_000
+"""Entries kept in memory, some 100 MB at most: a steady stream may run for hours. The file has all of them."""
+
 
 class AccessLog:
-    """The entries of one access log (a JSON object a line), as they come.
+    """The last entries of one access log (a JSON object a line), as they come. Any thread may read.
 
     >>> log = AccessLog(folder / "access.log")
     >>> log.read()[-1]["status"]
     200
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, kept: int = KEPT) -> None:
         self.path = path
+        self.kept = kept
+        self.lock = threading.Lock()  # a panel's thread and a cell may ask at the same time
         self.offset = 0
-        self.entries: list[Entry] = []
+        self.entries: deque[Entry] = deque()
+        self.by_lab: dict[str, deque[Entry]] = {}
 
     def read(self) -> list[Entry]:
-        """Every entry so far. Envoy writes entries in batches (20 ms), so the last ones may still be under way."""
+        """The entries so far. Envoy writes entries in batches (20 ms), so the last ones may still be under way."""
+        with self.lock:
+            self.take_in()
+            return list(self.entries)
+
+    def of(self, lab: str) -> list[Entry]:
+        """The entries so far of the requests that carried this value in the header `x-labkit-id`."""
+        with self.lock:
+            self.take_in()
+            return list(self.by_lab.get(lab, ()))
+
+    def last_of(self, labs: Iterable[str]) -> dict[str, Entry]:
+        """The last entry of each of these values, as far as there is one by now."""
+        with self.lock:
+            self.take_in()
+            return {lab: self.by_lab[lab][-1] for lab in labs if lab in self.by_lab}
+
+    def take_in(self) -> None:
+        """Reads what has been written since the last time; called under the lock."""
         try:
             with open(self.path, "rb") as file:
                 file.seek(self.offset)
                 text = file.read()
         except FileNotFoundError:
-            return self.entries
+            return
         whole = text.rfind(b"\n") + 1  # a batch may be cut in the middle of a line
+        entries = [json.loads(line) for line in text[:whole].splitlines() if line]
         self.offset += whole
-        self.entries.extend(json.loads(line) for line in text[:whole].splitlines() if line)
-        return self.entries
-
-    def since(self, count: int) -> list[Entry]:
-        """The entries after the first `count`."""
-        return self.read()[count:]
+        for entry in entries:
+            self.entries.append(entry)
+            self.by_lab.setdefault(str(entry.get("lab")), deque()).append(entry)
+        while len(self.entries) > self.kept:
+            lab = str(self.entries.popleft().get("lab"))
+            self.by_lab[lab].popleft()  # both are in the order of the file
+            if not self.by_lab[lab]:
+                del self.by_lab[lab]
 
 
 def rows_of_log(entries: Iterable[Entry], run: str) -> pd.DataFrame:

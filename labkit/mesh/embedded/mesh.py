@@ -283,25 +283,16 @@ class EmbeddedMesh(Mesh):
 
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
         log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
-        wanted = set(ids)
-
-        def all_there() -> bool:
-            return wanted <= {e.get("lab") for e in log.read()[-len(wanted) - 1000 :]}
-
         # a request that reached no proxy has no entry, so this may end without all of them: their flags stay empty
         with contextlib.suppress(NotReady):
-            wait_until(all_there, 0.5, "the access log")
-        return {e["lab"]: e.get("flags") or "" for e in log.entries if e.get("lab") in wanted}
+            wait_until(lambda: len(log.last_of(ids)) == len(set(ids)), 0.5, "the access log")
+        return {lab: entry.get("flags") or "" for lab, entry in log.last_of(ids).items()}
 
     def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
         log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
-
-        def mine() -> list[dict[str, Any]]:
-            return [e for e in log.read() if e.get("lab") == run]
-
         with contextlib.suppress(NotReady):  # a request that found no connection has no entry
-            wait_until(lambda: len(mine()) >= n, 2, "the access log")
-        return rows_of_log(mine(), run)
+            wait_until(lambda: len(log.of(run)) >= n, 2, "the access log")
+        return rows_of_log(log.of(run), run)
 
     @property
     def gateway_url(self) -> str:
