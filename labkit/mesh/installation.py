@@ -27,7 +27,7 @@ from labkit.mesh.drivers import choose as choose_driver
 from labkit.mesh.drivers import find_drivers
 from labkit.mesh.footprint import NAMESPACE, footprint, made_since
 from labkit.mesh.guard import Pinned, kubeconfig_paths, pin, read, why_local
-from labkit.mesh.installed import Record, key_for, load
+from labkit.mesh.installed import Record, key_for, known, load
 from labkit.mesh.installers import GATEWAY, Target, Way, Wishes, choose, ways
 from labkit.mesh.istio import (
     about,
@@ -179,9 +179,8 @@ class Up:
     def know(self, pinned: Pinned, api: Api) -> None:
         """Finds what is written down of this cluster; a record of another one with the same address is of no use."""
         uid = cluster_uid(api)
-        if not self.minikube:
-            key = key_for(pinned.context, pinned.server)
-            self.record = load(key) or Record(key)
+        if not self.record.profile:  # a Minikube that was made or started is found by its name
+            self.record = known(self.record.key or key_for(pinned.context, pinned.server), uid)
         if self.record.uid and uid and self.record.uid != uid:
             self.say("The cluster that labkit installed Istio on before is gone; this is a new one")
             self.record.forget()
@@ -191,7 +190,7 @@ class Up:
                 self.record.profile, self.record.profile_started = self.options.profile, True
         self.record.context, self.record.server, self.record.uid = pinned.context, pinned.server, uid
         self.record.kubeconfig = [str(path.absolute()) for path in kubeconfig_paths(self.options.kubeconfig)]
-        if self.record.profile or self.record.hosts:
+        if self.record.profile or self.record.way or self.record.hosts:
             self.record.save()
 
     def has_istio(self, api: Api) -> bool:

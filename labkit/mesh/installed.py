@@ -85,6 +85,15 @@ def load(key: str) -> Record | None:
     return Record(**{name: value for name, value in found.items() if name in known})
 
 
+def known(key: str, uid: str) -> Record:
+    """What is written down of a cluster, or a new record under this key.
+
+    Its uid counts first: the address, and so the key, may be another one than it was.
+    """
+    same = next((found for found in records() if uid and found.uid == uid), None)
+    return same or load(key) or Record(key)
+
+
 def key_for(name: str, server: str = "") -> str:
     """The name of a cluster's file: readable, and another one for another server.
 

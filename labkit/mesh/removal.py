@@ -71,28 +71,42 @@ def delete_minikube(record: Record, minikube: Minikube, steps: Steps) -> None:
         steps.note(f"Your kubeconfig's current context was {record.former_context}; now it has none")
 
 
+class Gone(MeshError):
+    """The cluster of a record can't be reached, so nothing can be given back there. It may be gone for good."""
+
+
 def connect(record: Record) -> Api | None:
-    """The API server of the record's cluster; None where another cluster has taken its place."""
+    """The API server of the record's cluster; None where another cluster has taken its place. Raises Gone.
+
+    The uid decides: a Minikube in Docker on a Mac has another port after each start. Only where a uid may not be read
+    is it the address.
+    """
     try:
         pinned = pin(read([Path(p) for p in record.kubeconfig]), record.context)
     except NotFound as error:
-        raise MeshError(
+        raise Gone(
             f"The cluster that labkit installed Istio on is in no kubeconfig any more: context {record.context}",
             seen=error.message,
             try_next="put the kubeconfig back; or, when the cluster is gone: labkit down --forget",
         ) from error
-    if pinned.server != record.server:
-        return None
     api = Api(pinned)
     try:
         uid = cluster_uid(api)
     except MeshError as error:
-        raise MeshError(
+        raise Gone(
             f"The cluster that labkit installed Istio on does not answer: context {record.context}",
             seen=error.seen,
             try_next="start it, then labkit down; or, when it is gone for good: labkit down --forget",
         ) from error
-    return api if uid == record.uid else None
+    if uid and record.uid:
+        return api if uid == record.uid else None
+    if pinned.server == record.server:
+        return api
+    raise Gone(
+        f"Nothing tells whether the context {record.context} still leads to the cluster that labkit installed Istio on",
+        seen=f"its server is {pinned.server}, it was {record.server}; its uid can't be read",
+        try_next="log in to it, then labkit down; or, when it is gone for good: labkit down --forget",
+    )
 
 
 def check_runs(record: Record, api: Api, steps: Steps) -> None:

@@ -274,6 +274,55 @@ def test_a_cluster_in_the_place_of_another_is_left_alone(
     assert list(records()) == []
 
 
+def moved(cluster: FakeCluster) -> str:
+    """The same cluster at another address, as a Minikube in Docker has it after each start; the new address."""
+    server = cluster.url.replace("127.0.0.1", "localhost")
+    kubeconfig(Path(os.environ["KUBECONFIG"]), server)
+    return server
+
+
+def test_a_cluster_at_another_address_is_still_the_same(cluster: FakeCluster, standins: StandIns) -> None:
+    before = cluster.names()
+    istioctl(standins)
+    assert labkit("up") == 0
+    moved(cluster)
+    assert labkit("down") == 0
+    assert cluster.names() == before
+    assert list(records()) == []
+
+
+def test_up_finds_its_record_when_the_address_has_changed(cluster: FakeCluster, standins: StandIns) -> None:
+    before = cluster.names()
+    standins.program("istioctl", {"args": INSTALL, "touch": ["rest"], "code": 1})
+    assert labkit("up") == 1
+    server = moved(cluster)
+    istioctl(standins)
+    assert labkit("up") == 0
+    (record,) = records()
+    assert (record.done, record.server) == (True, server)
+    assert labkit("down") == 0
+    assert cluster.names() == before
+
+
+def test_a_cluster_whose_uid_may_not_be_read_is_known_by_its_address(
+    cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = cluster.names()
+    istioctl(standins)
+    assert labkit("up") == 0
+    (record,) = records()
+    record.uid = ""
+    record.save()
+    moved(cluster)
+    there = cluster.names()
+    assert labkit("down") == 1
+    assert "Nothing tells whether the context lab still leads to the cluster" in capsys.readouterr().err
+    assert cluster.names() == there
+    kubeconfig(Path(os.environ["KUBECONFIG"]), cluster.url)
+    assert labkit("down") == 0
+    assert cluster.names() == before
+
+
 def test_a_cluster_that_is_gone_is_kept_in_mind_until_told(
     cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
