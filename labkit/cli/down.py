@@ -64,7 +64,7 @@ def clusters(*, everything: bool, forget: bool) -> tuple[int, int]:
     if not found:
         return 0, 0
     from labkit.cli.up import say
-    from labkit.mesh.removal import give_back
+    from labkit.mesh.removal import Gone, give_back
     from labkit.mesh.steps import Steps
 
     failed = 0
@@ -75,7 +75,7 @@ def clusters(*, everything: bool, forget: bool) -> tuple[int, int]:
                 give_back(record, steps, everything=everything)
             say(f"cluster {name}: given back")
         except LabkitError as error:
-            if forget:
+            if forget and isinstance(error, Gone):  # any other error comes from a cluster that is there
                 record.forget()
                 say(f"cluster {name}: forgotten. {error.message}")
                 continue

@@ -56,6 +56,11 @@ def give_back(record: Record, steps: Steps, *, everything: bool = False) -> None
 
 def delete_minikube(record: Record, minikube: Minikube, steps: Steps) -> None:
     """A Minikube that we made goes as a whole, and with it the Istio in it."""
+    if not steps.find("minikube"):
+        raise Gone(
+            f"The Minikube {minikube.profile!r} that labkit made can't be deleted: there is no minikube on the PATH",
+            try_next="install it again, then labkit down; or, when it is gone for good: labkit down --forget",
+        )
     minikube.delete()
     if not record.former_context:
         return

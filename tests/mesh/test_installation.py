@@ -340,6 +340,18 @@ def test_a_cluster_that_is_gone_is_kept_in_mind_until_told(
     assert list(records()) == []
 
 
+def test_a_cluster_that_is_alive_is_not_forgotten(
+    cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Something is in the way of giving it back: that is said, and what was made stays written down."""
+    istioctl(standins)
+    assert labkit("up") == 0
+    cluster.add("/apis/networking.istio.io/v1/namespaces/mine/virtualservices/theirs")
+    assert labkit("down", "--forget") == 1
+    assert "virtualservice mine/theirs" in capsys.readouterr().err
+    assert len(list(records())) == 1
+
+
 def test_only_meshes(cluster: FakeCluster, standins: StandIns) -> None:
     istioctl(standins)
     assert labkit("up") == 0
@@ -674,6 +686,19 @@ def test_a_minikube_that_was_made_is_deleted(
     standins.program("minikube", recorded("delete"))
     assert labkit("down") == 0
     assert standins.calls("istioctl") == [["install", "-y", "--context=minikube", "--set=profile=default"]]
+    assert list(records()) == []
+
+
+def test_a_minikube_whose_program_is_gone_can_be_forgotten(
+    in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    (standins.folder / "minikube").unlink()
+    assert labkit("down") == 1
+    assert "there is no minikube on the PATH" in capsys.readouterr().err
+    assert labkit("down", "--forget") == 0
     assert list(records()) == []
 
 
