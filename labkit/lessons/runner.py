@@ -7,13 +7,16 @@ A lesson that fails does not stop the others: its `Run` says which cell failed a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import re
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 CELL_TIMEOUT_S = 60
+GRACE_S = 8.0
+"""So long a kernel that was interrupted may take to close its mesh; then it is ended."""
 SLOWER = {"cluster": 3}
 """By backend: a cluster starts pods in seconds where the embedded mesh starts processes in tenths."""
 T = TypeVar("T")
@@ -74,6 +79,26 @@ class Step:
 Report = Callable[[Step], None]
 
 
+class Stop:
+    """How to end lessons that are under way in other threads, when somebody presses Ctrl-C.
+
+    Kernels are in sessions of their own, so that the terminal's Ctrl-C does not reach them.
+    """
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.kernels: list[Any] = []  # their managers, as they start
+
+    def signal(self, how: signal.Signals) -> None:
+        """Interrupts the cells that run, or ends the kernels; no further cell begins."""
+        self.asked.set()
+        for kernel in self.kernels:
+            process = getattr(kernel.provisioner, "process", None)
+            if process is not None:
+                with contextlib.suppress(OSError, ValueError):  # it ended meanwhile; Windows has no interrupt
+                    process.send_signal(how)
+
+
 def run_lesson(
     lesson: Lesson | Path,
     parameters: Mapping[str, Any] | None = None,
@@ -82,6 +107,7 @@ def run_lesson(
     on_step: Report | None = None,
     strict: bool = True,
     record: Path | None = None,
+    stop: Stop | None = None,
 ) -> Run:
     """Runs one lesson with its solutions, or any notebook given by its path, and writes it executed to `out`.
 
@@ -96,7 +122,7 @@ def run_lesson(
     notebook = read_source(path) if path.suffix == ".py" else nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     reject_unknown(notebook, parameters or {}, name)
     folder = path.parent.parent if path.parent.name == "source" else path.parent
-    run = run_notebook(name, notebook, folder, parameters, on_step=on_step, strict=strict, record=record)
+    run = run_notebook(name, notebook, folder, parameters, on_step=on_step, strict=strict, record=record, stop=stop)
     if out:
         write(run.notebook, out)
     return run
@@ -111,6 +137,7 @@ def run_notebook(
     on_step: Report | None = None,
     strict: bool = True,
     record: Path | None = None,
+    stop: Stop | None = None,
 ) -> Run:
     """Runs the cells of a notebook in a new kernel that works in `folder`.
 
@@ -124,6 +151,8 @@ def run_notebook(
     reached: list[Any] = []
 
     def started(cell: Any, cell_index: int, **_: Any) -> None:
+        if stop is not None and stop.asked.is_set():
+            raise KeyboardInterrupt
         reached.append(cell)
         if on_step:
             on_step(Step(name, cell_index + 1, len(notebook.cells)))
@@ -150,7 +179,7 @@ def run_notebook(
             resources={"metadata": {"path": str(folder)}},
             on_cell_start=started,
             extra_arguments=["--log-level=CRITICAL"],  # kernels speak to us by messages, not on the terminal
-            kernel_manager_class=kernel_with(variables),
+            kernel_manager_class=kernel_with(variables, stop),
         )
     except papermill.PapermillExecutionError as error:
         trace = plain("\n".join(error.traceback))
@@ -178,19 +207,29 @@ def run_lessons(
     if not chosen:
         raise LessonError("There is no lesson to run", try_next="labkit build")
 
+    stop = Stop()
+
     def one(lesson: Lesson) -> Run:
-        run = run_lesson(lesson, parameters, out / f"{lesson.name}.ipynb" if out else None, on_step=on_step)
-        if on_done:
+        notebook = out / f"{lesson.name}.ipynb" if out else None
+        run = run_lesson(lesson, parameters, notebook, on_step=on_step, stop=stop)
+        if on_done and not stop.asked.is_set():
             on_done(run)
         return run
 
     for lesson in chosen:  # before the first starts, so that a typing error costs no time
         reject_unknown(read_source(lesson.source), dict(parameters or {}), lesson.name)
+    # In a thread also where one runs at a time: in this one Ctrl-C would break off the loop that talks to the kernel.
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        runs = [pool.submit(one, lesson) for lesson in chosen]
         try:
-            return list(pool.map(one, chosen))
+            return [run.result() for run in runs]
         except BaseException:  # Ctrl-C, say: those that have not started shall not start any more
             pool.shutdown(wait=False, cancel_futures=True)
+            try:
+                stop.signal(signal.SIGINT)  # so that a lesson closes its mesh
+                wait([run for run in runs if not run.cancelled()], GRACE_S)
+            finally:
+                stop.signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
             raise
 
 
@@ -227,7 +266,7 @@ def with_own_loop(act: Callable[..., T], *args: Any, **options: Any) -> T:
     return act(*args, **options)  # called from a notebook, whose loop is not ours to close
 
 
-def kernel_with(variables: Mapping[str, str]) -> type:
+def kernel_with(variables: Mapping[str, str], stop: Stop | None = None) -> type:
     """A kernel manager whose kernels have these environment variables; the process itself keeps its own."""
     from jupyter_client.manager import AsyncKernelManager
 
@@ -235,6 +274,8 @@ def kernel_with(variables: Mapping[str, str]) -> type:
         async def _async_start_kernel(self, **options: Any) -> None:
             options["env"] = {**os.environ, **options.get("env", {}), **variables}
             await super()._async_start_kernel(**options)
+            if stop is not None:
+                stop.kernels.append(self)
 
         start_kernel = _async_start_kernel
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
+import psutil
 import pytest
 
 from labkit.errors import LessonError
 from labkit.lessons.notebooks import Lesson, lessons
 from labkit.lessons.report import write_report, xml_text
-from labkit.lessons.runner import Step, run_lesson, run_lessons
+from labkit.lessons.runner import GRACE_S, Step, run_lesson, run_lessons
+from labkit.waiting import wait_until
 
 pytestmark = pytest.mark.notebook
 
@@ -69,6 +75,52 @@ def test_the_environment_of_the_kernel_is_its_own(course: Path) -> None:
         path.write_text(text.replace("WANTED", repr("1" if strict else "")))
         assert run_lesson(lessons("1")[0], strict=strict).passed
     assert dict(os.environ) == before
+
+
+RUN = """
+import sys
+from labkit.lessons.notebooks import lessons
+from labkit.lessons.runner import run_lessons
+try:
+    run_lessons(lessons(), jobs=int(sys.argv[1]), on_done=lambda run: print("done", run.lesson, flush=True))
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+SLOW = """import atexit, os, pathlib, time
+here = pathlib.Path(os.environ["LABKIT_COURSE"])
+atexit.register((here / "closed").touch)
+(here / "pid").write_text(str(os.getpid()))
+{what}"""
+STUBBORN = """while True:
+    try:
+        time.sleep(100)
+    except KeyboardInterrupt:
+        pass"""
+
+
+@pytest.mark.parametrize(
+    ("what", "jobs", "closes", "most_s"),
+    [("time.sleep(100)", 1, True, GRACE_S), ("time.sleep(100)", 2, True, GRACE_S), (STUBBORN, 1, False, 30)],
+    ids=["one", "two", "stubborn"],
+)
+def test_ctrl_c_ends_a_run_and_its_kernels_soon(
+    course: Path, what: str, jobs: int, closes: bool, most_s: float
+) -> None:
+    path = course / "notebooks" / "source" / "01_good.py"
+    path.write_text(path.read_text().replace("secret = 42", SLOW.format(what=what)))
+    pid = course / "pid"
+    words = [sys.executable, "-c", RUN, str(jobs)]
+    with subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        wait_until(lambda: pid.exists() and pid.read_text(), 30, "the slow cell")
+        run.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        said, complaints = run.communicate(timeout=60)
+    assert time.monotonic() - began < most_s
+    assert said.splitlines()[-1] == "stopped"
+    assert "done 01_good" not in said
+    assert "Traceback" not in complaints
+    assert not psutil.pid_exists(int(pid.read_text()))
+    assert (course / "closed").exists() == closes
 
 
 def test_no_lessons_is_an_error_not_a_success(course: Path) -> None:
