@@ -8,6 +8,10 @@ context may well be somebody's production. So before the first write:
 - the context must be local: its server has a loopback or private address, or it is one that a local tool made
   (Minikube, kind, k3d, Docker Desktop, MicroK8s). A name alone proves little, so a tool's name counts only
   while the server's address does not speak against it.
+- an address alone proves little too: a company's clusters have private ones, and the near end of a tunnel is this
+  machine. So a context counts as local only with plain credentials (certificates, a token), and without a proxy
+  (`proxy-url`), a foreign name in the server's certificate (`tls-server-name`) or a program that logs in (`exec`,
+  `auth-provider`): no local tool writes these. A tunnel that leaves no such trace can't be seen here.
 - or the learner says which context is meant: `labkit.open_mesh("cluster", context="NAME")`.
 
 Nothing here asks the network; a name is not looked up.
@@ -15,10 +19,10 @@ Nothing here asks the network; a name is not looked up.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +34,22 @@ from labkit.errors import MeshError, NotFound
 Json = dict[str, Any]
 
 TOOLS = ("minikube", "kind-", "k3d-", "docker-desktop", "docker-for-desktop", "microk8s", "rancher-desktop", "colima")
-LOCAL_NAMES = (".internal", ".local", ".localhost", ".test")
+LOCAL_NAMES = (".local", ".localhost", ".test")
+INTERNAL_NAMES = (  # what local tools call this machine or theirs; clouds have names in .internal as well
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "kubernetes.docker.internal",
+    "host.minikube.internal",
+    "control-plane.minikube.internal",
+    "host.k3d.internal",
+    "host.lima.internal",
+    "host.rancher-desktop.internal",
+)
+OWN_NAMES = ("localhost", "minikube", *INTERNAL_NAMES)
+# `is_private` would also take addresses of documentation, of benchmarks and other reserved ones
+PRIVATE = tuple(
+    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"))
+)
 SECTIONS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 
@@ -124,46 +143,85 @@ def pin(config: Json, context: str | None = None) -> Pinned:
 
 
 def why_local(pinned: Pinned) -> str:
-    """Why a context counts as local; "" when nothing says that it is.
+    """Why a context counts as local; "" when nothing says that it is, or something says that it is not.
 
     >>> why_local(pin(read([Path("~/.kube/config").expanduser()])))
     'its server 192.168.49.2 has a private address'
     """
-    host = urlsplit(pinned.server).hostname or ""
+    if why_elsewhere(pinned):
+        return ""
+    host = host_of(pinned.server)
     address = numeric(host)
-    if address is not None and address.is_loopback:
+    if address is not None and is_here(address):
         return f"its server {host} is this machine"
-    if address is not None and (address.is_private or address.is_link_local):
+    if address is not None and any(address in net for net in PRIVATE):
         return f"its server {host} has a private address"
     if host == "localhost":
         return "its server is this machine"
     values = [*pinned.cluster.items(), *pinned.user.items()]
     if any(key in FILES and ".minikube" in Path(str(value)).parts for key, value in values):
         return "its certificates are Minikube's"
-    undecided = address is None and ("." not in host or host.endswith(LOCAL_NAMES))
-    if undecided and pinned.context.startswith(TOOLS):
+    undecided = address is None and ("." not in host or host.endswith(LOCAL_NAMES) or host in INTERNAL_NAMES)
+    if host and undecided and pinned.context.startswith(TOOLS):
         return f"its name {pinned.context!r} is one that a local tool gives"
     return ""
 
 
-def numeric(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def why_elsewhere(pinned: Pinned) -> str:
+    """What in a context says that its server may be far away, whatever its address; "" when nothing does."""
+    cluster, user = pinned.cluster, pinned.user
+    if cluster.get("proxy-url"):
+        return f"it is reached by the proxy {cluster['proxy-url']}"
+    name = str(cluster.get("tls-server-name") or "")
+    address = numeric(name)
+    if name and name not in OWN_NAMES and not (address and is_here(address)):
+        return f"the name in its certificate is {name}"
+    if user.get("exec"):
+        program = user["exec"].get("command") if isinstance(user["exec"], dict) else user["exec"]
+        return f"the program {program} logs in to it"
+    if user.get("auth-provider"):
+        return "an auth-provider logs in to it"
+    return ""
+
+
+def seen_of(pinned: Pinned) -> str:
+    """What the guard saw of a context that it does not take for local."""
+    return ", and ".join(filter(None, (f"its server is {pinned.server}", why_elsewhere(pinned))))
+
+
+def host_of(server: str) -> str:
+    """The host of a server's address, which may lack its scheme; "" where there is none."""
     try:
-        return ipaddress.ip_address(host)
+        found = urlsplit(server if "://" in server else f"//{server}")
+    except ValueError:  # brackets without an address in them
+        return ""
+    return (found.hostname or "").rstrip(".")
+
+
+def numeric(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        found = ip_address(host)
     except ValueError:  # a name
         return None
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def is_here(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is this machine: k3d writes 0.0.0.0, all of its own."""
+    return address.is_loopback or address.is_unspecified
 
 
 def guarded(context: str | None = None, kubeconfig: str | Path | None = None) -> Pinned:
     """The pinned context, if labkit may write to it. Raises MeshError with the sentence to type otherwise.
 
     >>> guarded()
-    MeshError: The context 'prod-eu' is not on this machine, so labkit changes nothing there
+    MeshError: The context 'prod-eu' is not known to be on this machine, so labkit changes nothing there
     """
     pinned = pin(read(kubeconfig_paths(kubeconfig)), context)
     if context is None and not why_local(pinned):
         raise MeshError(
-            f"The context {pinned.context!r} is not on this machine, so labkit changes nothing there",
-            seen=f"its server is {pinned.server}",
+            f"The context {pinned.context!r} is not known to be on this machine, so labkit changes nothing there",
+            seen=seen_of(pinned),
             try_next=f'if you mean it: labkit.open_mesh("cluster", context="{pinned.context}")'
             "; if not: kubectl config use-context minikube",
         )

@@ -26,7 +26,7 @@ from labkit.mesh.cluster.pods import info, rolled_out, why_not
 from labkit.mesh.drivers import choose as choose_driver
 from labkit.mesh.drivers import find_drivers
 from labkit.mesh.footprint import NAMESPACE, footprint, made_since
-from labkit.mesh.guard import Pinned, kubeconfig_paths, pin, read, why_local
+from labkit.mesh.guard import Pinned, kubeconfig_paths, pin, read, seen_of, why_local
 from labkit.mesh.installed import Record, key_for, known, load
 from labkit.mesh.installers import GATEWAY, Target, Way, Wishes, choose, ways
 from labkit.mesh.istio import (
@@ -169,8 +169,8 @@ class Up:
             )
         if not self.options.context and not local:
             raise MeshError(
-                f"The context {pinned.context!r} is not on this machine, so labkit changes nothing there",
-                seen=f"its server is {pinned.server}",
+                f"The context {pinned.context!r} is not known to be on this machine, so labkit changes nothing there",
+                seen=seen_of(pinned),
                 try_next=f"if you mean it: labkit up --context {pinned.context}; if not: labkit up --minikube",
             )
         self.say(f"The context {pinned.context} is meant: {local or 'you named it'}")

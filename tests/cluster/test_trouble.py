@@ -89,7 +89,7 @@ def test_a_context_that_is_not_local_gets_not_one_request(
         lambda: kept_gateway(kubeconfig=path).__enter__(),
         lambda: api_of(kubeconfig=path),
     ):
-        with pytest.raises(MeshError, match="not on this machine") as caught:
+        with pytest.raises(MeshError, match="not known to be on this machine") as caught:
             begin()
         assert 'context="through"' in caught.value.try_next
     assert counted.requests == []

@@ -43,6 +43,10 @@ LOCAL = [
     ("k3d-lab", "https://0.0.0.0:6550"),
     ("docker-desktop", "https://kubernetes.docker.internal:6443"),
     ("microk8s", "https://172.16.0.9:16443"),
+    ("lab", "127.0.0.1:6443"),
+    ("lab", "https://[fd00::1]:6443"),
+    ("lab", "https://[::ffff:10.0.0.1]:6443"),
+    ("lab", "https://169.254.1.1:6443"),
 ]
 ELSEWHERE = [
     ("prod-eu", "https://ABCDEF.gr7.eu-central-1.eks.amazonaws.com"),
@@ -52,6 +56,20 @@ ELSEWHERE = [
     ("minikube", "https://8.8.8.8:8443"),
     ("ten", "https://10.example.com:6443"),
     ("v6", "https://[2a00:1450::1]:6443"),
+    ("minikube", "prod.acme.com:6443"),  # without a scheme there is a host all the same
+    ("minikube", "https://[prod"),
+    ("kind-of-prod", "https://ip-1.ec2.internal"),  # clouds have such names too
+    ("documented", "https://203.0.113.7:6443"),
+    ("benchmark", "https://198.18.0.1:6443"),
+]
+EXEC = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "gke-gcloud-auth-plugin"}}
+FAR_ALL_THE_SAME = [
+    ("https://172.16.0.2", {}, EXEC, "gke-gcloud-auth-plugin logs in"),
+    ("https://127.0.0.1:6443", {}, {"auth-provider": {"name": "oidc"}}, "an auth-provider logs in"),
+    ("https://10.1.2.3:6443", {"proxy-url": "socks5://bastion.acme.com:1080"}, {}, "proxy socks5://bastion.acme.com"),
+    ("https://127.0.0.1:6443", {"tls-server-name": "api.prod.acme.com"}, {}, "its certificate is api.prod.acme.com"),
+    ("https://127.0.0.1:6443", {"tls-server-name": "kubernetes"}, {}, "its certificate is kubernetes"),
+    ("https://127.0.0.1:6443", {"tls-server-name": "10.0.0.1"}, {}, "its certificate is 10.0.0.1"),
 ]
 
 
@@ -67,6 +85,25 @@ def test_a_context_elsewhere_is_refused_with_the_sentence_to_type(name: str, ser
         guarded(kubeconfig=file)
     assert server in caught.value.seen
     assert f'labkit.open_mesh("cluster", context="{name}")' in caught.value.try_next
+
+
+@pytest.mark.parametrize(("server", "cluster", "user", "words"), FAR_ALL_THE_SAME)
+def test_an_address_alone_is_no_proof(
+    server: str, cluster: dict[str, str], user: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    """A private cluster of a cloud, one behind a proxy, and the near end of a tunnel."""
+    far = config("minikube", server, **{"certificate-authority": "/home/me/.minikube/ca.crt", **cluster})
+    far["users"][0]["user"] = user
+    file = written(tmp_path / "config", far)
+    with pytest.raises(MeshError) as caught:
+        guarded(kubeconfig=file)
+    assert words in caught.value.seen
+    assert guarded("minikube", file).server == server
+
+
+@pytest.mark.parametrize("name", ["localhost", "minikube", "127.0.0.1", "kubernetes.docker.internal"])
+def test_a_name_of_this_machines_own_in_the_certificate(name: str) -> None:
+    assert why_local(pin(config("lab", "https://127.0.0.1:6443", **{"tls-server-name": name})))
 
 
 def test_a_context_that_is_named_is_taken(tmp_path: Path) -> None:
