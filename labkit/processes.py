@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -44,6 +45,9 @@ finally:
 """
 
 
+FAMILIES: weakref.WeakSet[Family] = weakref.WeakSet()
+
+
 class Family:
     """Starts processes that end with this one, and keeps their logs in `folder`.
 
@@ -53,6 +57,7 @@ class Family:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.owner = os.getpid()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.members: dict[str, subprocess.Popen[bytes]] = {}
         self.lock = threading.Lock()
@@ -65,6 +70,7 @@ class Family:
             process_group=0,
         )
         self.group = self.keeper.pid
+        FAMILIES.add(self)
 
     def start(
         self,
@@ -92,6 +98,11 @@ class Family:
             return process
 
     @property
+    def mine(self) -> bool:
+        """Whether this process made it: one that was forked from its owner has a copy, and must not end it."""
+        return os.getpid() == self.owner
+
+    @property
     def lost(self) -> bool:
         """Whether the keeper is gone: somebody ended this family from outside (`labkit down`)."""
         return self.closed or self.keeper.poll() is not None
@@ -105,6 +116,8 @@ class Family:
 
     def close(self) -> None:
         """Ends every member and the keeper, and removes the folder; a second call does nothing."""
+        if not self.mine:
+            return
         with self.lock:
             if self.closed:
                 return
@@ -128,6 +141,17 @@ class Family:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def let_go() -> None:
+    """In a process that was just forked: its copies of the pipes would keep alive what their owner has left."""
+    for family in FAMILIES:
+        if family.keeper.stdin is not None:
+            family.keeper.stdin.close()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=let_go)
 
 
 def end(process: subprocess.Popen[bytes], grace_s: float) -> None:

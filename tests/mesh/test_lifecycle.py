@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,21 +26,20 @@ pytestmark = pytest.mark.embedded
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedMesh]:
-    """A mesh of this test's own, with its state in a folder of this test's own."""
-    monkeypatch.setenv("LABKIT_STATE", str(short(tmp_path)))
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of this test's own for meshes. A Unix socket's path may have 103 characters; pytest's own are long."""
+    with tempfile.TemporaryDirectory(prefix="lk", dir="/tmp") as short:
+        monkeypatch.setenv("LABKIT_STATE", short)
+        yield Path(short)
+
+
+@pytest.fixture
+def own(folder: Path) -> Iterator[EmbeddedMesh]:
+    """A mesh of this test's own."""
     with labkit.open_mesh("embedded") as mesh:
         assert isinstance(mesh, EmbeddedMesh)
         mesh.apply(HELLO, GATEWAY, ROUTE)
         yield mesh
-
-
-def short(path: Path) -> Path:
-    """A Unix socket's path may have 103 characters; pytest's own folders are long."""
-    link = Path("/tmp") / f"lk{os.getpid()}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(path)
-    return link
 
 
 def members(group: int) -> list[int]:
@@ -117,22 +117,20 @@ sys.stdin.read()
 """
 
 
-def owner(tmp_path: Path) -> tuple[subprocess.Popen[str], dict[str, str]]:
-    env = {**os.environ, "LABKIT_STATE": str(short(tmp_path))}
+def owner() -> tuple[subprocess.Popen[str], dict[str, str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(HELLO), str(CLIENT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=env,
     )
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_when_the_owner_dies_everything_dies_within_two_seconds(tmp_path: Path, how: signal.Signals) -> None:
-    process, mesh = owner(tmp_path)
+def test_when_the_owner_dies_everything_dies_within_two_seconds(folder: Path, how: signal.Signals) -> None:
+    process, mesh = owner()
     group = int(mesh["group"])
     assert len(members(group)) >= 9
     with process:
@@ -142,9 +140,8 @@ def test_when_the_owner_dies_everything_dies_within_two_seconds(tmp_path: Path, 
         wait_until(lambda: not Path(mesh["folder"]).exists(), 2, "the folder to go")
 
 
-def test_down_ends_what_an_owner_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LABKIT_STATE", str(short(tmp_path)))
-    process, mesh = owner(tmp_path)
+def test_down_ends_what_an_owner_left(folder: Path) -> None:
+    process, mesh = owner()
     with process:
         (left,) = state.meshes()
         assert left.owner_runs
@@ -162,6 +159,54 @@ def test_a_mesh_that_was_ended_from_outside_says_so(own: EmbeddedMesh) -> None:
     for _ in range(2):
         with pytest.raises(MeshError, match="ended from outside"):
             own.curl(URL)
+    for act in (lambda: own.apply(ROUTE), lambda: own.delete("VirtualService", "hello-world-vs"), own.reset):
+        with pytest.raises(MeshError, match="ended from outside"):
+            act()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 and later
+def test_a_forked_process_ends_nothing_and_keeps_nothing_alive(own: EmbeddedMesh) -> None:
+    """As a worker of multiprocessing: it has copies of all that is open, and does what is registered for the end."""
+    family = own.controller.family
+    inside, outside = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            own.curl(URL)
+        except MeshError as error:
+            os.write(outside, error.message.encode())
+        own.close()
+        family.close()
+        assert family.keeper.stdin is not None
+        os.write(outside, b"; its pipe is closed" if family.keeper.stdin.closed else b"; it holds the pipe")
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(outside)
+    with os.fdopen(inside) as said:
+        assert said.read() == "This mesh belongs to another process; its pipe is closed"
+    assert own.curl(URL, n=3).codes == {200: 3}
+
+
+def test_a_clock_that_was_set_makes_no_mesh_look_abandoned(own: EmbeddedMesh) -> None:
+    record = own.controller.folder / state.RECORD
+    body = json.loads(record.read_text())
+    record.write_text(json.dumps({**body, "owner_started": body["owner_started"] - 3600}))
+    (left,) = state.meshes()
+    assert left.owner_runs
+
+
+def test_a_folder_that_others_may_change_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LABKIT_STATE", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    state.root().mkdir()
+    state.root().chmod(0o777)
+    with pytest.raises(MeshError, match="not yours alone"):
+        labkit.open_mesh("embedded")
+    state.root().rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    state.root().symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MeshError, match="not yours alone"):
+        labkit.open_mesh("embedded")
 
 
 def test_two_meshes_side_by_side_do_not_meet(own: EmbeddedMesh) -> None:

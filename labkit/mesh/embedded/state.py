@@ -7,14 +7,16 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from labkit.errors import MeshError
 from labkit.processes import end_group, group_members
 
 RECORD = "mesh.json"
@@ -33,9 +35,22 @@ def new_folder() -> Path:
     """A folder for one mesh, readable by this user only."""
     top = root()
     top.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not os.environ.get("LABKIT_STATE"):
+        check_private(top)
     folder = top / secrets.token_hex(3)
     folder.mkdir(mode=0o700)
     return folder
+
+
+def check_private(top: Path) -> None:
+    """Its name can be guessed: another user could have made it first, and change what our Envoys read."""
+    found = top.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise MeshError(
+            f"The folder {top} is not yours alone, so no mesh is kept there",
+            seen=f"{stat.filemode(found.st_mode)}, owner {found.st_uid}; you are {os.getuid()}",
+            try_next="remove it, or set LABKIT_STATE to a folder of your own",
+        )
 
 
 @dataclass(frozen=True)
@@ -70,11 +85,14 @@ def meshes() -> Iterator[Left]:
             body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             continue  # it is being made or removed just now
+        left = Left(folder, body["owner"], body["group"], body["gateway_port"], body["created"], False)
         try:
-            runs = abs(psutil.Process(body["owner"]).create_time() - body["owner_started"]) < 1
+            # when a clock is set, this machine changes its mind about when a process began; the mesh's keeper, which
+            # ends with the owner, does not
+            same = abs(psutil.Process(left.owner).create_time() - body["owner_started"]) < 1
+            yield replace(left, owner_runs=same or group_is_ours(left))
         except psutil.NoSuchProcess:
-            runs = False
-        yield Left(folder, body["owner"], body["group"], body["gateway_port"], body["created"], runs)
+            yield left
 
 
 def end(mesh: Left) -> None:
