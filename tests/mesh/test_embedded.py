@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from labkit.errors import (
     LabkitError,
     MeshError,
     NotFound,
+    NotReady,
     TrafficError,
     UnsupportedError,
     ValidationError,
@@ -153,6 +155,28 @@ def test_an_unready_pod_gets_no_traffic_until_it_is_ready_again(mesh: Mesh) -> N
     assert pod not in mesh.curl(URL, n=30).pods
     mesh.control(pod, ready=True)
     mesh.wait_for(lambda: health(mesh, pod) == {"healthy"}, "the endpoint to be healthy")
+
+
+def test_a_rule_does_not_wait_for_pods_that_are_unready_on_purpose(mesh: Mesh) -> None:
+    mesh.control("hello-world-v2", ready=False)
+    mesh.wait_for(lambda: not mesh.pods("hello-world-v2")[0].is_ready, "the pod to be unready")
+    mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"), timeout_s=5)
+    mesh.delete("DestinationRule", "hello-world-dr")
+    with pytest.raises(NotReady):
+        mesh.apply(HELLO, timeout_s=0.2)
+    mesh.reset()  # makes the pod ready again, and waits for it
+    assert all(pod.is_ready for pod in mesh.pods("hello-world"))
+
+
+def test_a_refused_manifest_leaves_no_pod_behind(mesh: Mesh) -> None:
+    good = next(d for d in yaml.safe_load_all(HELLO.read_text()) if d["kind"] == "Deployment")
+    bad = copy.deepcopy(good)
+    good["metadata"]["name"], bad["metadata"]["name"] = "extra", "other"
+    bad["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:1.27"
+    before = {pod.name for pod in mesh.pods()}
+    with pytest.raises(UnsupportedError, match="nginx"):
+        mesh.apply(good, bad)
+    assert {pod.name for pod in mesh.pods()} == before
 
 
 def health(mesh: Mesh, pod: str) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -20,11 +20,13 @@ from labkit.mesh.embedded.store import Store
 from labkit.mesh.embedded.workloads import plan, pod_name, template_hash
 from labkit.processes import Family
 from labkit.resources import Resource
+from labkit.resources.model import Key
 from labkit.translate import Pod, Snapshot
 from labkit.translate.model import next_address, pod_of
 
 FIRST_POD_IP = "10.244.0.12"
 GATEWAY = "gateway"
+WORKLOADS = ("Deployment", "Pod")
 GATEWAY_WORKLOAD = "istio-ingressgateway"
 GATEWAY_LISTENER = "0.0.0.0_8080"
 
@@ -147,28 +149,37 @@ class Controller:
         return Snapshot(tuple(self.store.objects.values()), pods, dict(self.store.service_ips))
 
     def reconcile(self) -> dict[str, float]:
-        """Steps towards what was asked for, until only waiting helps: pods made and ended, every proxy told.
+        """Steps towards what was asked for, until only waiting helps.
 
         Called under the lock. Returns how long each changed proxy took to hold the first step, in ms by name.
         """
-        made, ended = self.plan_pods()
+        took, more = self.step()
+        while more:
+            _, more = self.step()
+        self.changed.notify_all()
+        return took
+
+    def step(self) -> tuple[dict[str, float], bool]:
+        """Plans pods, tells every proxy, and only then starts and ends them. Nothing of a refused step stays.
+
+        Returns how long each changed proxy took, and whether there may be more to do.
+        """
+        made: list[str] = []
+        ended: list[str] = []
         try:
+            self.plan_pods(made, ended)
             took = self.push()
+            for name in made:
+                self.running[name].start()
         except BaseException:
-            for name in made:  # nothing of a refused change may stay
+            for name in made:
                 self.end_pod(name)
             for name in ended:
                 self.running[name].terminating = False
             raise
-        while made or ended:
-            for name in made:
-                self.running[name].start()
-            for name in ended:
-                self.end_pod(name)
-            made, ended = self.plan_pods()
-            self.push()
-        self.changed.notify_all()
-        return took
+        for name in ended:
+            self.end_pod(name)
+        return took, bool(made or ended)
 
     def push(self) -> dict[str, float]:
         snapshot = self.snapshot()
@@ -176,16 +187,15 @@ class Controller:
         self.told = {p.name: p.ready for p in snapshot.pods}
         return took
 
-    def plan_pods(self) -> tuple[list[str], list[str]]:
-        made: list[str] = []
-        ended: list[str] = []
-        owners = {r.key: r for kind in ("Deployment", "Pod") for r in self.store.all(kind)}
+    def plan_pods(self, made: list[str], ended: list[str]) -> None:
+        """Makes the pods that are missing and marks those that are too many; adds their names to the two lists."""
+        owners = {r.key: r for kind in WORKLOADS for r in self.store.all(kind)}
         for owner in owners.values():
             mine = self.pods_of(owner)
             if owner.kind == "Pod":
                 if not mine:
-                    made.append(owner.name)
                     self.make_pod(owner, owner.body, owner.name, "")
+                    made.append(owner.name)
                 continue
             steps = plan(owner.spec, [PodView(p) for p in mine])
             ended += steps.end
@@ -196,12 +206,11 @@ class Controller:
                 self.make_pod(owner, template, name, hash_)
                 made.append(name)
         for name, pod in self.running.items():
-            keys = [(kind, pod.spec.namespace, pod.spec.workload) for kind in ("Deployment", "Pod")]
+            keys = [(kind, pod.spec.namespace, pod.spec.workload) for kind in WORKLOADS]
             if not any(k in owners for k in keys) and name not in ended:
                 ended.append(name)
         for name in ended:
             self.running[name].terminating = True
-        return made, ended
 
     def pods_of(self, owner: Resource) -> list[RunningPod]:
         return [
@@ -210,24 +219,30 @@ class Controller:
             if p.spec.workload == owner.name and p.spec.namespace == owner.namespace and not p.terminating
         ]
 
-    def settled(self) -> bool:
-        """Whether all is as asked for: every Deployment has its pods, ready, and every proxy knows them."""
+    def settled(self, workloads: Collection[Key]) -> bool:
+        """Whether these have their pods, ready, of the newest template, and every proxy knows all pods as they are."""
         if self.dirty.is_set() or not self.gateway.ready:
             return False
         if self.told != {name: pod.ready for name, pod in self.running.items()}:
             return False  # a pod has changed since, and its thread is about to say so
-        for owner in self.store.all("Deployment"):
-            pods = self.pods_of(owner)
-            wanted = template_hash(owner.spec.get("template") or {})
-            if len(pods) != int(owner.spec.get("replicas", 1)):
-                return False
-            if not all(p.ready and p.spec.template_hash == wanted for p in pods):
-                return False
-        return all(pods and pods[0].ready for pods in map(self.pods_of, self.store.all("Pod")))
+        return all(self.rolled_out(self.store.objects[key]) for key in workloads if key in self.store.objects)
 
-    def wait_settled(self, timeout_s: float) -> None:
+    def rolled_out(self, owner: Resource) -> bool:
+        pods = self.pods_of(owner)
+        if owner.kind == "Pod":
+            return bool(pods) and pods[0].ready
+        wanted = template_hash(owner.spec.get("template") or {})
+        return len(pods) == int(owner.spec.get("replicas", 1)) and all(
+            p.ready and p.spec.template_hash == wanted for p in pods
+        )
+
+    def workloads(self) -> list[Key]:
+        return [r.key for kind in WORKLOADS for r in self.store.all(kind)]
+
+    def wait_settled(self, workloads: Collection[Key], timeout_s: float) -> None:
+        """Waits until the pods of these are ready, and what runs is known to every proxy. Raises NotReady."""
         with self.changed:
-            if self.changed.wait_for(lambda: self.settled() or self.trouble is not None, timeout_s):
+            if self.changed.wait_for(lambda: self.settled(workloads) or self.trouble is not None, timeout_s):
                 self.raise_trouble()
                 return
         raise NotReady(
@@ -252,11 +267,7 @@ class Controller:
                     return
                 self.dirty.clear()
                 if self.family.lost:
-                    self.trouble = MeshError(
-                        "This mesh was ended from outside this notebook",
-                        seen="its processes are gone (labkit down ends them)",
-                        try_next="mesh.close(), then labkit.open_mesh() and apply again",
-                    )
+                    self.trouble = ended_from_outside()
                     self.changed.notify_all()
                     return
                 try:
@@ -306,6 +317,14 @@ class Controller:
                 pod.sidecar.admin.close()
         self.family.close()
         self.ports.close()
+
+
+def ended_from_outside() -> MeshError:
+    return MeshError(
+        "This mesh was ended from outside this notebook",
+        seen="its processes are gone (labkit down ends them)",
+        try_next="mesh.close(), then labkit.open_mesh() and apply again",
+    )
 
 
 class PodView:

@@ -17,7 +17,7 @@ from labkit.envoy.accesslog import rows_of_log
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
 from labkit.mesh.base import GATEWAY_PORTS, Applied, Mesh, PodInfo
 from labkit.mesh.embedded import views
-from labkit.mesh.embedded.controller import GATEWAY, GATEWAY_LISTENER, Controller
+from labkit.mesh.embedded.controller import GATEWAY, GATEWAY_LISTENER, WORKLOADS, Controller, ended_from_outside
 from labkit.mesh.embedded.controlplane import Proxy
 from labkit.mesh.embedded.pod import RunningPod
 from labkit.mesh.embedded.store import ISTIO_KINDS, kind_of
@@ -58,10 +58,11 @@ class EmbeddedMesh(Mesh):
                 took = self.controller.reconcile()
             except BaseException:
                 self.controller.store = before
+                self.controller.dirty.set()  # steps that were done already are gone back
                 raise
         self.history.note([what] if what else lines)
-        if wait:
-            self.controller.wait_settled(timeout_s)
+        if wait:  # for the pods of what was applied: a rule has none, and others may be unready on purpose
+            self.controller.wait_settled([r.key for r in resources if r.kind in WORKLOADS], timeout_s)
         return Applied(tuple(lines), views.warnings(resources), took)
 
     def delete(self, what: Any, name: str | None = None, *, namespace: str | None = None) -> Applied:
@@ -87,10 +88,11 @@ class EmbeddedMesh(Mesh):
                 took = self.controller.reconcile()
             except BaseException:
                 self.controller.store = before
+                self.controller.dirty.set()  # steps that were done already are gone back
                 raise
         lines = tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys)
         self.history.note(lines)
-        self.controller.wait_settled(30)
+        self.controller.wait_settled((), 30)
         return Applied(lines, (), took)
 
     def get(self, kind: str, name: str | None = None, *, namespace: str | None = None) -> Table:
@@ -136,12 +138,13 @@ class EmbeddedMesh(Mesh):
         return Applied((f"deployment.apps/{deployment} restarted",), (), applied.propagation_ms)
 
     def reset(self) -> Applied:
-        keys = [r.key for kind in ISTIO_KINDS for r in self.controller.store.all(kind)]
-        applied = self.remove(keys)
         for pod in list(self.controller.running.values()):
             if pod.app_port is not None:
-                self.app(pod.spec.name, "POST", "/control/reset")
+                with contextlib.suppress(MeshError):  # it is being started anew, and so as it was at first
+                    self.app(pod.spec.name, "POST", "/control/reset")
                 pod.look_now()
+        applied = self.remove([r.key for kind in ISTIO_KINDS for r in self.controller.store.all(kind)])
+        self.controller.wait_settled(self.controller.workloads(), 30)
         return applied
 
     # pods
@@ -196,6 +199,7 @@ class EmbeddedMesh(Mesh):
         return port
 
     def app(self, pod: str, method: str, path: str) -> dict[str, Any]:
+        self.check_open()
         running = self.pod(pod)
         connection = http.client.HTTPConnection("127.0.0.1", self.application(pod), timeout=5)
         try:
@@ -231,8 +235,6 @@ class EmbeddedMesh(Mesh):
 
     def serving(self, name: str) -> Proxy:
         self.check_open()
-        if self.controller.family.lost:
-            self.controller.raise_trouble()
         proxy = self.proxy(name)
         if not proxy.envoy.serving:
             wait_until(
@@ -351,10 +353,20 @@ class EmbeddedMesh(Mesh):
     # the end
 
     def check_open(self) -> None:
+        if not self.controller.family.mine:
+            raise MeshError(
+                "This mesh belongs to another process",
+                seen=f"process {self.controller.family.owner} opened it, and this one was forked from it",
+                try_next="labkit.open_mesh() in this process makes another one",
+            )
         if self.controller.closed:
             raise MeshError("This mesh has been closed", try_next="labkit.open_mesh() makes a new one")
+        if self.controller.family.lost:
+            raise ended_from_outside()
 
     def close(self) -> None:
+        if not self.controller.family.mine:
+            return  # a forked process ends: the mesh is not its own
         self.controller.close()
         atexit.unregister(self.close)
 
