@@ -31,6 +31,8 @@ TIMEOUT_MS = 300.0
 SLOW_MS = 1500.0
 ERRORS = 3
 BASE_S, INTERVAL_S = 1.0, 0.5
+CUSTOMERS, EACH = 40, 3
+"""One key for all of them would be seen: even where one pod has 70 % of the ring, all land there once in 10^6 runs."""
 LATE_S = 1.0
 """How late a busy machine may be, added to what Envoy's own timing allows."""
 
@@ -84,22 +86,31 @@ def rewrites(mesh: Any) -> Verdict:
 
 
 def affinity(mesh: Any) -> Verdict:
-    customers = [f"customer-{number}" for number in range(8)]
-    runs = {who: mesh.curl(url("stock"), n=5, headers={"x-customer": who}) for who in customers}
-    return check.same_pod(runs, pods=2)
+    """Each customer has one pod, and not all have the same: else the key is something else than the customer."""
+    runs = {}
+    for who in (f"customer-{number}" for number in range(CUSTOMERS)):
+        # nobody will look for these requests in a log, so they need no ids
+        runs[who] = mesh.curl(url("stock"), n=EACH, headers={"x-customer": who}, request_ids=False)
+    same = check.same_pod(runs, pods=2)
+    used = {pod for run in runs.values() for pod in run.pods}
+    return same if len(used) > 1 else check.that(False, "customers are spread over the pods", seen="all have one pod")
 
 
 def times_out(mesh: Any) -> Verdict:
+    """The shortest of three: a busy machine may cut one short late, but hardly early, so it tells most of the limit."""
     check.all_ok(mesh.curl(url("stock"), n=2))
     mesh.control("stock", delay_ms=SLOW_MS, namespace=NAMESPACE)
-    result = mesh.curl(url("stock"), timeout_s=2 * SLOW_MS / 1000)
-    check.status_counts(result, {504: 1})
-    # a busy Envoy's timers may be early, as it looks at the clock once for each round of work
-    return check.within(result[0].latency_ms, 0.5 * TIMEOUT_MS, TIMEOUT_MS + 1000 * LATE_S, "cut short in time")
+    waits = []
+    for _ in range(3):
+        result = mesh.curl(url("stock"), timeout_s=2 * SLOW_MS / 1000)
+        check.status_counts(result, {504: 1})
+        waits.append(result[0].latency_ms)
+    # a busy Envoy's timers may be a little early, as it looks at the clock once for each round of work
+    return check.within(min(waits), 0.5 * TIMEOUT_MS, 2 * TIMEOUT_MS, "cut short in time")
 
 
 def ejects(mesh: Any) -> Verdict:
-    """Two errors running are forgiven, the third is not; half of the pods stay; a second later the pod is back."""
+    """Two errors in a row are forgiven, the third is not; half of the pods stay; a second later the pod is back."""
     pods = [pod.name for pod in mesh.pods("pay-v1", namespace=NAMESPACE)]
 
     def out() -> set[str]:
@@ -314,7 +325,7 @@ def grade(mesh: Any) -> Grade:
 
 
 def fails(mesh: Any, pods: list[str], times: int) -> None:
-    """Lets pods fail so many requests running: sends some until they have."""
+    """Lets pods fail so many requests in a row: sends some until they have."""
     before = {pod: mesh.app(pod, "GET", "/control/state")["failed"] for pod in pods}
     for pod in pods:
         mesh.control(pod, fail_next=times, fail_status=500, namespace=NAMESPACE)
