@@ -62,6 +62,7 @@ def testers_see_v2(mesh: Any) -> Verdict:
 def cart_page(mesh: Any) -> Verdict:
     """Who answers is in the pod's name; a page that only begins like /cart stays with the shop."""
     _answered_by(mesh, mesh.curl(url("shop", "/cartoons"), n=3), "shop")
+    _answered_by(mesh, mesh.curl(url("shop", "/cart"), n=3, headers={"x-tester": "yes"}), "cart")
     return _answered_by(mesh, mesh.curl(url("shop", "/cart"), n=3), "cart")
 
 
@@ -185,13 +186,14 @@ WISHES = (
         ),
     ),
     Wish(
-        "shop.example.com/cart is answered by the Service cart",
+        "shop.example.com/cart is answered by the Service cart, for testers too",
         "shop-routes.yaml",
         cart_page,
         (
             "Which pod answers mesh.curl('http://shop.example.com/cart')? Did apply warn of something?",
             "Routes are tried from top to bottom. Which one takes /cart?",
-            "A route without a match takes all that is left, so it has to be the last one.",
+            "The first route that matches takes the request: /cart first, then the testers, and last the route "
+            "without a match.",
         ),
     ),
     Wish(
@@ -235,12 +237,13 @@ WISHES = (
         ),
     ),
     Wish(
-        "a pod of pay that fails 3 times running is left out for a second, but never more than half of them",
+        "a pod of pay v1 that fails 3 times in a row is left out for a second, but never more than half of v1's pods",
         "pay-rule.yaml",
         ejects,
         (
             "Lesson 6: how many of two pods may be left out if nothing is said about it?",
-            "10 % of two pods is less than one pod, so nobody ever leaves.",
+            "A route to a subset counts the pods of that subset alone: v1 has two. 10 % of two is less than one pod, "
+            "so nobody ever leaves.",
             "maxEjectionPercent: 50, under outlierDetection.",
         ),
     ),

@@ -22,6 +22,7 @@ import labkit
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
 from labkit.lessons.capstone import grade
 from labkit.lessons.tasks import task
+from labkit.ui import MeshView
 
 mesh = labkit.open_mesh(backend)
 start_lesson("12")
@@ -65,14 +66,14 @@ mesh.lint()
 #
 # The rules are files in `manifests/12_capstone/broken/`. Read one with `show("12_capstone/broken/gateway.yaml")`, and apply yours with `mesh.apply`: edit the
 # file and apply it again, or put the text between three quotes. But first ask the mesh: `mesh.curl(…)` with its `codes`, `flags` and `pods`,
-# `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`.
+# `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`. Or look at it: `MeshView(mesh)` in a new cell shows who gets the requests, and who is out of the pool.
 #
 # ## The way in: wishes 1 to 4
 #
 # 1. Every pod of the shop has a sidecar.
 # 2. The shop answers as `shop.example.com` and as `www.example.com`.
 # 3. Testers, whose requests carry the header `x-tester: yes`, get v2 of the shop. All others get v1.
-# 4. `shop.example.com/cart` is answered by the Service `cart`.
+# 4. `shop.example.com/cart` is answered by the Service `cart`, for testers too.
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply(manifest("12_capstone/solution/namespace.yaml"))
@@ -136,7 +137,7 @@ task("12-8").check(mesh)
 # %% [markdown]
 # ## Payments: wishes 9 and 10
 #
-# 9. A pod that fails three times running is left out for a second, but never more than half of the pods.
+# 9. A pod of `pay` v1 that fails three times in a row is left out for a second, but never more than half of v1's pods.
 # 10. v2 is new: it takes 10 % of the payments, v1 takes 90 %.
 
 # %% tags=["solution", "nbval-ignore-output"]
@@ -168,7 +169,7 @@ last.check()
 #
 # - Istio had taken every one of these rules. Valid is not the same as right.
 # - Ask in this order: do the pods run, 2/2? Which status and which flag comes back? Which pod answered? Only then read the rule that decides it.
-# - A wish that can be measured can be graded, by you today and by CI every night.
+# - A wish that can be measured can be graded: by you today and by a program every night.
 #
 # ## Clean up
 #

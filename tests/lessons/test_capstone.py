@@ -89,6 +89,7 @@ def test_a_single_fault_fails_its_wish_and_no_other(shop: Mesh, number: int) -> 
 NEAR_MISSES = [
     ("shop-rule.yaml", "version: v2", "version: v1"),
     ("shop-routes.yaml", "exact: /cart", "prefix: /cart"),
+    ("shop-routes.yaml", "exact: /cart", 'exact: /cart\n          withoutHeaders: {x-tester: {exact: "yes"}}'),
     ("cart-rule.yaml", "maxConnections: 4", "maxConnections: 5"),
     ("cart-rule.yaml", "maxConnections: 4", "maxConnections: 3"),
     ("cart-rule.yaml", "http1MaxPendingRequests: 4", "http1MaxPendingRequests: 5"),
