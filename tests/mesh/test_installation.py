@@ -181,6 +181,20 @@ def test_down_ends_what_killed_runs_have_left(cluster: FakeCluster, capsys: pyte
     assert cluster.names() == before
 
 
+def test_down_leaves_what_somebody_made_where_a_killed_run_had_an_object(cluster: FakeCluster) -> None:
+    """The run's list has paths: the object there may have been deleted since, and made anew by its user."""
+    rules = "/apis/networking.istio.io/v1/namespaces/mine/virtualservices"
+    marker = "/api/v1/namespaces/labkit-marker-gone"
+    before = cluster.names() | {f"{rules}/theirs"}
+    cluster.add(marker, labels=MANAGED, metadata={"annotations": {OWNER: f"{own().machine}/4194304/1"}})
+    made = json.dumps([f"{rules}/theirs", f"{rules}/ours", f"{rules}/gone"])
+    cluster.add(f"{marker}/configmaps/ledger", data={"made": made})
+    for name, manager in (("theirs", "kubectl-create"), ("ours", "labkit")):
+        cluster.add(f"{rules}/{name}", metadata={"managedFields": [{"manager": manager, "operation": "Apply"}]})
+    assert labkit("down") == 0
+    assert cluster.names() == before
+
+
 def test_an_open_mesh_keeps_its_istio(
     cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:

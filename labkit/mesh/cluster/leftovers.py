@@ -58,16 +58,21 @@ def find(api: Api) -> list[Left]:
 
 
 def end(api: Api, left: Left) -> None:
-    """Removes all that a run made, and takes its name off the gateway. What another run has taken over stays.
+    """Removes all that a run made, and takes its name off the gateway. What another run has taken over stays, and so
+    does what somebody has made at the path of an object of the run's that is gone.
 
     Of what proxies are told the marker goes last. A namespace takes seconds to go, so what is in it is removed one by
     one before: when the gateway has forgotten the marker, it has forgotten everything.
     """
     spaces = [MARKERS + left.run]
     for path in left.made:
+        found = api.find(path)
+        if found is None:
+            continue
         if not NAMESPACE.fullmatch(path):
-            api.delete(path)
-        elif is_of(api.find(path), left.run):
+            if by_labkit(found):
+                api.delete(path)
+        elif is_of(found, left.run):
             spaces.insert(0, path.rpartition("/")[2])
     for name in spaces[:-1]:
         for kind in TOLD:
@@ -82,8 +87,13 @@ def end(api: Api, left: Left) -> None:
         wait_forgotten(api, host_of(left.run))
 
 
-def is_of(namespace: Json | None, run: str) -> bool:
-    return namespace is not None and (namespace["metadata"].get("annotations") or {}).get(MADE) == run
+def is_of(namespace: Json, run: str) -> bool:
+    return (namespace["metadata"].get("annotations") or {}).get(MADE) == run
+
+
+def by_labkit(body: Json) -> bool:
+    """Whether labkit has a hand in an object, as the API server notes it."""
+    return any(entry.get("manager") == MANAGER for entry in body["metadata"].get("managedFields", []))
 
 
 def end_abandoned(api: Api, say: Callable[[str], None]) -> list[Left]:
@@ -110,8 +120,8 @@ def remains(api: Api) -> list[str]:
                 raise
             continue
         for body in bodies:
-            metadata = body["metadata"]
-            if any(entry.get("manager") == MANAGER for entry in metadata.get("managedFields", [])):
+            if by_labkit(body):
+                metadata = body["metadata"]
                 found.append(path_of(kind, metadata.get("namespace"), metadata["name"]))
     return sorted(found)
 
