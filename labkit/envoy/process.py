@@ -15,7 +15,7 @@ from labkit.envoy.accesslog import AccessLog
 from labkit.envoy.admin import Admin, Held
 from labkit.envoy.binary import envoy_path
 from labkit.envoy.xds import Config, File, XdsFolder
-from labkit.errors import ConfigRejected, EnvoyDied, EnvoyError, NotReady
+from labkit.errors import ConfigRejected, EnvoyDied, EnvoyError, LabkitError, NotReady
 from labkit.processes import Family, end, tail
 from labkit.waiting import wait_until
 
@@ -256,8 +256,11 @@ def run_changes(
             longest_s=0.01,
             explain=lambda: "late: " + ", ".join(c.envoy.name for c in waiting),
         )
-    except BaseException:
+    except BaseException as error:
         for change in begun:
-            change.roll_back(timeout_s)
+            try:
+                change.roll_back(timeout_s)
+            except (LabkitError, OSError) as late:  # the others go back all the same, and the first error is the cause
+                error.add_note(f"{change.envoy.name} did not go back: {late}")
         raise
     return took

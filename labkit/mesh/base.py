@@ -88,8 +88,8 @@ class Mesh(ABC):
         """Applies manifests: paths, folders, YAML text, dicts or Resources, as `kubectl apply` does.
 
         Returns when every proxy concerned holds the new configuration and, with `wait`, when the pods asked for are
-        ready. Raises ParseError, ValidationError, UnsupportedError, ConfigRejected or NotReady; what was in force
-        before is then in force again.
+        ready. Raises ParseError, ValidationError, UnsupportedError or ConfigRejected; what was in force before is
+        then in force again. Raises NotReady when pods take longer than that: what was applied stays, as with kubectl.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from labkit.envoy import Envoy, run_changes
-from labkit.errors import ConfigRejected, EnvoyDied
+from labkit.errors import ConfigRejected, EnvoyDied, NotReady
 from labkit.processes import Family
 from tests.envoy.test_xds import Config, source
 
@@ -91,6 +91,23 @@ def test_when_one_refuses_all_go_back_and_the_reason_is_told(
     for envoy in envoys:  # and both can be changed again
         envoy.apply(config(envoy, lb_policy="LEAST_REQUEST"))
         assert dumped_policy(envoy) == "LEAST_REQUEST"
+
+
+def test_one_that_does_not_go_back_keeps_no_other_from_it(envoys: list[Envoy], monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = envoys
+    two.apply(config(two, lb_policy="RANDOM"))
+    late, good = one.stage(config(one, no_such_field=1)), two.stage(config(two, lb_policy="LEAST_REQUEST"))
+    assert late is not None
+    assert good is not None
+
+    def not_in_time(timeout_s: float) -> None:
+        raise NotReady("one is late")
+
+    monkeypatch.setattr(late, "roll_back", not_in_time)
+    with pytest.raises(ConfigRejected, match="Envoy one refused") as raised:
+        run_changes([late, good], 5)
+    assert "one did not go back" in "".join(raised.value.__notes__)
+    assert dumped_policy(two) == "RANDOM"
 
 
 def test_an_envoy_that_ends_is_named(envoys: list[Envoy]) -> None:

@@ -90,7 +90,7 @@ class EmbeddedMesh(Mesh):
                 self.controller.store = before
                 self.controller.dirty.set()  # steps that were done already are gone back
                 raise
-        lines = tuple(f"{kind.lower()}/{name} deleted" for kind, _, name in keys)
+        lines = tuple(f"{key[0].lower()}/{key[2]} deleted" for key in keys if key in before.objects)
         self.history.note(lines)
         self.controller.wait_settled((), 30)
         return Applied(lines, (), took)
