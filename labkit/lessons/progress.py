@@ -8,6 +8,9 @@ The file is LABKIT_PROGRESS, or `progress.json` in the folder where the system k
 on Linux). Solutions that CI runs are not a learner's work: with LABKIT_STRICT=1 nothing is kept, unless
 LABKIT_PROGRESS is set as well.
 
+Where the file can't be read, locked or written (a home that is read-only, a network folder without locks, a full disk)
+that is said once, and progress is kept in memory: a course must not stop for it.
+
 sqlite3 would do the locking for us; a JSON file can be read, mended and mailed by anybody. filelock would do it too,
 for one more dependency in place of the twenty lines below.
 """
@@ -15,6 +18,7 @@ for one more dependency in place of the twenty lines below.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import os
 import sys
@@ -32,6 +36,9 @@ SECTIONS = ("lessons", "exercises", "predictions", "drafts")
 LOCK_TIMEOUT_S = 10.0
 
 State = dict[str, Any]
+
+in_memory: dict[Path, State] = {}
+"""What is kept here since its file could not be."""
 
 
 def strict() -> bool:
@@ -53,10 +60,17 @@ def progress_file() -> Path | None:
 def load() -> State:
     """What is kept: {"version", "lessons", "exercises", "predictions", "drafts"}, each a dict by id."""
     path = progress_file()
-    if path is None or not path.exists():
+    if path is None:
         return _empty()
-    with locked(path):
-        return _read(path)
+    try:
+        if path not in in_memory:
+            if not path.exists():
+                return _empty()
+            with locked(path):
+                return _read(path)
+    except OSError as error:
+        _give_up(path, error)
+    return copy.deepcopy(in_memory[path])
 
 
 def update(change: Callable[[State], None]) -> State:
@@ -70,16 +84,16 @@ def update(change: Callable[[State], None]) -> State:
         change(state)
         return state
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path):
-            state = _read(path)
-            change(state)
-            _write(path, state)
+        if path not in in_memory:
+            with locked(path):
+                state = _read(path)
+                change(state)
+                _write(path, state)
+            return state
     except OSError as error:
-        raise LessonError(
-            "Your progress can't be kept", seen=str(error), try_next="set LABKIT_PROGRESS to a file you may write"
-        ) from error
-    return state
+        _give_up(path, error)
+    change(in_memory[path])
+    return copy.deepcopy(in_memory[path])
 
 
 def record(section: str, key: str, **fields: Any) -> dict[str, Any]:
@@ -134,9 +148,16 @@ def kept(name: str, default: str = "") -> str:
 def forget() -> None:
     """Begins again. What was kept so far is set aside beside the file, not deleted."""
     path = progress_file()
-    if path is not None and path.exists():
-        with locked(path):
-            _set_aside(path, "before")
+    if path is None:
+        return
+    try:
+        if path not in in_memory and path.exists():
+            with locked(path):
+                _set_aside(path, "before")
+    except OSError as error:
+        _give_up(path, error)
+    if path in in_memory:
+        in_memory[path] = _empty()
 
 
 def now() -> str:
@@ -183,6 +204,19 @@ else:
 
     def _unlock(file: int) -> None:
         fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _give_up(path: Path, error: OSError) -> None:
+    """From now on this file's progress is kept in memory. Says so, and what to do."""
+    state = _empty()
+    with contextlib.suppress(OSError):
+        state = _read(path)
+    in_memory[path] = state
+    sys.stderr.write(
+        f"Your progress can't be kept in {path} ({error.strerror or error}). All works, but what you do is forgotten "
+        "when the kernel ends. To keep it, set LABKIT_PROGRESS to a file that you may write, on a disk of this "
+        "machine, and start JupyterLab again.\n"
+    )
 
 
 def _empty() -> State:

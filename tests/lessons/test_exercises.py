@@ -49,6 +49,19 @@ def test_a_right_answer_passes_and_is_remembered() -> None:
     assert progress.entry("exercises", "03-1")["attempts"] == 2
 
 
+def test_exercises_go_on_where_progress_can_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "no folder").write_text("")
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "no folder" / "progress.json"))
+    task = exercise()
+    assert repr(task.hint()) == "Hint 1 of 3: one"
+    assert repr(task.hint()) == "Hint 2 of 3: two"
+    assert task.check([200, 200]).line == "PASS  exercise 03-1"
+    assert task.done
+    assert capsys.readouterr().err.count("can't be kept") == 1
+
+
 @pytest.mark.parametrize("nothing", [None, ...])
 def test_no_answer_is_not_yet(nothing: Any) -> None:
     assert "no answer yet" in exercise().check(nothing).explain()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from labkit.errors import LessonError
 from labkit.lessons import finish_lesson, keep, kept, predict, progress, reveal, start_lesson
+
+Trouble = Callable[[Path, pytest.MonkeyPatch], None]
 
 
 @pytest.fixture(autouse=True)
@@ -122,11 +126,59 @@ def test_the_lock_of_a_killed_kernel_is_free_again() -> None:
     assert kept("a") == "b"
 
 
-def test_a_place_that_can_not_be_written_to_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "plain").write_text("")
-    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "plain" / "progress.json"))
-    with pytest.raises(LessonError, match="LABKIT_PROGRESS"):
-        keep("a", "b")
+def no_folder(file: Path, patch: pytest.MonkeyPatch) -> None:
+    file.parent.write_text("this is no folder")
+
+
+def no_locks(file: Path, patch: pytest.MonkeyPatch) -> None:
+    """As on some network folders."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    patch.setattr("fcntl.flock", refuse)
+
+
+def no_writing(file: Path, patch: pytest.MonkeyPatch) -> None:
+    """As in a home that is read-only, with a lock file or without."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    patch.setattr("tempfile.mkstemp", refuse)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks in another way")
+@pytest.mark.parametrize("trouble", [no_folder, no_locks, no_writing])
+def test_a_file_that_can_not_be_kept_is_said_once_and_stops_nobody(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trouble: Trouble
+) -> None:
+    trouble(file, monkeypatch)
+    start_lesson("03")
+    keep("a", "b")
+    assert kept("a") == "b"
+    assert progress.load()["lessons"]["03"]["state"] == "started"
+    said = capsys.readouterr().err
+    assert said.count("can't be kept") == 1
+    assert "LABKIT_PROGRESS" in said
+    progress.forget()
+    assert kept("a") == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks in another way")
+def test_what_was_kept_before_is_there_where_nothing_can_be_written_any_more(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep("a", "old")
+    before = file.read_bytes()
+    no_locks(file, monkeypatch)
+    assert kept("a") == "old"
+    assert "can't be kept" in capsys.readouterr().err
+    keep("a", "new")
+    assert kept("a") == "new"
+    assert file.read_bytes() == before
+    progress.load()["drafts"].clear()  # what is handed out is a copy
+    assert kept("a") == "new"
 
 
 def test_solutions_run_in_ci_are_nobodys_progress(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,16 +73,13 @@ def test_of_many_threads_the_last_text_wins() -> None:
     assert Draft("a", "published").load()[0] == "late"
 
 
-def test_a_file_that_can_not_be_written_is_said_and_nothing_breaks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "file" / "progress.json"))
+def test_a_draft_that_can_not_be_kept_is_said_and_nothing_breaks(own_progress: Path) -> None:
+    own_progress.write_text('{"version": 99}', encoding="utf-8")
     said: list[LabkitError] = []
     draft = Draft("a", "published", on_error=said.append)
     draft.save("mine")
     draft.flush()
-    assert [error.message for error in said] == ["Your progress can't be kept"]
+    assert [error.message for error in said] == ["Your progress was kept by another version of labkit"]
 
 
 def test_the_name_of_a_draft_is_the_place_in_the_course(tmp_path: Path) -> None:
