@@ -122,10 +122,6 @@ class Admin:
         """Overrides values of this Envoy's runtime until it ends; an empty text takes one back."""
         self.request("POST", "/runtime_modify?" + urlencode({key: str(value) for key, value in settings.items()}))
 
-    def reset_counters(self) -> None:
-        """Sets all counters to 0."""
-        self.request("POST", "/reset_counters")
-
 
 STAT = re.compile(r'^(?P<name>.+?): "?(?P<value>[^"]*)"?$')
 RDS = re.compile(r"^http\..+?\.rds\.(?P<route>.+)\.version_text$")

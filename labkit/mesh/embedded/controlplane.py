@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from labkit.envoy import Envoy, run_changes
 from labkit.mesh.embedded.ports import Ports
@@ -100,6 +99,3 @@ class ControlPlane:
             elif change := envoy.stage(config):
                 changes.append(change)
         return run_changes(changes, timeout_s) if changes else {}
-
-    def look(self, name: str) -> dict[str, Any]:
-        return self.proxies[name].envoy.admin.config_dump()
