@@ -100,10 +100,26 @@ def read(paths: Sequence[Path]) -> Json:
         merged["current-context"] = merged["current-context"] or found.get("current-context") or ""
         for section, inner in SECTIONS.items():
             known = {entry["name"] for entry in merged[section]}
-            for entry in found.get(section) or []:
+            entries = found.get(section) or []
+            if not isinstance(entries, list) or not all(is_entry(entry, inner) for entry in entries):
+                raise MeshError(
+                    f"The kubeconfig {path} can't be used",
+                    seen=f"its {section} are no list of entries with a name and a {inner}",
+                    try_next="restore it, or name another one in KUBECONFIG; kubectl config view shows it",
+                )
+            for entry in entries:
                 if entry["name"] not in known:
                     merged[section].append({"name": entry["name"], inner: absolute(entry.get(inner) or {}, path)})
     return merged
+
+
+def is_entry(entry: object, inner: str) -> bool:
+    """Whether something is an entry of a kubeconfig's list, as far as we use it."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and isinstance(entry.get(inner) or {}, dict)  # empty: kubectl writes such users
+    )
 
 
 def absolute(entry: Json, file: Path) -> Json:

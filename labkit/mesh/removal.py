@@ -94,12 +94,12 @@ def connect(record: Record) -> Api | None:
             seen=error.message,
             try_next="put the kubeconfig back; or, when the cluster is gone: labkit down --forget",
         ) from error
-    api = Api(pinned)
     try:
+        api = Api(pinned)
         uid = cluster_uid(api)
     except MeshError as error:
         raise Gone(
-            f"The cluster that labkit installed Istio on does not answer: context {record.context}",
+            f"The cluster that labkit installed Istio on can't be reached: context {record.context}",
             seen=error.seen,
             try_next="start it, then labkit down; or, when it is gone for good: labkit down --forget",
         ) from error

@@ -190,6 +190,16 @@ def test_a_cluster_that_does_not_answer(standins: StandIns, tmp_path: Path, monk
     assert "Istio" not in found
 
 
+def test_a_kubeconfig_whose_certificate_is_gone(
+    standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = kubeconfig(tmp_path / "k", "https://127.0.0.1:9")
+    file.write_text(file.read_text().replace("token: secret-token", "client-certificate: gone.crt"))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    found = checks("cluster")["cluster"]
+    assert (found.state, "gone.crt" in found.seen) == (BAD, True)
+
+
 def test_a_context_elsewhere_is_not_asked(standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "k", "https://34.89.1.2", context="prod")))
     assert "34.89.1.2" in checks()["cluster"].seen

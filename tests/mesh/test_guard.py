@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from labkit.errors import MeshError, NotFound
+from labkit.mesh.cluster.api import Api
 from labkit.mesh.guard import guarded, kubeconfig_paths, pin, read, why_local
 
 
@@ -164,6 +165,42 @@ def test_what_is_no_kubeconfig_is_said(text: str, tmp_path: Path) -> None:
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(MeshError, match="kubeconfig"):
         guarded(kubeconfig=file)
+
+
+@pytest.mark.parametrize(
+    ("section", "entries"),
+    [
+        ("contexts", [{"context": {"cluster": "some"}}]),
+        ("clusters", ["some"]),
+        ("clusters", [{"name": "some", "cluster": "https://127.0.0.1"}]),
+        ("users", {"name": "some"}),
+        ("users", [None]),
+    ],
+)
+def test_entries_that_are_none_are_said(section: str, entries: Any, tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text(yaml.safe_dump(config() | {section: entries}))
+    with pytest.raises(MeshError, match=f"its {section} are no list"):
+        guarded(kubeconfig=file)
+
+
+def test_a_user_without_anything_is_an_entry(tmp_path: Path) -> None:
+    assert guarded(kubeconfig=written(tmp_path / "config", config() | {"users": [{"name": "some", "user": None}]}))
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({"client-certificate": "gone.crt", "client-key": "gone.key"}, "gone.crt"),
+        ({"client-certificate-data": "abc"}, "seen: Incorrect padding"),
+        ({"tokenFile": "gone.token"}, "gone.token"),
+    ],
+)
+def test_credentials_that_cannot_be_read_are_said(user: dict[str, str], words: str, tmp_path: Path) -> None:
+    file = written(tmp_path / "config", config("lab") | {"users": [{"name": "lab", "user": user}]})
+    with pytest.raises(MeshError, match="context 'lab' can't be used") as caught:
+        Api(guarded(kubeconfig=file))
+    assert words in str(caught.value)
 
 
 def test_no_current_context(tmp_path: Path) -> None:

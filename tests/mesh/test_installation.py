@@ -354,6 +354,23 @@ def test_a_cluster_that_is_gone_is_kept_in_mind_until_told(
     assert list(records()) == []
 
 
+def test_a_kubeconfig_whose_certificate_is_gone(
+    cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    istioctl(standins)
+    assert labkit("up") == 0
+    file = Path(os.environ["KUBECONFIG"])
+    config = yaml.safe_load(file.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+    config["users"][0]["user"] = {"client-certificate": "gone.crt", "client-key": "gone.key"}
+    file.write_text(yaml.safe_dump(config))
+    for word in ("up", "down"):
+        assert labkit(word) == 1
+        assert "gone.crt" in capsys.readouterr().err
+    assert labkit("down", "--forget") == 0
+    assert list(records()) == []
+
+
 def test_a_cluster_that_is_alive_is_not_forgotten(
     cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:

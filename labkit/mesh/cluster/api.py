@@ -79,9 +79,17 @@ class Api:
         reader: Any = config
         self.pinned = pinned
         self.settings: Any = client.Configuration()
-        reader.load_kube_config_from_dict(pinned.config, client_configuration=self.settings)
-        self.settings.connection_pool_maxsize = 16
-        self.client = client.ApiClient(self.settings)
+        try:
+            reader.load_kube_config_from_dict(pinned.config, client_configuration=self.settings)
+            self.settings.connection_pool_maxsize = 16
+            self.client = client.ApiClient(self.settings)
+        except Exception as error:  # a file that is gone, no base64, …: the client has another error for each
+            raise MeshError(
+                f"The kubeconfig's context {pinned.context!r} can't be used",
+                seen=str(error) or type(error).__name__,
+                try_next="put right what it says of its certificates and credentials, or use another context; "
+                "kubectl config view shows it",
+            ) from error
         self.pool = self.client.rest_client.pool_manager
 
     @property
