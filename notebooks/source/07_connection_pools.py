@@ -28,6 +28,7 @@ from labkit.ui import Compare, TrafficPanel, plots
 mesh = labkit.open_mesh(backend)
 start_lesson("07")
 url, inside = "http://test.example.com/", "http://hello-world/"
+# Envoy's names: the gateway's way to the Service, and the way from a pod's sidecar to its application
 service, inbound = "outbound|80||hello-world.hello-world.svc.cluster.local", "inbound|8080||"
 
 # %% tags=["nbval-ignore-output"]
@@ -40,17 +41,20 @@ mesh.get("pods")
 # %% [markdown]
 # ## A load generator
 #
-# On many a page you find this command. It runs Fortio from its Docker image:
+# On many a page you find this command. It runs Fortio by **Docker**, a program that starts containers, from an **image**, the file of which
+# a container is made:
 #
 #     docker run --network host fortio/fortio load -c 4 -qps 0 -n 20 -loglevel Warning -X POST http://test.example.com
 #
 # - `--network host`: the container uses the network of your machine, so it finds what `/etc/hosts` and `minikube tunnel` have set up;
 # - `load`: send requests; `-c 4`: on four connections at the same time; `-n 20`: twenty of them in all;
 # - `-qps 0`: no limit to the requests a second, so each connection sends its next request when the last one is answered;
-# - `-X POST`: the method is POST; `-loglevel Warning`: say little.
+# - `-X POST`: the **method**, the kind of request, is POST (hand something in) and not the usual GET (fetch something);
+# - `-loglevel Warning`: say little.
 #
 # `mesh.fortio` does the same with the Fortio on your machine, or with a generator of its own where there is none. So does the panel under it.
-# **Try it yourself:** change the numbers in the panel, read the command that it makes of them, and press *Start*.
+# **Try it yourself:** change the numbers in the panel, read the command that it makes of them, and press *Start*. Without a browser
+# `panel.run()` does the same, as the cell shows.
 
 # %% tags=["nbval-ignore-output"]
 free = mesh.fortio(url, connections=4, qps=0, requests=20, method="POST")
@@ -82,10 +86,12 @@ plots.compare(first=first, second=second, third=third, by="status")
 Compare(first, second, by="status")
 
 # %% [markdown]
-# Some are refused, and in each run another number. Is that more than chance? The second panel says so, or how large the gap would have to be. Where this command is published it says: 75 %, and that the breaker has "some leeway"; a real
-# Istio refused 50, 70 and 70 % in three runs. The leeway is not in the breaker. It counts exactly, but
-# *how many requests are pending at one moment* differs from run to run. What does not vary: each 503 was counted by the Envoy that gave it,
-# in `upstream_rq_pending_overflow`. Mostly that is the gateway. But a pod's own sidecar has a pool too, to its application, and gets the same limits.
+# Some are refused, and in each run another number. Is that more than chance? The sentence under the last picture answers, or says how
+# large the gap would have to be. Where this command is published it says that 75 % are refused, and that the breaker has "some leeway"; a
+# real Istio refused 50, 70 and 70 % in three runs. The leeway is not in the breaker. It counts exactly, but *how many requests are
+# pending at one moment* differs from run to run. What does not vary: each 503 was counted by the Envoy that gave it, in
+# `upstream_rq_pending_overflow`. That may be the gateway. But a pod's own sidecar has a pool too, to its application, and gets the same
+# limits. So we count at both.
 
 # %% tags=["nbval-ignore-output"]
 def overflow(proxy="gateway", cluster=service):
@@ -93,16 +99,17 @@ def overflow(proxy="gateway", cluster=service):
     return mesh.counter("upstream_rq_pending_overflow", proxy=proxy, cluster=cluster)
 
 pods = [pod.name for pod in mesh.pods("hello-world")]
-before = overflow() + sum(overflow(pod, inbound) for pod in pods)
+before = overflow(), sum(overflow(pod, inbound) for pod in pods)
 noisy = mesh.fortio(url, connections=4, qps=0, requests=400, method="POST")
-grown = overflow() + sum(overflow(pod, inbound) for pod in pods) - before
+at_gateway, at_pods = overflow() - before[0], sum(overflow(pod, inbound) for pod in pods) - before[1]
+print(f"refused: {at_gateway} by the gateway, {at_pods} by the pods' sidecars")
 plots.codes(noisy)
 
-# %% tags=["check", "nbval-check-output", "covers-Y7", "covers-K10"]
+# %% tags=["check", "nbval-check-output", "covers-C9", "covers-Y7", "covers-K10"]
 limits = told(mesh, service, "circuit_breakers")["thresholds"][0]
 check.equal(limits["max_pending_requests"], 1, "one request may be pending")
 check.that(set(noisy.codes) == {200, 503}, "some are answered and some refused", seen=noisy.codes)
-check.equal(noisy.codes[503], grown, "each 503 was counted by the Envoy that gave it")
+check.equal(noisy.codes[503], at_gateway + at_pods, "each 503 was counted by the Envoy that gave it")
 
 # %% [markdown]
 # ## One request per connection
@@ -127,7 +134,8 @@ check.that(kept_open <= len(pods), "without the rule, a connection to each pod a
 check.equal(one_each, 20, "maxRequestsPerConnection: 1 makes a new connection for each request")
 
 # %% [markdown]
-# So it turns **keep-alive** off, the habit of using a connection again. This protects nothing, and costs time.
+# So it turns **keep-alive** off, the habit of using a connection again. This protects nothing, and costs time. It also explains the
+# refusals above: every request had to wait a moment for a new connection, so many were pending.
 #
 # ## Two connections: for each pod?
 #
@@ -139,7 +147,7 @@ check.equal(one_each, 20, "maxRequestsPerConnection: 1 makes a new connection fo
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("07_connection_pools/two-connections.yaml"))
 with mesh.gate("hello-world") as gate:
-    burst = mesh.start(url, n=10)
+    burst = mesh.start(url, n=10)  # sends, and does not wait for the answers
     held = gate.wait_settled(burst, cluster=service)  # each of the ten is under way or waits
     gate.open()
     ten = burst.wait()
@@ -152,7 +160,7 @@ check.within(held, 2, 4, "two connections in all, and each pod may have its firs
 check.status_counts(ten, {200: 10}, about="maxConnections alone: they wait, nobody is refused")
 
 # %% [markdown]
-# The limits are those of a **cluster**, which is Envoy's word for a service as it knows it: for all its pods together. The one exception: a
+# The limits are those of a **cluster**, Envoy's word for a Service as it knows it (lesson 6): for all its pods together. The one exception: a
 # pod without any connection may get its first one. And `maxConnections` alone refuses nobody, since nothing limits the number of those who wait.
 #
 # ## Exactly
@@ -160,8 +168,9 @@ check.status_counts(ten, {200: 10}, about="maxConnections alone: they wait, nobo
 # Both limits together, and one pod, so that the exception plays no part. One request has the connection, one waits, and of ten
 # requests eight are refused: **n − c − p**.
 #
-# Four witnesses will tell the same: the caller, who gets the 503s; the gateway's access log, which marks them `UO`, *upstream overflow*; the
-# gateway's counter; and the pod, which sees nothing of them. So they cost the service nothing.
+# Four witnesses will tell the same: the caller, who gets the 503s; the gateway's access log, which marks each of them with a **flag**, two
+# letters for the reason: `UO`, *upstream overflow* (**upstream** is the side of the pods, as seen from a proxy); the gateway's counter; and
+# the pod, which sees nothing of them. So they cost the service nothing.
 
 # %% tags=["nbval-ignore-output"]
 print(show("07_connection_pools/one-and-one.yaml"))
@@ -178,7 +187,7 @@ with mesh.gate("hello-world") as gate:
     print("while the gate is closed:", burst.codes)
     gate.open()
     exact = burst.wait()
-exact = exact.with_flags(mesh.flags(list(exact.column("id"))))
+exact = exact.with_flags(mesh.flags(list(exact.column("id"))))  # each answer's flag, from the gateway's log
 grown, served = overflow() - before, mesh.app(pod, "GET", "/control/state")["served"] - served
 plots.over_time(exact, by="status")
 
@@ -188,7 +197,8 @@ check.breaker_identity(client_503=exact, flagged_UO=exact, overflow_delta=grown,
 
 # %% [markdown]
 # `gate.send` let the first request reach the pod before it sent the others. What if all ten come at once while there is no connection yet?
-# While one is being opened its request counts as *pending*. So such a **cold** pool meets the pending limit first. Here with two connections and three pending:
+# While one is being opened its request counts as *pending*. So such a **cold** pool meets the pending limit first. Here with two
+# connections and three pending:
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("07_connection_pools/two-and-three.yaml"))
@@ -208,7 +218,8 @@ check.within(cold.codes[503], 10 - 2 - 3, 10 - 3, "on a cold pool from n − c �
 # ## Each Envoy has its own
 #
 # The gateway and both clients send **one** request each, with the limits of one connection and one pending. No caller comes near its own limit.
-# But the pod's sidecar has the same limits for its own way to the application: one has the connection, one waits. **Predict:** what does the third one get?
+# But the pod's sidecar has the same limits for its own way to the application: one has the connection, one waits. **Predict:** what does
+# the third one get?
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("07_connection_pools/one-and-one.yaml"))
@@ -249,7 +260,8 @@ task("07-1").check(mesh)
 # %% [markdown]
 # ## Recap
 #
-# - `maxConnections` limits what is under way, `http1MaxPendingRequests` who may wait; only both together refuse anyone, and it is n − c − p.
+# - `maxConnections` limits what is under way, `http1MaxPendingRequests` who may wait. The first alone refuses nobody; the second alone
+#   refuses whoever finds its places taken at that moment. With both, and one pod, exactly n − c − p are refused.
 # - `maxRequestsPerConnection: 1` turns keep-alive off, and nothing else.
 # - The limits are per cluster of each Envoy: not per pod, not for the whole mesh. A pod's own sidecar has them too.
 # - A refusal is a 503 with the flag `UO`, and never reaches the application. A noisy run varies; the breaker does not.
