@@ -58,7 +58,8 @@ check.every_pod_answers(subsets_alone, mesh.pods("hello-world"), about="subsets 
 # ## A path for each version
 #
 # This signpost has two routes. They are tried from top to bottom, and the first that matches takes the request. `match` is a
-# condition on the path. A route without one takes all the rest. `rewrite` changes the path before the pod sees it.
+# condition: here on the path; it can be on a header too, as in `headers: {x-tester: {exact: "yes"}}`. A route without one takes all
+# the rest. `rewrite` changes the path before the pod sees it.
 #
 # **Predict:** somebody calls `/v2`. Which version answers, and which path does it see?
 
@@ -108,7 +109,6 @@ def answers():
     texts = {path: mesh.curl(url + path).text.strip() for path in ("/v2", "/v2/a", "/v2x")}
     return {path: (text.split()[3].strip(","), text.split("path ")[-1]) for path, text in texts.items()}
 
-
 by_prefix = answers()
 print("\n".join(f"{path:6} -> {version} sees {seen}" for path, (version, seen) in by_prefix.items()))
 reveal("08-a", "v2 gets /v2x as /x", "Just the letters that matched are replaced, so /v2/a becomes //a")
@@ -143,14 +143,12 @@ check.equal(by_both, meant, "exact and prefix together take what was meant, and 
 print(show(f"{lesson}/policies.yaml"))
 mesh.apply(manifest(f"{lesson}/policies.yaml"), *way_in)
 
-
 def run(subset, path, n=60):
     """Sends requests, and counts the connections that the gateway opens for them."""
     group = f"outbound|80|{subset}|hello-world.hello-world.svc.cluster.local"
     before = mesh.counter("upstream_cx_total", cluster=group)
     result = mesh.curl(url + path, n=n)
     return result, mesh.counter("upstream_cx_total", cluster=group) - before
-
 
 service, opened = run("", "/")
 print(f"{len(service)} requests, {opened} new connections")
@@ -198,6 +196,9 @@ check.that(opened < len(second) / 2, "v2 has a pool of its own, whole: connectio
 # %% [markdown]
 # It does not. A subset that says anything about `connectionPool` replaces the Service's `connectionPool` *as a whole*. The same
 # holds for `loadBalancer` and for `outlierDetection`. Nothing is merged inside of them. So repeat in a subset what you want to keep.
+#
+# Each subset is a cluster of its own for Envoy. So limits and ejections are counted in each subset alone: `maxEjectionPercent` is a share
+# of *its* pods.
 #
 # **Try it yourself:** choose *subset v2* in the panel, and read what it says of each part. Then put its connection pool right: it shall have the
 # Service's `maxRequestsPerConnection: 1` too. Open *What Envoy got* after *Apply*, and compare the clusters of v1 and v2.
