@@ -7,6 +7,8 @@ module imports nothing but the standard library before it is asked to.
 from __future__ import annotations
 
 import importlib
+import os
+import random
 import re
 import shutil
 import socket
@@ -16,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from labkit.errors import LabkitError
+from labkit.errors import EnvoyUnavailable, LabkitError
 
 if TYPE_CHECKING:
     from labkit.mesh.cluster.api import Api
@@ -25,6 +27,8 @@ GOOD, HINT, BAD = "ok", "hint", "missing"
 OLDEST_PYTHON = (3, 11)
 LIBRARIES = ("psutil", "yaml", "pandas", "matplotlib", "jupyterlab", "kubernetes")
 INSTALL = "python3 -m pip install -c constraints.txt -e '.[dev]', in the course's folder"
+PORTS_TRIED = 20
+WATCHES = 8  # more than the Envoys of most lessons; each has an inotify instance
 ISTIOCTL = "curl -L https://istio.io/downloadIstio | sh -, then put its folder bin on the PATH"
 
 
@@ -47,7 +51,9 @@ def examine(backend: str = "embedded", *, context: str | None = None) -> Iterato
     yield python()
     yield libraries()
     yield guarded("Envoy", envoy, backend != "embedded")
-    yield ports()
+    yield guarded("ports", ports, backend != "embedded")
+    if sys.platform == "linux":
+        yield guarded("inotify", inotify, backend != "embedded")
     optional = backend != "cluster"
     yield program("kubectl", ("version", "--client"), "https://kubernetes.io/docs/tasks/tools/#kubectl")
     yield program("istioctl", ("version", "--remote=false"), ISTIOCTL)
@@ -95,19 +101,62 @@ def first(text: str) -> str:
 def envoy() -> Check:
     from labkit.envoy.binary import envoy_path
 
-    version = answer(envoy_path(), "--version")
-    match = re.search(r"/(\d+\.\d+\.\d+)/", version)
-    return Check("Envoy", GOOD, match[1] if match else version)
+    code, text = answer(envoy_path(), "--version")
+    match = re.search(r"/(\d+\.\d+\.\d+)/", text)
+    if code or not match:
+        raise EnvoyUnavailable(
+            "There is an Envoy, and it can't be run here",
+            seen=first(text) or f"exit code {code}",
+            try_next="its program may need a newer Linux or processor: use a cluster (labkit up --minikube), or the "
+            "course's Binder link in the README",
+        )
+    return Check("Envoy", GOOD, match[1])
 
 
 def ports() -> Check:
-    """The meshes listen on free ports of 127.0.0.1."""
+    """The meshes listen on ports of 127.0.0.1 from a range of their own, so one of that range is tried."""
     try:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            return Check("ports", GOOD, "free ports on 127.0.0.1 can be had")
-    except OSError as error:
-        return Check("ports", BAD, str(error), "look what forbids programs to listen on 127.0.0.1")
+        from labkit.mesh.embedded.ports import FIRST, LAST
+    except ImportError:  # a line of the report tells which library is missing
+        return Check("ports", HINT, "not looked at without the libraries")
+    trouble: OSError | None = None
+    for port in random.sample(range(FIRST, LAST), PORTS_TRIED):
+        try:
+            with socket.socket() as one:
+                one.bind(("127.0.0.1", port))
+        except OSError as error:  # somebody may have this one
+            trouble = error
+        else:
+            return Check("ports", GOOD, f"free ports from {FIRST} to {LAST} on 127.0.0.1 can be had")
+    raise LabkitError(
+        "No port can be had",
+        seen=f"none of {PORTS_TRIED} ports from {FIRST} to {LAST} on 127.0.0.1 can be had: {trouble}",
+        try_next="labkit down ends old meshes; else look what has taken them, or forbids to listen there",
+    )
+
+
+def inotify() -> Check:
+    """Each Envoy watches its files with an inotify instance, and Linux gives each user a number of them only."""
+    free = watches()
+    if free >= WATCHES:
+        return Check("inotify", GOOD, f"{WATCHES} instances and more are free")
+    fix = "close other meshes (labkit status, labkit down --all); or sudo sysctl fs.inotify.max_user_instances=512"
+    if not free:
+        raise LabkitError("No inotify instance is free", seen="no instance is free; each Envoy needs one", try_next=fix)
+    return Check("inotify", HINT, f"{free} instances are free; each Envoy needs one", fix)
+
+
+def watches() -> int:
+    """How many inotify instances can be had, up to as many as matter. Nothing tells but trying."""
+    import ctypes
+
+    system = ctypes.CDLL(None)
+    opened: list[int] = []
+    while len(opened) < WATCHES and (one := system.inotify_init()) >= 0:
+        opened.append(one)
+    for one in opened:
+        os.close(one)
+    return len(opened)
 
 
 def program(name: str, words: tuple[str, ...], fix: str) -> Check:
@@ -115,16 +164,23 @@ def program(name: str, words: tuple[str, ...], fix: str) -> Check:
     path = shutil.which(name)
     if path is None:
         return Check(name, HINT, "not on the PATH", fix)
-    match = re.search(r"v?\d+\.\d+(?:\.\d+)?[\w.-]*", answer(path, *words))
-    return Check(name, GOOD, f"{match[0] if match else 'of unknown version'} ({path})")
+    code, text = answer(path, *words)
+    match = re.search(r"v?\d+\.\d+(?:\.\d+)?[\w.-]*", text)
+    if code or not match:
+        why = first(text) or f"exit code {code}"
+        return Check(
+            name, HINT, f"{path} does not tell its version: {why}", f"it may be broken; install it again: {fix}"
+        )
+    return Check(name, GOOD, f"{match[0]} ({path})")
 
 
-def answer(path: str, *words: str) -> str:
+def answer(path: str, *words: str) -> tuple[int, str]:
+    """A program's exit code and what it said."""
     try:
         found = subprocess.run([path, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=15)
     except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return (found.stdout + found.stderr).decode(errors="replace")
+        return -1, str(error)
+    return found.returncode, (found.stdout + found.stderr).decode(errors="replace")
 
 
 def driver() -> Check:

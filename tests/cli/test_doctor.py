@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,8 +104,56 @@ def test_a_program_that_cannot_be_run_is_no_end_of_the_report(standins: StandIns
     (standins.folder / "helm").write_text("no program")
     (standins.folder / "helm").chmod(0o755)
     found = checks()
-    assert "of unknown version" in found["helm"].seen
+    assert found["helm"].state == HINT
+    assert "does not tell its version: [Errno 8] Exec format error" in found["helm"].seen
+    assert "install it again: https://helm.sh" in found["helm"].fix
     assert "cluster" in found
+
+
+def test_a_program_that_is_broken_is_not_ok(standins: StandIns) -> None:
+    """What it says of its own failure may look like a version."""
+    words = "kubectl: /lib/libc.so.6: version `GLIBC_2.34' not found\n"
+    standins.program("kubectl", {"args": ["version", "--client"], "err": words, "code": 1})
+    found = checks()["kubectl"]
+    assert (found.state, "GLIBC_2.34' not found" in found.seen) == (HINT, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "err", "words"), [(1, "version `GLIBC_2.34' not found", "GLIBC_2.34"), (3, "", "code 3")]
+)
+def test_an_envoy_that_cannot_be_run_is_not_ok(
+    standins: StandIns, monkeypatch: pytest.MonkeyPatch, code: int, err: str, words: str
+) -> None:
+    standins.program("envoy", {"args": ["--version"], "err": err, "code": code, "again": True})
+    monkeypatch.setattr("labkit.envoy.binary.envoy_path", lambda: str(standins.folder / "envoy"))
+    found = checks()["Envoy"]
+    assert (found.state, words in found.seen) == (BAD, True)
+    assert "labkit up --minikube" in found.fix
+    assert checks("cluster")["Envoy"].state == HINT
+
+
+def test_the_ports_of_the_meshes_are_tried(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other ports may be free: they are of no use."""
+    assert checks()["ports"].state == GOOD
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("labkit.mesh.embedded.ports.FIRST", port)
+        monkeypatch.setattr("labkit.mesh.embedded.ports.LAST", port + 1)
+        monkeypatch.setattr(checkup, "PORTS_TRIED", 1)
+        found = checks()["ports"]
+    assert (found.state, f"from {port}" in found.seen) == (BAD, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+@pytest.mark.parametrize(("free", "state"), [(0, BAD), (2, HINT), (8, GOOD)])
+def test_inotify_instances_are_counted(
+    standins: StandIns, monkeypatch: pytest.MonkeyPatch, free: int, state: str
+) -> None:
+    assert checkup.watches() > 0
+    monkeypatch.setattr(checkup, "watches", lambda: free)
+    found = checks()["inotify"]
+    assert found.state == state
+    assert ("max_user_instances" in found.fix) == (state != GOOD)
 
 
 def test_too_little_memory_is_a_hint(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
