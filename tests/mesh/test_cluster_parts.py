@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
 import os
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
 import pytest
 
-from labkit.errors import MeshError, NotReady, UnsupportedError
+from labkit.errors import MeshError, NotReady, TrafficError, UnsupportedError
+from labkit.mesh.cluster import tunnel
+from labkit.mesh.cluster.api import Api
 from labkit.mesh.cluster.barrier import Barrier
+from labkit.mesh.cluster.forward import Forward
 from labkit.mesh.cluster.leftovers import Left
 from labkit.mesh.cluster.load import SERVICE, ClusterFortio, refuse_source
 from labkit.mesh.cluster.mesh import ClusterMesh
 from labkit.mesh.cluster.objects import to_apply
 from labkit.mesh.cluster.owner import Owner, own
+from labkit.mesh.cluster.proxies import Proxies
 from labkit.mesh.cluster.snapshot import Snapshot, told, wishes
+from labkit.mesh.guard import Pinned
 from labkit.traffic.plan import Load
 
 
@@ -144,6 +155,100 @@ def test_the_command_of_fortio_in_the_cluster() -> None:
     assert "Host: test.example.com" in words
     with pytest.raises(UnsupportedError, match="through the ingress gateway only"):
         refuse_source("client")
+
+
+@contextlib.contextmanager
+def api_server(serve: Callable[[socket.socket], None]) -> Iterator[Api]:
+    """An API server that treats each connection so, and then says nothing more."""
+    open_ones = []
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):  # the end
+            while True:
+                connection, _ = listener.accept()
+                open_ones.append(connection)
+                serve(connection)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield Api(Pinned("lab", url := f"http://127.0.0.1:{listener.getsockname()[1]}", one_context(url)))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for one in open_ones:
+        one.close()
+
+
+def one_context(server: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "lab",
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+        "clusters": [{"name": "lab", "cluster": {"server": server}}],
+        "users": [{"name": "lab", "user": {"token": "t"}}],
+    }
+
+
+def silent(connection: socket.socket) -> None:
+    """What a way to nowhere does."""
+
+
+def upgraded(connection: socket.socket) -> None:
+    """Becomes a WebSocket, and is silent then."""
+    request = connection.recv(65536).decode()
+    assert "authorization: Bearer t" in request
+    key = next(line.split(": ")[1] for line in request.splitlines() if line.lower().startswith("sec-websocket-key"))
+    accepted = base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
+    lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += [f"Sec-WebSocket-Accept: {accepted}", f"Sec-WebSocket-Protocol: {tunnel.PROTOCOL}", "", ""]
+    connection.sendall("\r\n".join(lines).encode())
+
+
+def cut(connection: socket.socket) -> None:
+    """Becomes a WebSocket and is gone."""
+    upgraded(connection)
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def no_such_pod(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("serve", [silent, upgraded, cut, no_such_pod])
+def test_a_tunnel_that_does_not_open_is_said_in_time(
+    serve: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that slept has connections on which nothing comes any more."""
+    monkeypatch.setattr(tunnel, "OPEN_S", 0.2)
+    with api_server(serve) as api:
+        with pytest.raises(MeshError, match="opens no stream"):
+            tunnel.Tunnel.to_port(api, "shop", "stock-1", 8080)
+        with pytest.raises(TrafficError, match="Port 8080 of pod 'stock-1' in 'shop' does not answer"):
+            tunnel.PodClient(api, "shop", "stock-1", 8080).request("GET", "/")
+
+
+def test_a_pod_that_is_gone_while_an_apply_waits_is_for_the_wait_to_decide() -> None:
+    """Its name was looked up a moment ago, and now the API server opens no stream to it any more."""
+    with api_server(no_such_pod) as api:
+        barrier = Barrier(api, Proxies(api), "run", "namespace")
+        gone = {"metadata": {"namespace": "shop", "name": "stock-1", "uid": "1"}}
+        assert barrier.routes(barrier.proxies.admin(gone)) == b""
+        with pytest.raises(NotReady):
+            barrier.wait_endpoints(lambda: {STOCK: {"10.0.0.1"}}, {"stock-1": gone}, 0.1)
+
+
+def test_a_spare_tunnel_that_fails_in_whatever_way_is_no_longer_being_opened() -> None:
+    def broken() -> tunnel.Tunnel:
+        raise RuntimeError("nobody expected this")
+
+    forward = Forward(broken, spare=0)
+    forward.opening = 1
+    with pytest.raises(RuntimeError):
+        forward.open_one()
+    assert forward.opening == 0
+    forward.close()
 
 
 def test_a_notebook_that_ends_when_its_cluster_is_gone(

@@ -81,15 +81,17 @@ class Forward:
             threading.Thread(target=self.open_one, daemon=True).start()
 
     def open_one(self) -> None:
-        tunnel = None
-        with contextlib.suppress(LabkitError):  # whoever needs one will open it, and be told
-            tunnel = self.opener()
-        with self.lock:
-            self.opening -= 1
-            if tunnel is not None and not self.closed:
-                self.ready.append(tunnel)
-                return
-        if tunnel is not None:
+        tunnel, kept = None, False
+        try:
+            with contextlib.suppress(LabkitError):  # whoever needs one will open it, and be told
+                tunnel = self.opener()
+        finally:  # whatever went wrong: one that counts as being opened for ever would be missing for ever
+            with self.lock:
+                self.opening -= 1
+                if tunnel is not None and not self.closed:
+                    self.ready.append(tunnel)
+                    kept = True
+        if tunnel is not None and not kept:
             tunnel.close()
 
     def drain(self) -> None:

@@ -106,8 +106,8 @@ class ClusterMesh(Mesh):
         lines, warnings, done = self.store.put_all(resources)
         try:
             took = self.settling.settle([r.key for r in resources], began, wait=wait, timeout_s=timeout_s)
-        except MeshError:
-            raise  # the objects are in: what is late may still come
+        except (MeshError, TrafficError):
+            raise  # the objects are in: what is late may still come, and a pod that is gone says nothing against them
         except BaseException:
             self.store.undo(done)
             raise

@@ -12,6 +12,7 @@ import io
 import re
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from labkit.errors import MeshError, TrafficError
 from labkit.mesh.cluster.api import Api
 
 PROTOCOL = "v4.channel.k8s.io"
+OPEN_S = 10.0
 READY_S = 10.0
 OUT, NOTES, ERROR = (
     1,
@@ -36,23 +38,23 @@ class Tunnel:
         self, api: Api, path: str, query: list[tuple[str, str]], *, reads: int, errors: int, hello: int
     ) -> None:
         import websocket
-        from kubernetes.stream import ws_client
 
-        client: Any = ws_client
         url = f"{api.host.replace('http', 'ws', 1)}{path}?{urlencode(query, quote_via=quote)}"
-        headers = {**api.headers(), "sec-websocket-protocol": PROTOCOL}
         self.closed_error = websocket.WebSocketException
-        try:
-            self.ws: Any = client.create_websocket(api.settings, url, headers)
-        except (OSError, websocket.WebSocketException) as error:
-            raise MeshError(f"The API server opens no stream to {path}", seen=str(error)) from error
-        self.ws.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reads, self.errors = reads, errors
         self.trouble = self.notes = ""
         self.ended = False
         self.rest = b""
-        for _ in range(hello):  # each channel of a port-forward first says its port
-            self.ws.recv()
+        self.ws: Any = None
+        try:
+            self.ws = open_websocket(api, url)
+            for _ in range(hello):  # each channel of a port-forward first says its port
+                self.ws.recv()
+            self.ws.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (OSError, websocket.WebSocketException) as error:
+            self.close()
+            raise MeshError(f"The API server opens no stream to {path}", seen=str(error)) from error
+        self.settimeout(None)
 
     @classmethod
     def to_port(cls, api: Api, namespace: str, pod: str, port: int) -> Tunnel:
@@ -156,9 +158,35 @@ class Tunnel:
     def close(self) -> None:
         self.ended = True
         try:
-            self.ws.shutdown()
+            if self.ws is not None:
+                self.ws.shutdown()
         except OSError:  # the other side was first
             return
+
+
+def open_websocket(api: Api, url: str) -> Any:
+    """As the client's own `create_websocket`, which has no time limit: a laptop that slept, or a VPN that is off, would
+    let whoever asks wait without end."""
+    import websocket
+    from kubernetes.stream import ws_client
+
+    client: Any = ws_client
+    settings = api.settings
+    tls: dict[str, Any] = {"cert_reqs": ssl.CERT_REQUIRED if settings.verify_ssl else ssl.CERT_NONE}
+    if settings.assert_hostname is not None:
+        tls["check_hostname"] = settings.assert_hostname
+    names = {
+        "ca_certs": settings.ssl_ca_cert,  # without: those of the system
+        "certfile": settings.cert_file,
+        "keyfile": settings.key_file,
+        "server_hostname": settings.tls_server_name,
+    }
+    tls |= {name: value for name, value in names.items() if value}
+    headers = {**api.headers(), "sec-websocket-protocol": PROTOCOL}
+    options: dict[str, Any] = {"header": [f"{name}: {value}" for name, value in headers.items()]}
+    if settings.proxy or settings.proxy_headers:
+        options = client.websocket_proxycare(options, settings, url, headers)
+    return websocket.create_connection(url, timeout=OPEN_S, sslopt=tls, **options)
 
 
 class Reader(io.RawIOBase):
@@ -192,7 +220,8 @@ class TunnelConnection(http.client.HTTPConnection):
 
 
 class PodClient:
-    """HTTP requests to one port of one pod, on one connection that stays open.
+    """HTTP requests to one port of one pod, on one connection that stays open. Raises TrafficError where none gets
+    there, also when the pod is gone.
 
     >>> PodClient(api, "hello-world", "hello-world-v1-x", 8080).request("GET", "/control/state")
     (200, b'{"pod": …')
@@ -213,8 +242,9 @@ class PodClient:
                     self.connection.request(method, target, headers=dict(headers or {}))
                     answer = self.connection.getresponse()
                     return answer.status, answer.read()
-                except (OSError, http.client.HTTPException) as error:
-                    trouble = getattr(self.connection.sock, "trouble", "") or str(error)
+                except (OSError, http.client.HTTPException, MeshError) as error:  # MeshError: there is no such pod
+                    seen = error.seen if isinstance(error, MeshError) else str(error)
+                    trouble = getattr(self.connection.sock, "trouble", "") or seen
                     self.drop()  # one that was kept may have died since: a fresh one tells the truth
                     if fresh:
                         namespace, pod, port = self.where
