@@ -251,6 +251,13 @@ def test_a_spare_tunnel_that_fails_in_whatever_way_is_no_longer_being_opened() -
     forward.close()
 
 
+def test_an_api_server_that_goes_away_between_list_and_watch() -> None:
+    with api_server(silent) as api:
+        pass  # it was there for the list
+    with pytest.raises(MeshError, match="does not answer"):
+        list(api.events("/api/v1/pods", "1", 1))
+
+
 def test_a_notebook_that_ends_when_its_cluster_is_gone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,14 +119,17 @@ class Api:
         try:
             answer = self.pool.request(method, url, body=body, headers=headers, timeout=timeout, retries=False)
         except urllib3.exceptions.HTTPError as error:
-            raise MeshError(
-                f"The API server of context {self.pinned.context!r} does not answer",
-                seen=f"{self.host}: {error}",
-                try_next="minikube status, or kubectl cluster-info",
-            ) from error
+            raise self.silent(error) from error
         if answer.status >= 400:
             raise self.refused(method, path, answer.status, answer.data)
         return answer
+
+    def silent(self, error: Exception) -> MeshError:
+        return MeshError(
+            f"The API server of context {self.pinned.context!r} does not answer",
+            seen=f"{self.host}: {error}",
+            try_next="minikube status, or kubectl cluster-info",
+        )
 
     def refused(self, method: str, path: str, status: int, body: bytes) -> MeshError:
         try:
@@ -248,9 +251,12 @@ class Api:
         words = {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": seconds}
         url = f"{self.host}{path}?{urlencode(words)}"
         timeout = urllib3.Timeout(connect=5, read=timeout_s + 2)
-        answer = self.pool.request(
-            "GET", url, headers=self.headers(), timeout=timeout, retries=False, preload_content=False
-        )
+        try:
+            answer = self.pool.request(
+                "GET", url, headers=self.headers(), timeout=timeout, retries=False, preload_content=False
+            )
+        except urllib3.exceptions.HTTPError as error:  # it went away since it was asked for the list
+            raise self.silent(error) from error
         try:
             if answer.status >= 400:
                 raise self.refused("GET", path, answer.status, answer.read())
