@@ -40,7 +40,7 @@ mesh.get("pods")
 # %% [markdown]
 # ## 80 % to v1, 20 % to v2?
 #
-# This is the rule of a text on Istio, which says about it: 80 % of the traffic go to `v1`. **Predict** what happens really.
+# This is the rule of a text on Istio, which says about it: 80 % of the traffic goes to `v1`. **Predict:** what really happens?
 
 # %% tags=["nbval-ignore-output"]
 print(show("as-published/published-11-virtualservice.yaml"))
@@ -113,8 +113,8 @@ check.error_rate_near(at_25, 0.125, about="a quarter of the requests, of which e
 check.error_rate(at_1, at_most=0.01, about="weight 1 %, however bad the version is")
 
 # %% [markdown]
-# The weight limits the harm: at 1 % no more than one request in a hundred can fail, even if the new version does nothing but fail. Now
-# back to 0, with the same edit:
+# The weight limits the harm: at 1 % about one request in a hundred fails, even if the new version does nothing but fail. Now back to 0,
+# with the same edit:
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(canary.weighted(name, 0))
@@ -128,9 +128,11 @@ check.all_ok(back, about="rolled back")
 # %% [markdown]
 # ## Let a program decide
 #
-# How many errors are too many? One in ten answers may be bad luck. The more answers one waits for, the surer one is, and the more users suffer. A **sequential
-# test** looks after every few answers and keeps an account: an error counts much against the version, a success a little for it. When the account
-# reaches one of two bounds, it decides; until then it goes on. The bounds follow from what you want:
+# How many errors are too many? One error in ten answers may be bad luck. The more answers one waits for, the surer one is, and the more
+# users suffer. A **sequential test** looks after every few answers and keeps an account: an error counts much against the version, a
+# success a little for it. When the account reaches one of two bounds, it decides; until then it goes on. The bounds follow from what you
+# want: how many errors are fine (`allowed`), how many are too many (`harmful`), and how often the program may roll back a good version or
+# let a harmful one pass a step.
 
 # %% tags=["nbval-ignore-output"]
 rule = canary.Rule(allowed=0.01, harmful=0.2, wrong_rollback=0.001, wrong_promotion=0.01)
@@ -160,6 +162,9 @@ check.that(bad.error_rate < 0.05, "hardly any user saw an error", seen=bad)
 check.only(send(200), version="v1", about="the bad version was rolled back")
 
 # %% [markdown]
+# It was stopped at 1 %, after a handful of errors. For this rule three are enough when they come first; some fourteen good answers
+# outweigh one error.
+#
 # ## And a good version
 #
 # Now `v2` is put right, and gets its second chance with the same rule.
