@@ -23,7 +23,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
 from labkit.lessons.tasks import task
-from labkit.ui import plots
+from labkit.ui import BreakerTimeline, plots
 
 mesh = labkit.open_mesh(backend)
 start_lesson("10")
@@ -64,8 +64,8 @@ check.took_at_most(hurried, 900)
 check.status_counts(hurried, {504: 3}, about="cut short by the time-out")
 
 # %% [markdown]
-# 504 is "gateway time-out", and Envoy's flag for it is `UT`, upstream request time-out. **Upstream** is the side of the pods, as
-# seen from a proxy; the other side is downstream. The gateway gave up; the pods had begun the work and know nothing of that.
+# 504 is "gateway time-out", and Envoy's flag for it is `UT`, upstream request time-out. The gateway gave up and closed its connection.
+# The pods had begun the work by then, and most programs do not notice that nobody waits any more.
 #
 # ## Retries
 #
@@ -110,7 +110,7 @@ extra = int(log["attempts"].sum()) - 30
 check.that(extra == tries - 30 > 0, "each try more than one stands in the access log, and came in at a pod")
 
 # %% [markdown]
-# (Half of the requests were tried twice, not a third: each second try used up the turn of a good pod.)
+# (About half of the requests were tried twice, not a third: each second try used up the turn of a good pod.)
 #
 # ## Retry storms
 #
@@ -118,6 +118,7 @@ check.that(extra == tries - 30 > 0, "each try more than one stands in the access
 # who have too much already. And often several layers retry: the proxy does, and the caller's program does as well.
 #
 # **Predict:** five people each try three times, and the proxy asks up to three times for each. How many requests do the pods get?
+# (`BreakerTimeline(mesh)` in a new cell shows retries while they happen.)
 
 # %% tags=["nbval-ignore-output"]
 mesh.control("hello-world", fail_share=1.0, fail_status=500)
@@ -131,7 +132,7 @@ check.equal(storm, 45, "tries multiply: every layer that retries makes the storm
 
 # %% [markdown]
 # So let one layer retry, and put a limit to it. `maxRetries` in a DestinationRule is part of the circuit breaker: so many
-# retries may be under way at a time, to the whole Service. All others get the error at once.
+# retries may be under way at a time, from one Envoy to the whole Service. All others get the error at once.
 #
 # Ten requests at the same time meet pods that need 200 ms to fail. Without the limit the pods get 30. **Predict:** and with one retry at a time?
 
@@ -158,7 +159,7 @@ check.equal(limited, 12, "with one retry at a time a storm can't start")
 # ## Faults on purpose
 #
 # How do you know that callers cope with errors? Make some. **Fault injection** lets the proxy answer with an error, or hold requests
-# back, for a share of them drawn by chance. No pod needs to break.
+# back, for a share of them drawn by chance. No pod needs to break. Envoy marks such answers with the flag `FI`, fault injected.
 #
 # **Predict:** three in ten are aborted with 503. Does a pod notice?
 
@@ -171,7 +172,7 @@ print(show("10_resilience/abort.yaml"))
 plots.codes(aborted)
 
 # %% tags=["check", "nbval-check-output"]
-assert set(aborted.codes) == {200, 503} and set(aborted.flags) == {"FI"}, "FI: fault injected"
+assert set(aborted.codes) == {200, 503} and set(aborted.flags) == {"FI"}, "each error has the flag"
 assert received() == aborted.codes[200], "no aborted request reached a pod"
 check.error_rate_near(aborted, 0.3, about="injected")
 
@@ -225,8 +226,10 @@ check.only(mirrored, version="v1", about="to the callers")
 # ## Exercise
 #
 # One pod takes 1.2 s, the others are fast. Write a rule with which every caller gets a 200, and within 800 ms. A request may cost two
-# tries at most. The words you need: `retries`, `attempts`, `perTryTimeout` (how long one try may take) and `retryOn`. Start
-# from the text of `retries.yaml` above, and apply yours with `mesh.apply`. Stuck? Run `task("10-1").hint()` in a new cell.
+# tries at most. The words you need are under `retries`: `attempts` (how often to ask *again*), `perTryTimeout` (how long one try may
+# take) and `retryOn` (after what; `5xx` also means a try that was cut short). Start from the text of `retries.yaml` above, and apply
+# yours with `mesh.apply`. Then `mesh.curl(url, n=6).frame[["status", "latency_ms"]]` shows whether it works. Stuck? Run
+# `task("10-1").hint()` in a new cell.
 
 # %% tags=["nbval-ignore-output"]
 mesh.control("hello-world", reset=True)
