@@ -28,7 +28,7 @@ CODES_HEAD = """
 ## The linter's codes
 
 A code of Istio's analyzer (IST…) where there is one, else Kiali's (KIA…), else one of ours (LAB…). Errors and warnings
-make `labkit lint` end with status 1; a hint (info) does not.
+make `labkit lint` end with exit code 1; a hint (info) does not.
 
 | code | name | elsewhere | level | why it matters |
 |---|---|---|---|---|

@@ -41,6 +41,8 @@ url = "http://test.example.com/"
 # | 503 | `NC` | **n**o **c**luster: the route leads to a host or subset that is not there | the `destination` |
 # | 503 | `UH` | no healthy pod (**u**pstream **h**ost): the subset is empty, or all are ejected | labels, outlier detection |
 # | 503 | `UO` | refused by a limit (**o**verflow) | `connectionPool` |
+# | 504 | `UT` | the **t**ime-out was reached | `timeout`, and which pod is slow |
+# | 503, or as ordered | `FI` | an injected **f**ault | `fault` in the VirtualService |
 # | 200, but not as meant | - | the rule is ignored, or another one comes first | the linter |
 #
 # Each trap below has five steps: **break**, see the **symptom**, **diagnose**, **fix**, **verify**.
@@ -96,7 +98,8 @@ second.verify(mesh)
 misplaced = trap("hosts-beside-servers")
 print(misplaced.show())
 print(misplaced.break_it(mesh))
-misplaced.diagnose(mesh)
+print(misplaced.diagnose(mesh))
+misplaced.symptom(mesh)
 
 # %% tags=["check", "nbval-check-output", "covers-Y3"]
 assert misplaced.refused
@@ -138,6 +141,11 @@ walk(mesh, [trap("greedy-prefix"), trap("two-weighted-routes")], "routes that do
 # ## The whole gallery
 #
 # For any of these, `trap("…").show()` is the manifest, and you can do the steps one by one as above. **Predict** the symptom first!
+#
+# Three things to know for them. A short name such as `hello-world` means a Service *of the rule's own namespace*; the full name,
+# `hello-world.hello-world.svc.cluster.local` (Service, then namespace), means the same everywhere. A Gateway of another namespace is
+# written `namespace/name`. And the name of a Service's port (`http`) tells Istio the protocol. Open the *why* of the two checks below: a
+# line a trap says what was seen, the linter's code, and what is so after the fix.
 
 # %% tags=["nbval-ignore-output"]
 for each in TRAPS:
@@ -156,24 +164,33 @@ walk(mesh, [trap(id) for id in (*ways, *others)], "accepted, and not as meant")
 # ## Files, before they are applied
 #
 # The linter also reads files, so you can have it look before anything breaks. In a terminal: `labkit lint FILE…`, which ends with
-# status 1 when it finds something. Here is what it says of the article's manifests, exactly as they were published.
+# exit code 1, a number that a script can read, when it finds an error or a warning. Here is what it says of the article's manifests,
+# exactly as they were published. It takes the files as if all were applied, one after the other. A later file of the same name replaces
+# an earlier one, so the second rule shows only when the two are read together: the last line. And a file that is refused is
+# looked at no further, so nothing is said of the port 8080 in the first Gateway.
 
 # %% tags=["nbval-ignore-output"]
-published = lint(manifest("as-published"), context=[manifest("hello-world.yaml")])
-for each in published:
+service = [manifest("hello-world.yaml")]
+published = lint(manifest("as-published"), context=service)
+rules = [manifest(f"as-published/published-{number}-destinationrule.yaml") for number in ("01", "04")]
+together = lint(*rules, context=service)
+for each in (*published, *together):
     print(f"{each.where.split('/')[-1]:38} {each.code:8} {each.what}")
 
 # %% tags=["check", "nbval-check-output"]
-check.that({"IST0106", "IST0130", "KIA1104", "LAB01", "LAB06"} <= set(published.codes), "the linter finds the article's mistakes")
+wanted = {"IST0106", "IST0130", "KIA0201", "KIA1104", "LAB01", "LAB06"}
+found = {*published.codes, *together.codes}
+check.that(wanted <= found, "the linter finds the article's mistakes, and the second rule too", seen=found)
 
 # %% [markdown]
 # ## Exercise
 #
-# Three mistakes on top of each other: fix one, and the next shows itself. Apply a corrected version of this manifest until v2 answers every
-# request. Stuck? Run `task("11-1").hint()` in a new cell, as often as you like.
+# Three mistakes on top of each other: fix one, and the next shows itself. `mine = show("11_mistake_gallery/exercise.yaml")` is the text.
+# Change it with `mine = mine.replace("wrong", "right")`, apply it with `mesh.apply(mine)`, and call. You are done when v2 answers every
+# request and `mesh.lint()` finds nothing. Stuck? Run `task("11-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["exercise", "nbval-ignore-output"]
-trap("undefined-subset").prepare(mesh)
+trap("undefined-subset").prepare(mesh)  # back to the service and its way in
 mesh.apply(manifest("11_mistake_gallery/exercise.yaml"))
 show("11_mistake_gallery/exercise.yaml")
 
@@ -193,7 +210,8 @@ task("11-1").check(mesh)
 # - Accepted does not mean in force. After each apply, check the thing that you wanted.
 # - Status and flag say where to look: `NR` the way in, `NC` the destination, `UH` the pods, `UO` a limit.
 # - The linter compares all objects with each other and with the pods. Run it before you apply, and when something is odd.
-# - Names, namespaces, labels and indentation: nearly every trap of this gallery is one of these four.
+# - Names, namespaces, labels and indentation make about half of the traps. The others are mostly a rule that means something else than
+#   its author thought.
 #
 # ## Clean up
 #
