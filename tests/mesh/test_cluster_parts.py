@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
@@ -256,6 +258,32 @@ def test_an_api_server_that_goes_away_between_list_and_watch() -> None:
         pass  # it was there for the list
     with pytest.raises(MeshError, match="does not answer"):
         list(api.events("/api/v1/pods", "1", 1))
+
+
+def test_a_close_that_failed_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on the cluster is given back by the second one, or at the end of the process."""
+    calls, answers = [], [MeshError("The API server does not answer"), None]
+
+    def end(api: Any, left: Left) -> None:
+        calls.append("end")
+        if error := answers.pop(0):
+            raise error
+
+    monkeypatch.setattr("labkit.mesh.cluster.mesh.end", end)
+    monkeypatch.setattr("atexit.unregister", lambda function: calls.append("unregister"))
+    mesh = object.__new__(ClusterMesh)
+    parts = MagicMock()
+    mesh.__dict__ |= {name: getattr(parts, name) for name in ("api", "ways", "proxies", "barrier", "pinned")}
+    mesh.__dict__ |= {"ledger": SimpleNamespace(run="1", paths=[]), "applications": {}}
+    mesh.closed = mesh.given_back = False
+    with pytest.raises(MeshError, match="does not answer"):
+        mesh.close()
+    assert calls == ["end"]
+    with pytest.raises(MeshError, match="has been closed"):
+        mesh.check_open()
+    mesh.close()
+    mesh.close()
+    assert calls == ["end", "end", "unregister"]
 
 
 def test_a_notebook_that_ends_when_its_cluster_is_gone(

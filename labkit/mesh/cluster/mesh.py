@@ -74,7 +74,8 @@ class ClusterMesh(Mesh):
         self.finder = Finder(self.api, self.proxies, self.store)
         self.ways = Ways(self.api, lambda: self.pod(GATEWAY))
         self.applications: dict[str, PodClient] = {}
-        self.closed = False
+        self.closed = False  # to the learner's calls
+        self.given_back = False  # what is on the cluster
         self.proxies.gateway()  # says what is missing before anything is made
         from labkit.mesh.istio import untested  # it is made of parts of this package
 
@@ -342,16 +343,18 @@ class ClusterMesh(Mesh):
             raise MeshError("This mesh has been closed", try_next="labkit.open_mesh() makes a new one")
 
     def close(self) -> None:
-        if self.closed:
+        """Takes back all that was made. One that fails may be called again, and is, when the process ends."""
+        if self.given_back:
             return
         self.closed = True
-        atexit.unregister(self.close_at_exit)
         self.ways.close()
         self.proxies.forget()
         for client in self.applications.values():
             client.drop()
         self.barrier.close()
         end(self.api, Left(self.ledger.run, own(), tuple(self.ledger.paths)))
+        self.given_back = True  # only now: where the cluster did not answer, the next close tries again
+        atexit.unregister(self.close_at_exit)
         self.api.close()
 
     def close_at_exit(self) -> None:
