@@ -26,15 +26,20 @@ COMMANDS = {
     "tour": "run every lesson and show them on one page",
     "verify": "compare the verdicts stored in the notebooks with those of a new run",
 }
+VERSION = "--version"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs one command and exits: 0 done, 1 the answer is no, 2 used wrongly."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="labkit", description="Istio's traffic management, on your own machine.")
+    about = "Istio's traffic management, on your own machine."
+    parser = argparse.ArgumentParser(prog="labkit", description=about, allow_abbrev=False)
+    shown = version() if VERSION in words else ""
+    parser.add_argument(VERSION, action="version", version=shown, help="show labkit's version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    command = next((word for word in words if word in COMMANDS), "")  # an option may stand before it
     for name, text in COMMANDS.items():
-        chosen = bool(words) and words[0] == name
+        chosen = name == command
         sub = commands.add_parser(name, help=text, description=text, add_help=chosen)
         if chosen:
             module = importlib.import_module(f"labkit.cli.{name}")
@@ -42,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             sub.set_defaults(run=module.run, usage_error=sub.error)
     args, unknown = parser.parse_known_args(words)
     if unknown:  # argparse by itself would show the usage of labkit, not of the command
-        args.usage_error("unrecognized arguments: " + " ".join(unknown))
+        getattr(args, "usage_error", parser.error)("unrecognized arguments: " + " ".join(unknown))
     try:
         status = args.run(args)
     except LabkitError as error:
@@ -52,3 +57,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"labkit {args.command}: stopped", file=sys.stderr)
         status = 130
     sys.exit(status)
+
+
+def version() -> str:
+    """
+    >>> version()
+    'labkit 0.1.0'
+    """
+    from importlib import metadata
+
+    try:
+        return f"labkit {metadata.version('labkit')}"
+    except metadata.PackageNotFoundError:
+        return "labkit, which is not installed here: python3 -m pip install -e . in the course's folder"

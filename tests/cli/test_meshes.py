@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ def test_the_folder_is_for_this_user_only(left: Path) -> None:
 def test_no_command_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 2
     assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("-v", "status"), ("--verbose", "status"), ("status", "-v")])
+def test_an_option_that_nobody_has_is_said_wherever_it_stands(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: labkit status")
+    assert "unrecognized arguments: -" in said
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert re.fullmatch(r"labkit \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
