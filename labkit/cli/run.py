@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -39,9 +40,23 @@ def parameters(args: argparse.Namespace) -> dict[str, Any]:
         name: getattr(args, name) for name in ("backend", "scale", "seed") if getattr(args, name) is not None
     }
     for text in args.parameter:
-        name, _, value = text.partition("=")
-        given[name] = int(value) if value.lstrip("-").isdigit() else value
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise LessonError(
+                "A parameter needs a name and a value", seen=f"-p {text}", try_next=f"-p {name or 'NAME'}=VALUE"
+            )
+        given[name] = number(value)
     return given
+
+
+def number(text: str) -> int | float | str:
+    """
+    >>> number("-3"), number("1.5"), number("small")
+    (-3, 1.5, 'small')
+    """
+    if re.fullmatch(r"[-+]?\d+", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", text, re.IGNORECASE) else text
 
 
 def run(args: argparse.Namespace) -> int:

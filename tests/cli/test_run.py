@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from labkit.cli import main
+from labkit.cli.run import parameters
 
 pytestmark = pytest.mark.notebook
 
@@ -40,6 +42,22 @@ def test_a_lesson_that_fails_shows_its_cell_and_the_others_run(
 def test_parameters_that_no_lesson_has(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("run", "1", "-p", "speed=3") == 1
     assert "no parameter 'speed'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("-3", -3), ("1.5", 1.5), (".5", 0.5), ("-1e-3", -0.001), ("--3", "--3"), ("small", "small"), ("", "")],
+)
+def test_numbers_are_numbers(text: str, value: object) -> None:
+    given = argparse.Namespace(backend=None, scale=None, seed=None, parameter=[f"x={text}"])
+    found = parameters(given)["x"]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize("text", ["speed", "=3"])
+def test_a_parameter_without_a_value_is_refused(course: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", "1", "-p", text) == 1
+    assert "A parameter needs a name and a value" in capsys.readouterr().err
 
 
 def test_a_lesson_that_is_not_there(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
