@@ -33,8 +33,9 @@ def test_the_solution(mesh: Mesh) -> None:
     assert [sorted(route.values()) for route in weights_told(mesh)] == [[10, 90]]
 
 
-@pytest.mark.parametrize("to_v2", [10, 80, 100])
+@pytest.mark.parametrize("to_v2", [10, 70, 100])
 def test_near_misses(mesh: Mesh, to_v2: int) -> None:
+    """80 is what the check is planned to find in 99 of 100 runs; 70 it finds in all but one of 10^14."""
     mesh.apply(canary.weighted(NAME, to_v2))
     with pytest.raises(CheckFailed):
         one_in_ten_to_v1(mesh)
