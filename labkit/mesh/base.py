@@ -256,7 +256,9 @@ class Mesh(ABC):
         """
         target, path = self.target(url, source)
         result = curl(target, path, n=n, headers=headers, method=method, body=body, timeout_s=timeout_s, **options)
-        return result.with_flags(self.flags([i for i in result.column("id") if i], source))
+        # what got no answer may have reached no proxy, and then no log has it
+        answered = [i for i, s in zip(result.column("id"), result.column("status"), strict=True) if i and s > 0]
+        return result.with_flags(self.flags(answered, source))
 
     def fortio(
         self,

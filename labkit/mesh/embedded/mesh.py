@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+LOG_WAIT_S = 3.0
+
+
 class EmbeddedMesh(Mesh):
     """A mesh of local processes. Made by `labkit.open_mesh("embedded")`."""
 
@@ -238,7 +241,7 @@ class EmbeddedMesh(Mesh):
         proxy = self.proxy(name)
         if not proxy.envoy.serving:
             wait_until(
-                lambda: proxy.envoy.serving or self.controller.closed,
+                lambda: proxy.envoy.serving or self.controller.family.lost,
                 15,
                 f"{name} to serve",
                 explain=lambda: proxy.envoy.log_tail() or "no log",
@@ -285,9 +288,9 @@ class EmbeddedMesh(Mesh):
 
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
         log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
-        # a request that reached no proxy has no entry, so this may end without all of them: their flags stay empty
+        # Envoy writes it every 20 ms, later on a busy machine. What passed as plain TCP has no entry, and so no flags.
         with contextlib.suppress(NotReady):
-            wait_until(lambda: len(log.last_of(ids)) == len(set(ids)), 0.5, "the access log")
+            wait_until(lambda: len(log.last_of(ids)) == len(set(ids)), LOG_WAIT_S, "the access log")
         return {lab: entry.get("flags") or "" for lab, entry in log.last_of(ids).items()}
 
     def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
