@@ -94,6 +94,9 @@ class Family:
                 cwd=cwd,
                 process_group=self.group,
             )
+            if self.keeper.poll() is not None:  # ended from outside meanwhile, and this one would be left over
+                end(process, 0)
+                raise ProcessLookupError("This family of processes was ended from outside")
             self.members[name] = process
             return process
 

