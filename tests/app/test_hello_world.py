@@ -75,7 +75,7 @@ def test_a_delay_holds_one_request_and_not_the_others(app: App, client: http.cli
     with app.connect() as slow:
         started = time.monotonic()
         slow.sendall(b"GET /slow HTTP/1.1\r\n" + CLOSE)
-        wait_until(lambda: state(client)["in_flight"] == 1, 10, "the slow request")
+        wait_until(lambda: state(client)["received"] == 1, 10, "the slow request")
         assert b"200 OK" in read_all(slow)
         assert time.monotonic() - started >= 0.3
     assert state(client)["in_flight"] == 0

@@ -26,7 +26,7 @@ def in_flight(app: App) -> int:
 
 
 def test_sigterm_lets_requests_under_way_finish(app: App) -> None:
-    post(app, b"delay?ms=300")
+    post(app, b"delay?ms=800")
     with app.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         wait_until(lambda: in_flight(app) == 1, 10, "the request")

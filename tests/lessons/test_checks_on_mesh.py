@@ -51,7 +51,8 @@ def test_balancers(mesh: Mesh) -> None:
     n = check.needed("spread_evenly", 3)
     for policy in ("RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"):
         mesh.apply(rule(f"{{loadBalancer: {{simple: {policy}}}}}"))
-        many = mesh.fortio(URL, requests=n)
+        # one at a time: with several under way LEAST_REQUEST follows the pods' speed, and draws are not independent
+        many = mesh.fortio(URL, connections=1, requests=n)
         assert check.spread_evenly(many, among=pods)
         assert check.every_pod_answers(many, pods)
         result = mesh.curl(URL, n=check.needed("random_order", 3))
@@ -64,14 +65,14 @@ def test_balancers(mesh: Mesh) -> None:
 
 def test_a_slow_pod(mesh: Mesh) -> None:
     slow = mesh.pods("hello-world-v2")[0].name
-    mesh.control(slow, delay_ms=20)
+    mesh.control(slow, delay_ms=100)
     runs = {}
     n = max(check.needed("avoids_slow_pod", 3), check.needed("fewer_slow", by=0.18))
     for policy in ("RANDOM", "LEAST_REQUEST"):
         mesh.apply(rule(f"{{loadBalancer: {{simple: {policy}}}}}"))
         runs[policy] = mesh.fortio(URL, connections=8, requests=n)
     assert check.avoids_slow_pod(runs["LEAST_REQUEST"], slow=slow)
-    assert check.fewer_slow(runs["LEAST_REQUEST"], runs["RANDOM"], slower_than_ms=15, by=0.18)
+    assert check.fewer_slow(runs["LEAST_REQUEST"], runs["RANDOM"], slower_than_ms=50, by=0.18)
     with pytest.raises(CheckFailed):
         check.avoids_slow_pod(runs["RANDOM"], slow=slow)
 

@@ -11,6 +11,7 @@ that a call makes, and one that must be there for an answer to be used; so a sto
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ while answer.get("hang"):
     signal.pause()
 sys.exit(answer.get("code", 0))
 """
+
+
+def timeless(said: list[str]) -> list[str]:
+    """What was said, with N in the place of how many seconds something took."""
+    return [re.sub(r"\b\d+ s\b", "N s", line) for line in said]
 
 
 def recorded(name: str, **changes: Any) -> dict[str, Any]:

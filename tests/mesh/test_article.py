@@ -186,7 +186,7 @@ def test_k9_a_caller_in_the_mesh_has_limits_of_its_own(mesh: Mesh) -> None:
     before = mesh.counter("upstream_rq_pending_overflow", cluster=CLUSTER)
     with mesh.gate("hello-world") as gate:
         outside = mesh.start(URL, n=6)
-        gate.wait_held(1)
+        gate.wait_settled(outside, cluster=CLUSTER)
         inside = mesh.start("http://hello-world/", n=1, source="client")
         gate.open()
         assert inside.wait().codes == {200: 1}

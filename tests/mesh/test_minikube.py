@@ -23,7 +23,7 @@ from labkit.mesh.minikube_tunnel import OFTEN, Tunnel
 from labkit.mesh.steps import Steps
 from labkit.waiting import wait_until
 
-from .standin import RECORDED, StandIns, recorded
+from .standin import RECORDED, StandIns, recorded, timeless
 
 SIZE = Size(6144, 4)
 DOCKER = ["info", "--format", "{{.MemTotal}} {{.NCPU}}"]
@@ -62,7 +62,7 @@ def test_a_start_shows_the_command_then_each_step_then_the_time(
     assert said[1] == "    [ 0/19] minikube v1.25.2 on Ubuntu 20.04"
     assert "    warning: This container is having trouble accessing https://k8s.gcr.io" in said
     assert said[-2].startswith('    [19/19] Done! kubectl is now configured to use "minikube" cluster')
-    assert said[-1] == "  done after 0 s"
+    assert timeless(said)[-1] == "  done after N s"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_lesson_runs_with_its_solutions(lesson: Lesson) -> None:
     assert all(line.startswith("PASS  ") for line in run.verdicts)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_stored_verdicts_are_those_of_a_new_run() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["verify"])

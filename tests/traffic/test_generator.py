@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from datetime import datetime
 
 import pytest
 
@@ -122,12 +123,12 @@ def test_a_silent_reused_connection_is_replaced_once_as_fortio_does(pod: Pod) ->
 
     thread = threading.Thread(target=close_gate)
     thread.start()
-    result = run(pod.target, connections=1, requests=2, qps=1, timeout_s=0.3)
+    result = run(pod.target, connections=1, requests=2, qps=1, timeout_s=1)
     thread.join(10)
     assert result.codes == {FAILED: 1, 200: 1}
     assert pod.state["received"] == 3
     assert result.connections_opened == 2
-    assert max(result.column("latency_ms")) >= 600
+    assert max(result.column("latency_ms")) >= 2000
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
@@ -147,7 +148,7 @@ def test_by_time_each_connection_sends_one_request_that_is_not_counted(pod: Pod)
 
 
 def test_a_rate_is_kept_by_counts(pod: Pod) -> None:
-    result = run(pod.target, connections=2, duration_s=1, qps=20)
+    result = run(pod.target, connections=2, requests=20, qps=20)
     assert len(result) == 20
     assert result.json["RequestedQPS"] == "20"
     # 10 calls a connection have 9 pauses of a ninth of the second: the last call comes at its end, and never before.
@@ -156,7 +157,14 @@ def test_a_rate_is_kept_by_counts(pod: Pod) -> None:
         frame = result.frame
         at = list(frame[frame["connection"] == connection]["at"])
         assert len(at) == 10
-        assert all(moment - at[0] >= i / 9 - 0.05 for i, moment in enumerate(at))
+        assert all(moment - began(result) >= i / 9 - ROUNDING_S for i, moment in enumerate(at))
+
+
+def test_a_rate_by_time_sends_no_more_than_its_share(pod: Pod) -> None:
+    """Fewer on a busy machine: who is late when the time is over leaves the rest out, as Fortio does."""
+    result = run(pod.target, connections=2, duration_s=1, qps=20)
+    assert len(result) <= 20
+    assert result.duration_s >= 1
 
 
 def test_who_is_late_catches_up_unless_told_not_to(pod: Pod) -> None:
@@ -170,8 +178,17 @@ def test_uniform_spreads_the_connections(pod: Pod) -> None:
     result = run(pod.target, connections=4, requests=8, qps=20, uniform=True)
     first = [min(row["at"] for row in rows(result) if row["connection"] == c) for c in range(4)]
     assert first == sorted(first)
-    assert first[3] - first[0] >= 0.149
+    assert all(first[c] - began(result) >= 0.05 * c - ROUNDING_S for c in range(4))
     assert run(pod.target, connections=2, requests=8, qps=100, jitter=True).codes == {200: 8}
+
+
+ROUNDING_S = 1e-5
+"""Of times since 1970, as floating-point numbers and as text."""
+
+
+def began(result: FortioResult) -> float:
+    """When the run started. No upper limit is held against what follows: a busy machine may be late with anything."""
+    return datetime.fromisoformat(result.json["StartTime"]).timestamp()
 
 
 def rows(result: FortioResult) -> list[dict[str, object]]:

@@ -140,7 +140,7 @@ class TestTogether:
 
         thread = threading.Thread(target=close_gate)
         thread.start()
-        result = fortio(pod.target, connections=1, requests=2, qps=1, timeout_s=0.3, program=program)
+        result = fortio(pod.target, connections=1, requests=2, qps=1, timeout_s=1, program=program)
         thread.join(10)
         assert result.codes == {FAILED: 1, 200: 1}
         assert pod.state["received"] == 3
