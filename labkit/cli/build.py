@@ -7,8 +7,6 @@ import argparse
 from labkit.lessons.building import build, in_step
 from labkit.lessons.notebooks import lessons
 
-HELP = "make the notebooks from their sources"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")

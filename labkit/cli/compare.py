@@ -13,7 +13,6 @@ from labkit.lessons.notebooks import Lesson, lessons
 from labkit.lessons.recording import read
 from labkit.lessons.runner import Run, run_lesson
 
-HELP = "run each lesson on both meshes and test that they agree"
 DEFAULT = Path("build/compare")
 
 

@@ -6,8 +6,6 @@ import argparse
 
 from labkit.lessons.coverage import as_markdown, as_text, coverage
 
-HELP = "show which lesson covers what of the syllabus"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 1 when something is missing or never checked")

@@ -11,8 +11,6 @@ from labkit.resources import Verdict, check
 from labkit.resources.lint import Diagnoses, lint_verdicts
 from labkit.resources.loading import check_text
 
-HELP = "find mistakes that Kubernetes and Istio accept"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""

@@ -14,8 +14,6 @@ from labkit.lessons.notebooks import lessons
 from labkit.lessons.report import write_report
 from labkit.lessons.runner import Run, Step, run_lessons
 
-HELP = "run lessons from top to bottom, with their checks"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")

@@ -8,8 +8,6 @@ from pathlib import Path
 from labkit.cli.run import add_parameters, finish, run_with_progress
 from labkit.lessons.report import write_report
 
-HELP = "run every lesson and show them on one page"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")

@@ -13,8 +13,6 @@ from labkit.errors import LabkitError, ParseError
 from labkit.resources import Verdict, check
 from labkit.resources.loading import check_text
 
-HELP = "check manifests as Kubernetes and Istio would"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""

@@ -14,8 +14,6 @@ from labkit.lessons.notebooks import lessons
 from labkit.lessons.runner import CELL_TIMEOUT_S
 from labkit.lessons.verdict import NBVAL_SANITIZE
 
-HELP = "compare the verdicts stored in the notebooks with those of a new run"
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")
