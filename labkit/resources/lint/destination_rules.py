@@ -140,8 +140,8 @@ def hash_header(world: World) -> Iterator[Diagnosis]:
                 rule,
                 (*path, "loadBalancer", "consistentHash", "httpHeaderName"),
                 f"nothing in the mesh sets the header {header}: it has to come with each request",
-                "see that every caller sends it; or use x-forwarded-for, which the gateway sets, or an httpCookie with "
-                "a ttl, which Envoy sets",
+                "see that every caller sends it; or use x-forwarded-for, the caller's address, which the gateway sets, "
+                "or an httpCookie with a ttl, which Envoy sets",
             )
 
 
