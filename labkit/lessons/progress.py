@@ -57,6 +57,12 @@ def progress_file() -> Path | None:
     return Path(platformdirs.user_data_path("labkit", appauthor=False)) / "progress.json"
 
 
+def lasts() -> bool:
+    """Whether what is kept outlives this process, as far as is known."""
+    path = progress_file()
+    return path is not None and path not in in_memory
+
+
 def load() -> State:
     """What is kept: {"version", "lessons", "exercises", "predictions", "drafts"}, each a dict by id."""
     path = progress_file()

@@ -43,6 +43,11 @@ class Draft:
             return self.published, ""
         return text, clock(str(entry.get("at", "")))
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it is kept in a file, and so is there again after a restart."""
+        return progress.lasts()
+
     def save(self, text: str) -> None:
         """Keeps a text, soon."""
         with self.lock:

@@ -77,7 +77,8 @@ class PolicyPanel(Panel):
         self.subset = ""
         self.told_before: list[str] = []
         self.told_now: list[str] = []
-        super().__init__(note=f"Your draft of {kept_at} is back." if kept_at else "")
+        note = f"Your draft of {kept_at} is back." if kept_at else ""
+        super().__init__(note=note, drafts_kept=self.draft.lasts)
         self.look()
 
     # what is in view
@@ -240,6 +241,7 @@ class PolicyPanel(Panel):
                 self.past = [*self.past[-UNDO_STEPS:], self.current]
             self.current = text
             self.draft.save(text)
+            self.drafts_kept = self.draft.lasts
         self.together = False
         self.refresh()
 

@@ -169,7 +169,9 @@ def test_half_typed_yaml_survives_a_restart_of_the_kernel_and_a_reload(book: Not
     said(book, "not YAML")
     assert area.input_value() == half
     book.restart_kernel()
-    book.panel.get_by_text("The kernel was restarted or stopped").wait_for(timeout=15_000)
+    lost = book.panel.get_by_role("alert").filter(has_text="The kernel was restarted or stopped")
+    lost.wait_for(timeout=15_000)
+    assert "what you typed is kept" in lost.inner_text()
     book.show()
     book.picture("policy-restarted")
     book.complaints.clear()  # JupyterLab itself tells the console of messages that the old kernel did not answer

@@ -228,6 +228,22 @@ def test_it_shows_without_a_browser(panel: PolicyPanel) -> None:
     assert "<button" not in html
 
 
+def test_that_drafts_are_kept_is_said_only_where_they_are(
+    mesh: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = PolicyPanel(mesh, RANDOM)
+    assert panel.drafts_kept
+    panel.close()
+    (tmp_path / "no folder").write_text("")
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "no folder" / "progress.json"))
+    panel = PolicyPanel(mesh, RANDOM)
+    panel.set("loadBalancer.simple", "ROUND_ROBIN")
+    panel.draft.flush()
+    panel.set("loadBalancer.simple", "RANDOM")
+    assert not panel.drafts_kept
+    panel.close()
+
+
 def test_a_mesh_that_is_closed_is_said_and_the_text_can_still_be_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,18 +113,21 @@ function frame(model, el) {
     }),
   ];
 
-  // the model in the kernel is gone when its comm is: the kernel was restarted, or the panel was closed
-  const gone = () => {
+  // The model in the kernel is gone: with its kernel, which ends without a word, or closed alone, which it tells.
+  // (anywidget shows us no comm_live; it becomes true once, before there is a view, so a change is the end.)
+  const gone = (words) => {
+    if (root.classList.contains("labkit-is-lost")) return; // the first reason is the right one
     root.classList.add("labkit-is-lost");
-    lost.textContent =
-      "The kernel was restarted or stopped, and the mesh ended with it. Run the cells above and this cell again: what you typed is kept.";
+    lost.textContent = words;
     body.inert = true;
   };
-  const live = () => {
-    if (model.comm_live === false) gone();
+  const ended = () => {
+    const kept = model.get("drafts_kept") ? ": what you typed is kept" : "";
+    gone(`The kernel was restarted or stopped, and the mesh ended with it. Run the cells above and this cell again${kept}.`);
   };
-  for (const name of ["comm_live_update", "comm:close", "destroy"]) model.on(name, gone);
-  live();
+  const closed = () => gone("This panel was closed. Run its cell again for a new one.");
+  model.on("comm_live_update", ended);
+  for (const name of ["comm:close", "destroy"]) model.on(name, closed);
 
   const rest = debounced(() => {
     if (!root.contains(document.activeElement) && root.isConnected && !root.classList.contains("labkit-is-lost"))
@@ -138,7 +141,8 @@ function frame(model, el) {
 
   const stop = () => {
     stops.forEach((each) => each());
-    for (const name of ["comm_live_update", "comm:close", "destroy"]) model.off(name, gone);
+    model.off("comm_live_update", ended);
+    for (const name of ["comm:close", "destroy"]) model.off(name, closed);
   };
   return { root, body, prefix, stop };
 }
