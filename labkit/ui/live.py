@@ -110,7 +110,10 @@ def cells_of(frame: Any) -> dict[str, Any]:
 
 
 def weakly(panel: Any, method: str) -> Callable[[], bool]:
-    """Calls a panel's method for as long as somebody holds the panel: a thread must not keep it alive."""
+    """Calls a panel's method for as long as somebody holds the panel: a thread must not keep it alive.
+
+    ipywidgets holds it until it is closed, which `Panel` does when its cell is run again.
+    """
     reference = weakref.ref(panel)
 
     def look() -> bool:

@@ -28,7 +28,9 @@ import functools
 import html
 import logging
 import secrets
+import sys
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
@@ -96,6 +98,8 @@ class Panel(anywidget.AnyWidget):
     """{} or {"message", "seen", "try_next", "back"}; `back` is {} or {"label", "do"}, a button that leads out."""
     busy = traitlets.Unicode("").tag(sync=True)
     """What long action is on, in words; "" when none is."""
+    drafts_kept = traitlets.Bool(False).tag(sync=True)
+    """Whether what is typed into it outlives the kernel."""
     worker: ThreadPoolExecutor | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -112,6 +116,7 @@ class Panel(anywidget.AnyWidget):
         self.seen_by_a_view = False
         super().__init__(heading=self.title, **traits)
         self.on_msg(self.hear)
+        replace_older(self)
 
     # what a subclass says
 
@@ -237,6 +242,37 @@ class Panel(anywidget.AnyWidget):
         if self.worker is not None:
             self.worker.shutdown(wait=False, cancel_futures=True)
         super().close()
+
+
+made: dict[str, tuple[str, weakref.WeakSet[Panel]]] = {}
+"""By cell: its last run, and the panels that this run has made."""
+
+
+def replace_older(panel: Panel) -> None:
+    """Closes the panels that an earlier run of the same cell has made.
+
+    ipywidgets holds each widget until it is closed. Without this a cell that is run again would leave the old panel
+    behind, with its threads, its requests and all of their rows.
+    """
+    cell, run = running_cell()
+    if not cell:
+        return
+    last, panels = made.get(cell, ("", weakref.WeakSet()))
+    if last != run:
+        for older in list(panels):
+            older.close()
+        panels = weakref.WeakSet()
+        made[cell] = run, panels
+    panels.add(panel)
+
+
+def running_cell() -> tuple[str, str]:
+    """The id of the cell that runs, and of this run of it; "" where there are no cells, or a front end names none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    parent_of = getattr(shell, "get_parent", None)  # IPython in a terminal has none
+    parent = parent_of() if parent_of is not None else {}
+    return parent.get("metadata", {}).get("cellId") or "", parent.get("header", {}).get("msg_id", "")
 
 
 class ShownErrors:

@@ -125,6 +125,34 @@ def test_it_is_stopped_by_keyboard_and_by_leaving(book: Notebook) -> None:
 
 
 @pytest.mark.parametrize("book", ["view"], indirect=True)
+def test_a_lost_kernel_is_said_and_nothing_is_promised_that_was_not_typed(book: Notebook) -> None:
+    book.restart_kernel()
+    lost = book.panel.get_by_role("alert").filter(has_text="The kernel was restarted or stopped")
+    lost.wait_for(timeout=15_000)
+    assert "kept" not in lost.inner_text()
+
+
+@pytest.mark.parametrize("book", ["view"], indirect=True)
+def test_a_panel_that_was_closed_does_not_speak_of_the_kernel(book: Notebook) -> None:
+    book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    book.page.evaluate("() => { window.lost = document.querySelector('.labkit-lost'); }")
+    book.ask("panel.close()")
+    book.page.wait_for_function("() => window.lost.textContent", timeout=15_000)
+    assert book.page.evaluate("() => window.lost.textContent").startswith("This panel was closed.")
+    assert book.complaints == []
+
+
+@pytest.mark.parametrize("book", ["view"], indirect=True)
+def test_a_cell_that_is_run_again_closes_the_panel_of_its_last_run(book: Notebook) -> None:
+    book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    book.ask("old = panel")
+    book.run_all()
+    assert book.ask("print(old is panel, old.comm is None, old.ticker.running)") == "False True False"
+    book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    assert book.complaints == []
+
+
+@pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_a_cell_whose_output_is_gone_looks_no_more(book: Notebook) -> None:
     book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
     book.ask("old = panel")

@@ -6,8 +6,10 @@ import threading
 
 import pytest
 import traitlets
+from jupyter_client.manager import start_new_kernel
 
 from labkit.errors import LabkitError, MeshError
+from labkit.ui import panel as panel_module
 from labkit.ui.panel import Panel, action, static, work
 from labkit.waiting import wait_until
 
@@ -147,3 +149,44 @@ def test_what_is_shown_is_replaced_after_each_action_while_no_view_is_there(monk
 def test_the_view_is_the_common_part_and_the_panels_own() -> None:
     assert "function frame(" in static("panel.js")
     assert Counter._esm.startswith(static("panel.js"))  # type: ignore[attr-defined]
+
+
+def test_a_cell_that_is_run_again_closes_the_panels_of_its_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Counter] = []
+    monkeypatch.setattr(Counter, "close", lambda self: closed.append(self))
+
+    def run(cell: str, number: str) -> Counter:
+        monkeypatch.setattr(panel_module, "running_cell", lambda: (cell, number))
+        return Counter()
+
+    monkeypatch.setattr(panel_module, "made", {})
+    first, second = run("a", "1"), run("a", "1")  # two of one run
+    other = run("b", "2")
+    assert closed == []
+    again = run("a", "3")
+    assert set(closed) == {first, second}
+    run("", "4"), run("", "5")  # not from a cell, or nobody knows from which
+    assert set(closed) == {first, second}
+    run("a", "6")
+    assert set(closed) == {first, second, again}
+    assert other not in closed
+
+
+def test_a_kernel_forgets_the_panel_of_a_cell_that_is_run_again() -> None:
+    """ipywidgets would hold it: seen in a real kernel, which is told the cell's id as JupyterLab tells it."""
+    made = "import gc, ipywidgets; from labkit.ui.panel import Panel; panel = Panel()"
+    held = "(gc.collect(), sum(isinstance(each, Panel) for each in gc.get_objects()))[1]"
+    manager, client = start_new_kernel()
+    try:
+        counts = []
+        for cell in ("a", "a", "b", "b", "a"):
+            content = {"code": made, "silent": False, "user_expressions": {"held": held}, "allow_stdin": False}
+            message = client.session.msg("execute_request", content)
+            message["metadata"]["cellId"] = cell
+            client.shell_channel.send(message)
+            reply = client.get_shell_msg(timeout=30)
+            counts.append(reply["content"]["user_expressions"]["held"]["data"]["text/plain"])
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert counts == ["1", "1", "2", "2", "2"]
