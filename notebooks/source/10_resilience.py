@@ -221,7 +221,8 @@ check.all_ok(mirrored, about="mirrored to a version that fails")
 check.only(mirrored, version="v1", about="to the callers")
 
 # %% [markdown]
-# A copy is a real request. If the request says "buy", v2 buys a second time. So mirror only what changes nothing, or to a version with a store of its own.
+# A copy is a real request. If the request says "buy", v2 buys a second time. So mirror only what changes nothing, or to a version with a
+# store of its own.
 #
 # ## Exercise
 #

@@ -41,8 +41,8 @@ start_lesson("12")
 #
 # All names come in by one Gateway. Each Service has a DestinationRule (`…-rule.yaml`) and a VirtualService (`…-routes.yaml`).
 #
-# The owner has ten wishes, listed further down. The grade asks the shop itself: it sends requests, makes pods slow or lets them fail, and puts everything back. It takes some seconds.
-# Open a *why* to see what was expected and what came back.
+# The owner has ten wishes, listed further down. The grade asks the shop itself: it sends requests, makes pods slow or lets them
+# fail, and puts everything back. It takes some seconds. Open a *why* to see what was expected and what came back.
 #
 # **Predict:** pods run and Istio took every rule. How many of the ten wishes are true?
 
@@ -62,11 +62,13 @@ mesh.lint()
 # %% [markdown]
 # ## How to work
 #
-# For each wish there are two cells: one for you, and one that judges. Go on when it says PASS. Where you get stuck, ask for a hint: `task("12-4").hint()`.
+# For each wish there are two cells: one for you, and one that judges. Go on when it says PASS. Where you get stuck, ask for a hint:
+# `task("12-4").hint()`.
 #
-# The rules are files in `manifests/12_capstone/broken/`. Read one with `show("12_capstone/broken/gateway.yaml")`, and apply yours with `mesh.apply`: edit the
-# file and apply it again, or put the text between three quotes. But first ask the mesh: `mesh.curl(…)` with its `codes`, `flags` and `pods`,
-# `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`. Or look at it: `MeshView(mesh)` in a new cell shows who gets the requests, and who is out of the pool.
+# The rules are files in `manifests/12_capstone/broken/`. Read one with `show("12_capstone/broken/gateway.yaml")`, and apply yours with
+# `mesh.apply`: edit the file and apply it again, or put the text between three quotes. But first ask the mesh: `mesh.curl(…)` with its
+# `codes`, `flags` and `pods`, `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`. Or look at it: `MeshView(mesh)` in a new cell
+# shows who gets the requests, and who is out of the pool.
 #
 # ## The way in: wishes 1 to 4
 #
