@@ -105,7 +105,7 @@ def watch_callers(
 
     All requests must go to this one pod, and it must fail: then `errors` requests get it ejected. They must be sent
     within one interval: a pod that is in the pool at Envoy's next sweep loses one of its ejections. Where the machine
-    took longer than that, by the clock, what was seen of that caller proves nothing; he begins anew when the count is 0.
+    took longer than that, by the clock, what was seen of that caller proves nothing, and he begins anew.
 
     Take a baseEjectionTime of more than one second: Envoy may tell its workers of a change of health up to a second
     late when it is the second one within a second, and requests would then find nobody to go to. A change of the set of
