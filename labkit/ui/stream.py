@@ -129,6 +129,8 @@ class Stream:
         self.restarts_before = 0
         self.live: LiveRows | None = None
         self.columns: dict[str, list[Any]] = {name: [] for name in LIVE_COLUMNS}
+        self.statuses: Counter[int] = Counter()
+        """How many of each status so far, kept as they come: a stream without an end may have millions of rows."""
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.run, name="labkit stream", daemon=True)
         self.agreement: Agreement | None = None
@@ -171,6 +173,7 @@ class Stream:
             self.ended = time.time()
             with self.lock:
                 self.columns = {name: list(result.column(name)) for name in LIVE_COLUMNS}
+                self.statuses = Counter(map(int, self.columns["status"]))
                 self.live, self.result = None, result
             self.look_at_mesh(result.column("status"))
             if self.error is None:
@@ -217,7 +220,9 @@ class Stream:
 
     def count(self) -> Agreement:
         """Lays the rows so far beside what the proxy has counted so far, and keeps that in `agreement`."""
-        rows = Counter(int(status) for status in self.columns["status"][: len(self)])
+        with self.lock:
+            self.take()
+            rows = Counter(self.statuses)
         counted = self.counters.look()
         self.agreement = agreement(
             rows, counted, warm_ups=self.traffic.warm_ups, proxy=self.counters.proxy, over=self.result is not None
@@ -229,10 +234,16 @@ class Stream:
     def __len__(self) -> int:
         """How many requests have an answer, or none for good."""
         with self.lock:
-            if self.live is not None:
-                for name, values in self.live.take().items():
-                    self.columns[name] += values
+            self.take()
             return len(self.columns["at"])
+
+    def take(self) -> None:
+        """Takes the rows that are new. The lock is held."""
+        if self.live is not None:
+            new = self.live.take()
+            for name, values in new.items():
+                self.columns[name] += values
+            self.statuses.update(map(int, new["status"]))
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -281,7 +292,7 @@ class Stream:
     def warning(self) -> str:
         """What went wrong without ending the run, in a sentence; "" when nothing did."""
         count = len(self)
-        lost = sum(status == FAILED for status in self.columns["status"][:count])
+        lost = self.statuses[FAILED]
         if not lost:
             return ""
         text = f"{lost} of {count} requests got no answer."

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import labkit
 from labkit.errors import LabkitError, TrafficError
 from labkit.mesh import Mesh
+from labkit.traffic import FAILED
+from labkit.traffic.live import LIVE_COLUMNS, LiveRows
 from labkit.ui.counters import agreement, summed
 from labkit.ui.stream import Stream, Traffic
 from labkit.waiting import wait_until
@@ -161,6 +165,32 @@ def test_a_long_run_is_drawn_from_its_last_rows(mesh: Mesh) -> None:
     stream = run(mesh, Traffic("fortio", requests=30))
     assert list(stream.latest(10)["at"]) == list(stream.frame["at"])[-10:]
     assert len(stream.latest(100)) == 30
+
+
+class NeverReadAgain(list[int]):
+    """A column that grows, and that nobody may go through."""
+
+    def __iter__(self) -> Iterator[int]:
+        raise AssertionError("all rows so far were looked at")
+
+    def __getitem__(self, place: Any) -> Any:
+        raise AssertionError("rows that were counted were looked at")
+
+
+def test_counting_takes_only_the_rows_that_are_new(mesh: Mesh) -> None:
+    """A stream without an end is drawn four times a second: it must not get slower with each hour."""
+    stream = Stream(mesh, URL, Traffic("stream"))
+    stream.counters.begin()
+    stream.columns["status"] = NeverReadAgain()
+    columns: dict[str, list[Any]] = {name: [] for name in LIVE_COLUMNS}
+    stream.live = LiveRows(columns)
+    for status, count in ((200, 5), (503, 2), (FAILED, 1), (200, 4)):
+        for name in LIVE_COLUMNS:
+            columns[name] += [status if name == "status" else 1] * count
+        found = stream.count()
+    assert sum(line.rows for line in found.lines) == 12
+    assert stream.statuses == {200: 9, 503: 2, FAILED: 1}
+    assert stream.warning.startswith("1 of 12 requests got no answer.")
 
 
 def test_what_cannot_be_meant_is_refused_with_a_way_on() -> None:
