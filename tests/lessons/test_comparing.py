@@ -11,7 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from labkit.lessons import CheckFailed, check, recording
+from labkit.lessons import CheckFailed, check, comparing, recording
 from labkit.lessons.compare_report import write_comparison
 from labkit.lessons.comparing import Compared, compare, gap, told
 from labkit.lessons.power import ALPHA, band
@@ -81,17 +81,34 @@ def test_a_lesson_that_fails_on_one_mesh_does_not_agree() -> None:
     assert found.explain() == ["03_load_balancing fails: ZeroDivisionError"]
 
 
-def test_a_noisy_breaker_has_leeway_with_its_reason_and_nothing_else_has() -> None:
-    left, right = (
-        [said("PASS  a", Looked("status", {"200": 90, "503": 10}))],
-        [said("PASS  a", Looked("status", {"200": 10, "503": 90}))],
-    )
-    noisy = on_two(left, right, "07_connection_pools")
-    assert noisy.agrees
-    assert "noisy run" in noisy.rows[0].why
-    assert not on_two(left, right, "03_load_balancing").agrees
-    left, right = [said("PASS  a", versions(90, 10))], [said("PASS  a", versions(10, 90))]
+def test_a_breaker_that_refuses_otherwise_is_a_disagreement() -> None:
+    """What lesson 7's checks look at was held at the gate, and so is exact."""
+    left = [said("PASS  a", Looked("flags", {"": 20, "UO": 80}))]
+    right = [said("PASS  a", Looked("flags", {"": 80, "UO": 20}))]
     assert not on_two(left, right, "07_connection_pools").agrees
+
+
+def test_leeway_is_for_one_column_of_one_verdict_and_gives_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "LEEWAY", (("^07", "noisy", "status|flags", "it depends on how fast both are"),))
+
+    def differing(line: str, column: str, lesson: str = "07_connection_pools") -> Compared:
+        left, right = Looked(column, {"x": 90, "y": 10}), Looked(column, {"x": 10, "y": 90})
+        return on_two([said(line, left)], [said(line, right)], lesson)
+
+    excused = differing("PASS  noisy", "status")
+    assert excused.agrees
+    assert excused.rows[0].why == "it depends on how fast both are"
+    assert not differing("PASS  exact", "status").agrees
+    assert not differing("PASS  noisy", "version").agrees
+    assert not differing("PASS  noisy", "status", "03_load_balancing").agrees
+
+
+def test_two_empty_columns_agree_and_one_alone_does_not() -> None:
+    nothing = Looked("status", {})
+    assert on_two([said("PASS  a", nothing)], [said("PASS  a", nothing)]).agrees
+    assert not gap(nothing, Looked("status", {"200": 1})).agrees
+    assert not gap(nothing, Looked("version", {})).agrees
+    assert told(gap(nothing, nothing)) == "status: nothing; then nothing (too few to differ clearly)"
 
 
 def test_staying_at_one_pod_is_compared_by_rank() -> None:
