@@ -69,7 +69,8 @@ def test_a_rule_that_sets_a_clusters_counters_back_makes_no_number_wrong(mesh: M
     wait_until(lambda: len(stream) >= 30, 20, "some more")
     (line,) = stream.count().lines
     assert line.counted is not None
-    assert 0 <= line.counted - line.rows <= 8
+    # the rows are counted first; what Envoy counted since is in the rows by now, or on one of four connections
+    assert line.rows <= line.counted <= len(stream) + 4
     stream.stop()
     assert stream.agreement is not None
     assert stream.agreement.equal, stream.agreement.table
