@@ -31,7 +31,8 @@ EJECTION_HINTS = (
     "A pod is ejected by the Envoy that saw the errors, in the cluster that it called.",
 )
 TIME_HINTS = (
-    "An ejection lasts baseEjectionTime times the number of ejections so far, up to maxEjectionTime (300 s).",
+    "An ejection lasts baseEjectionTime times the number of ejections so far, up to Envoy's max_ejection_time: "
+    "300 s, or baseEjectionTime if that is longer.",
     "Envoy looks for pods to let back once every interval: a pod may stay out that much longer.",
     "A pod that is in the pool at a sweep loses one of its ejections: make it fail again within one interval.",
 )
@@ -174,7 +175,7 @@ def ejection_times(
     about: str = "",
     hints: Sequence[str] = TIME_HINTS,
 ) -> Verdict:
-    """The ejections lasted 1 ×, 2 ×, … baseEjectionTime, and maxEjectionTime at most.
+    """The ejections lasted 1 ×, 2 ×, … baseEjectionTime, and no longer than Envoy's max_ejection_time.
 
     `timeline` is what `watch` returned; or pairs (seconds, ejected?) of one pod; or a frame with columns at, health
     (and pod). The tolerance is not a guess: a sample before and one after bound each change, and Envoy lets a pod
@@ -211,7 +212,7 @@ def ejection_times(
         near_miss="each ejection lasts 1 × baseEjectionTime",
     )
     steps = " and ".join(f"{multiple} ×" for multiple in multiples)
-    capped = ", and maxEjectionTime at most" if due[-1] < multiples[-1] * base_s else ""
+    capped = ", and max_ejection_time at most" if due[-1] < multiples[-1] * base_s else ""
     claim = f"ejections last {steps} baseEjectionTime{capped}"
     return conclude(Verdict(all(rights), with_about(claim, about), why, tuple(hints)))
 

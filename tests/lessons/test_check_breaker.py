@@ -128,7 +128,7 @@ def test_ejections_last_a_multiple_of_the_base() -> None:
 
 def test_ejections_stop_growing_at_the_cap() -> None:
     verdict = check.ejection_times(stays(1.05, 2.05, 2.05), base_s=1, interval_s=0.2, multiples=(1, 2, 3), max_s=2)
-    assert verdict.line == "PASS  ejections last 1 × and 2 × and 3 × baseEjectionTime, and maxEjectionTime at most"
+    assert verdict.line == "PASS  ejections last 1 × and 2 × and 3 × baseEjectionTime, and max_ejection_time at most"
     with pytest.raises(CheckFailed):
         check.ejection_times(stays(1.05, 2.05, 3.05), base_s=1, interval_s=0.2, multiples=(1, 2, 3), max_s=2)
 
