@@ -30,7 +30,8 @@ class Way:
         return self.last is None or version <= self.last
 
     def __repr__(self) -> str:
-        return f"{self.name}:\n" + "\n".join(f"  {command}" for command in self.commands)
+        note = f" (up to Istio {'.'.join(map(str, self.last))})" if self.last else ""
+        return f"{self.name}{note}:\n" + "\n".join(f"  {command}" for command in self.commands)
 
 
 # in the order in which Istio's makers prefer them

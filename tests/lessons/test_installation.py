@@ -29,6 +29,8 @@ def test_the_add_ons_alone_install_no_istio_of_today(there: tuple[str, ...]) -> 
 
 def test_each_way_says_what_to_type() -> None:
     assert all(way.commands and way.needs and way.name in repr(way) for way in WAYS)
+    assert repr(WAYS[0]) == "istioctl:\n  istioctl install --set profile=default -y"
+    assert repr(WAYS[-1]).startswith("minikube add-ons (up to Istio 1.23):\n")
 
 
 def test_the_ways_are_those_of_labkit_up() -> None:
