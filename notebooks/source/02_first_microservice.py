@@ -43,6 +43,7 @@ url = "http://test.example.com/"
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("02_first_microservice/unlabelled/namespace.yaml"))
 mesh.label("namespace", "hello-world", {"istio-injection": "enabled"})
+labelled = mesh.resource("Namespace", "hello-world").labels
 mesh.get("namespaces")
 
 # %% [markdown]
@@ -51,8 +52,11 @@ mesh.get("namespaces")
 # The file `hello-world.yaml` has the application and three kinds of objects that you have not met yet:
 #
 # - a **Deployment** keeps a number of equal pods running: here two of version `v1` and, in another Deployment, one of version `v2`;
-# - a **Service** is a name for a group of pods: a caller asks `hello-world`, and some pod of the group answers;
+# - a **Service** is a name for a group of pods, those that carry a certain label: a caller asks `hello-world`, and some pod of the
+#   group answers;
 # - a **ConfigMap** holds files for the pods: here the application itself, one Python file.
+#
+# The file names the namespace with its label too, so the later lessons need no step of their own.
 #
 # **Predict:** each pod has one program of ours. What will the column `READY` say: `1/1` or `2/2`?
 
@@ -61,12 +65,14 @@ mesh.apply(manifest("hello-world.yaml"))
 mesh.get("pods")
 
 # %% tags=["check", "nbval-check-output", "covers-C4", "covers-C5"]
+assert labelled.get("istio-injection") == "enabled", "the step before the Deployment: label the namespace"
 check.equal({pod.ready for pod in mesh.pods("hello-world")}, {"2/2"}, "each pod has two containers, both ready: 2/2")
 
 # %% [markdown]
 # ## Look into a pod
 #
-# One container is ours. Who is the other? `kubectl describe pod` tells more about one pod. Look for the two names under `Containers`.
+# One container is ours. Who is the other? `kubectl describe pod` tells more about one pod. Look for the names of its containers,
+# under `Containers`, and on a cluster under `Init Containers` too. One is `hello-world`, ours.
 
 # %% tags=["nbval-ignore-output"]
 pod = mesh.pods("hello-world-v1")[0].name
@@ -77,9 +83,10 @@ words = mesh.describe("pod", pod)
 check.that("hello-world:" in words and "istio-proxy:" in words, "the pod has the application and istio-proxy, the sidecar")
 
 # %% [markdown]
-# On a cluster, a third container appears in the description. It runs first and only for a moment (`istio-init`), and sets up
-# the pod's network so that all traffic passes through the sidecar. This mesh has no need of it: the sidecar's
-# address is simply the only one that is made known.
+# The other is `istio-proxy`, the sidecar. On a cluster there are **init containers** as well: they start before the others. One,
+# `istio-init`, runs only for a moment, and sets up the pod's network so that all traffic passes through the sidecar. With
+# Kubernetes 1.33 and Istio 1.27 or newer the sidecar itself is listed there too: it starts first and stays (a **native sidecar**).
+# On older ones it is under `Containers`. This mesh needs no `istio-init`: the sidecar's address is simply the only one that is made known.
 #
 # ## A way in: Gateway and VirtualService
 #
@@ -91,6 +98,9 @@ print(show("02_first_microservice/gateway.yaml"))
 show("02_first_microservice/virtual-service.yaml")
 
 # %% [markdown]
+# In words: requests for the host `test.example.com` that came in by the Gateway `hello-world-gateway` go to port 80 of the
+# Service `hello-world`.
+#
 # **Predict:** with the Gateway alone, what status will a caller get? And with both?
 
 # %% tags=["nbval-ignore-output"]
@@ -153,8 +163,10 @@ check.every_pod_answers(many, mesh.pods("hello-world"))
 # %% [markdown]
 # ## Pods that were there before the label
 #
-# Injection happens when a pod is **made**. **Predict:** the label is taken away and `v2` restarted, so that its pod has no
-# sidecar. Then the label comes back. Will this pod get a sidecar now?
+# Injection happens when a pod is **made**. To restart a Deployment is to replace its pods by *new* ones.
+#
+# **Predict:** the label is taken away and `v2` restarted, so that its new pod has no sidecar. Then the label comes back.
+# Will this pod get a sidecar now?
 
 # %% tags=["nbval-ignore-output"]
 mesh.label("namespace", "hello-world", {"istio-injection": None})
@@ -164,11 +176,13 @@ late = {pod.ready for pod in mesh.pods("hello-world-v2")}
 mesh.get("pods")
 
 # %% tags=["check", "nbval-check-output", "covers-C4"]
+n = check.needed("every_pod_answers", 3)
+check.every_pod_answers(mesh.curl(url, n=n), mesh.pods("hello-world"), about="the pod without a sidecar too")
 check.equal(late, {"1/1"}, "the label changes nothing for a pod that already runs: 1/1")
 
 # %% [markdown]
-# The pod still answers, but the mesh has no hand in what it does. That is an error that is easy to make and hard to see.
-# So look for `1/1` first when a rule seems to have no effect.
+# The pod still answers, and the gateway's rules still hold for requests to it. But what it sends itself passes no Envoy, so no rule
+# applies to that. Such a mistake is easy to make and hard to see. So look for `1/1` first when a rule has no effect on what a pod sends.
 #
 # ## Exercise
 #
