@@ -63,13 +63,18 @@ predict("03-a", ..., options=["two each, always", "two each, sometimes", "never 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("03_load_balancing/random.yaml"))
 drawn = mesh.curl(url, n=60)
+order = list(drawn.frame["pod"])
+sixes = [order[i : i + 6] for i in range(0, 60, 6)]
+even = sum(all(six.count(pod) == 2 for pod in set(order)) for six in sixes)
+print(f"the first six: {[sixes[0].count(pod) for pod in sorted(set(order))]}; of ten sixes {even} gave two to each pod")
 plots.over_time(drawn, by="pod")
 
 # %% tags=["nbval-ignore-output"]
 reveal("03-a", "two each, sometimes", "Of all ways to draw six times, one in eight gives two to each")
 
 # %% [markdown]
-# The picture has no pattern: often the same pod answers twice or three times running. That is what chance looks like.
+# We sent 60 requests, so there are ten sixes to look at. The picture has no pattern: often the same pod answers twice or three times
+# running. That is what chance looks like.
 # The check counts how often the next pod is the same as the last one. With three pods it should be about one time in three.
 
 # %% tags=["check", "nbval-check-output", "covers-Y1"]
@@ -80,7 +85,8 @@ check.random_order(drawn, among=3)
 # never wrong: it may blame a fair balancer once in a million runs, and must find a pod that gets ten
 # percentage points too much or too little in 99 of 100 runs. Open the *why* below the verdict to see this worked out.
 #
-# So many requests are the work of **Fortio**, a load generator: a program that sends requests on several connections at once.
+# So many requests are the work of a **load generator**: a program that sends requests on several connections at once. A well-known
+# one is **Fortio**. `mesh.fortio` uses it where it is installed, and else does the same itself.
 
 # %% tags=["nbval-ignore-output"]
 n = check.needed("spread_evenly", 3) if scale == "small" else 6000
@@ -111,7 +117,8 @@ check.that(all(len(set(order[i : i + 3])) == 3 for i in range(28)), "the pods ta
 # So far every pod was as good as the other, and both ways are fine. Real pods differ: one shares its machine with a busy neighbour,
 # another has just started. We make one pod slow: it now takes 20 ms for each answer, where the others need about one.
 #
-# Eight callers send requests as fast as they are answered. **Predict:** what does `RANDOM` do with the slow pod?
+# Eight callers send requests as fast as they are answered. **Latency** is the time from a request to its answer. In the picture half
+# of a pod's requests are left of the line, and 99 of 100 left of the dashed one. **Predict:** what does `RANDOM` do with the slow pod?
 
 # %% tags=["nbval-ignore-output"]
 slow = mesh.pods("hello-world-v1")[0].name
@@ -122,8 +129,7 @@ random = mesh.fortio(url, connections=8, requests=n)
 plots.latency(random, by="pod")
 
 # %% [markdown]
-# `RANDOM` can't see that a pod is slow. A third of all requests go there, and a third of all callers wait. **Latency** is the time from
-# the request to its answer.
+# `RANDOM` can't see that a pod is slow. A third of all requests go there, and each of them waits.
 #
 # ## LEAST_REQUEST
 #
@@ -131,7 +137,7 @@ plots.latency(random, by="pod")
 # them, as each stays longer. This is Istio's default: it is what you get without any rule.
 #
 # How can you tell a rule that is in force from no rule at all, then? Look into the gateway: in its configuration each destination bears the
-# name of the DestinationRule that it was made of. The check looks there too.
+# name of the DestinationRule that it was made of. The first line of the next check looks there.
 
 # %% tags=["nbval-ignore-output"]
 show("03_load_balancing/least-request.yaml")
@@ -146,11 +152,11 @@ assert "destination-rule/hello-world-dr" in json.dumps(mesh.config("gateway")), 
 check.avoids_slow_pod(least, slow=slow, pods=3, about="LEAST_REQUEST")
 
 # %% [markdown]
-# And the callers? Count those who had to wait for the slow pod, 20 ms or more:
+# And the callers? How many requests took more than 20 ms under each rule?
 
 # %% tags=["nbval-ignore-output"]
 waited = {"RANDOM": random.frame["latency_ms"] > 20, "LEAST_REQUEST": least.frame["latency_ms"] > 20}
-print("\n".join(f"{name}: {100 * column.mean():.0f} % waited" for name, column in waited.items()))
+print("\n".join(f"{name}: {100 * column.mean():.0f} % took more than 20 ms" for name, column in waited.items()))
 plots.latency(least, by="pod")
 
 # %% tags=["check", "nbval-check-output", "covers-K4"]
@@ -160,10 +166,12 @@ check.fewer_slow(least, random, slower_than_ms=20, about="LEAST_REQUEST against 
 # ## Exercise
 #
 # The rule in force is `LEAST_REQUEST`. Make the pods take turns again. **Try it yourself** in this panel: choose another way, see which lines of
-# the YAML it changes, press *Apply*, and open *What Envoy got*. Stuck? Run `task("03-1").hint()` in a new cell.
+# the YAML it changes, press *Apply*, and open *What Envoy got*. Without a browser: `panel.set("loadBalancer.simple", "…")` with a word in
+# place of the dots, then `panel.changes`, `panel.apply()` and `panel.got`. Stuck? Run `task("03-1").hint()` in a new cell.
 
 # %% tags=["nbval-ignore-output"]
-PolicyPanel(mesh, manifest("03_load_balancing/least-request.yaml"))
+panel = PolicyPanel(mesh, manifest("03_load_balancing/least-request.yaml"))
+panel
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply(manifest('03_load_balancing/round-robin.yaml'))
@@ -177,7 +185,7 @@ task("03-1").check(mesh)
 #
 # - The caller's Envoy chooses the pod; a DestinationRule says how.
 # - `RANDOM` draws; `ROUND_ROBIN` takes turns; `LEAST_REQUEST` draws two and takes the less busy one.
-# - With equal pods the three are equally good. With a slow pod `LEAST_REQUEST` spares most callers the wait.
+# - With equal pods `RANDOM` and `ROUND_ROBIN` both give each pod its part. With a slow pod, `LEAST_REQUEST` makes far fewer requests wait.
 # - Short runs tell little. A check says how many requests it needs, and how often it may be wrong.
 #
 # ## Clean up
