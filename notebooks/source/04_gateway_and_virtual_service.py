@@ -55,7 +55,8 @@ check.refused(lambda: mesh.apply(manifest("04_gateway_and_virtual_service/hosts-
 # %% [markdown]
 # A Gateway has a list of `servers`, and each server has hosts of its own. So `hosts` must stand *inside* the server,
 # at the same indentation as its `port`. To refuse fields that nobody knows is called **strict validation**. Without
-# it the line would be dropped in silence, and you would search in the wrong place. The same, put right:
+# it the line would be dropped, and the message would be another: the server has no hosts. Where the field is not a required one
+# there would be no error at all. The same, put right:
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("04_gateway_and_virtual_service/gateway-any-host.yaml"))
@@ -154,6 +155,9 @@ check.equal(list(statuses.values()), expected, "a name needs the door and the si
 #
 # With a port-forward the port is not 80, so it stands behind the name, as in `test.example.com:12345`. It is not compared.
 #
+# Three calls look alike: `mesh.curl` calls a host name through the gateway; `real_curl` runs the program curl and returns what it prints;
+# `curl(*Target.of(ADDRESS))` calls a bare address and keeps the answer for a check.
+#
 # After that come ten curls in a loop, as you would type them. **Predict:** how many answers, from how many pods?
 
 # %% tags=["nbval-ignore-output"]
@@ -169,7 +173,8 @@ check.equal(paths, ["/by-resolve", "/by-header"], "curl --resolve and a Host hea
 
 # %% tags=["nbval-ignore-output"]
 ten = [real_curl("--header", "Host: test.example.com", f"{mesh.gateway_url}/") for _ in range(10)]
-print("".join(ten))
+pods = {text.split("pod ")[-1].split(",")[0] for text in ten}
+print("".join(ten) + f"{len(ten)} answers from {len(pods)} pods")
 
 # %% tags=["check", "nbval-check-output", "covers-C8"]
 check.that(all(text.startswith("Hello world!") for text in ten), "each of ten curls got its answer", seen=ten)
@@ -198,7 +203,8 @@ check.equal((logged, signed), ((True, False), ("istio-envoy", None)), "a pod ans
 
 # %% [markdown]
 # The pod answered, the gateway's log has no line of it, and no Envoy signed the answer. So **no rule of Istio was applied**. Another
-# such way is a Service of type `NodePort`, a port on each machine of the cluster. It passes the pod's sidecar, but not the gateway.
+# such way is a Service of type `NodePort`, a port on each machine of the cluster. Requests there go through the pod's sidecar, but not
+# through the gateway.
 # So traffic *should* come in by the gateway. To make sure that it does is work of its own: access rights and network policies of Kubernetes,
 # and rules of Istio by which a sidecar answers known callers only.
 #
@@ -215,6 +221,7 @@ view
 # ## Exercise
 #
 # Your service gets a second name. Let `shop.example.com` lead to it as well as `test.example.com`. Other names still get 404.
+# `mesh.apply` takes YAML as text too: copy what `print(show(…))` prints, change it, and put it between `mesh.apply("""` and `""")`.
 # Stuck? Run `task("04-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["solution", "nbval-ignore-output"]
