@@ -36,8 +36,8 @@ url = "http://test.example.com/"
 # Think of a shop that keeps each user's basket in the memory of a pod. Three pods, three memories. That a user's requests all go to one
 # pod is called **session affinity**, or a sticky session.
 #
-# The service of lesson 2 with its way in, and the rule `RANDOM` of lesson 3. Our user has the address `10.1.0.7`. Her browser, or a
-# proxy on the way, notes it in the header `x-forwarded-for`: *I ask for somebody at this address.*
+# The service of lesson 2 with its way in, and the rule `RANDOM` of lesson 3. Our user has the address `10.1.0.7`. A proxy on the way
+# notes it in the header `x-forwarded-for`: *I ask for somebody at this address.*
 #
 # **Predict:** how many pods does she meet in 40 requests?
 
@@ -152,8 +152,10 @@ check.same_pod(with_jar, pods=3, about="a browser that keeps its cookie")
 # %% [markdown]
 # ## The caller's address
 #
-# The fourth key is the address from which the request comes. It needs neither header nor cookie. **Predict:** twelve
-# users sit in one office and share one address, as the twelve `x-forwarded-for` below do. How many pods do they use?
+# The fourth key is the address from which the request comes. It needs neither header nor cookie.
+#
+# **Predict:** twelve users sit in one office. Below, each sends another `x-forwarded-for`, but all requests come from one address, yours.
+# How many pods do they use?
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("05_session_affinity/source-address.yaml"))
@@ -164,10 +166,13 @@ plots.over_time(pd.concat(office), by="pod")
 check.same_pod(pd.concat(office), pods=3, about="one address, whatever the header says")
 
 # %% [markdown]
+# Whoever stands between, a cloud's load balancer or a port-forward, may put its own address in place of the users': then all of them are one.
+#
 # ## When the pods change
 #
 # "The same pod each time" holds *while the set of pods stays*. A fourth pod gets places on the circle too, and takes over the users
-# that are just before them. **Predict:** which part of all users has another pod then? If users were dealt out anew, it would be three in four.
+# just before them. The circle keeps its size, so each old pod gives up some places as well. **Predict:** which part of all users has
+# another pod then? If users were dealt out anew, it would be three in four.
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("05_session_affinity/forwarded-for.yaml"))
@@ -187,22 +192,26 @@ mesh.scale("hello-world-v2", 2)
 mesh.wait_for(lambda: len(set(owners().values())) == 4, "the new pod to have users")
 four = owners()
 moved = ["moved" if three[u] != four[u] else "stayed" for u in users]
+print(f"{moved.count('moved')} of {len(users)} users moved")
 plots.share(pd.DataFrame({"user": users, "outcome": moved}), by="outcome", expected=["stayed", "moved"])
 
 # %% tags=["check", "nbval-check-output", "covers-K5"]
 check.few_keys_moved(three, four, pods_before=3, pods_after=4)
 
 # %% [markdown]
-# A quarter to a third of the users moved, and those baskets are lost. The same happens when a pod dies or gets a new version. So affinity makes lost
-# memory *rare*, and can't make it impossible. What must not be lost belongs in a store outside of the pods.
+# About a third of the users moved (your number is above the picture), and those baskets are lost. The same happens when a pod dies or gets
+# a new version. So affinity makes lost memory *rare*, and can't make it impossible. What must not be lost belongs in a store outside of the pods.
 #
 # ## Exercise
 #
 # Your shop knows its users by the header `x-user`. Let all requests of a user go to one pod. **Try it yourself** in this panel, which shows the rule
-# in force. Try the other keys too: which lines does Envoy get for a cookie? Stuck? Run `task("05-1").hint()` in a new cell.
+# in force. Try the other keys too: which lines does Envoy get for a cookie? Without a browser:
+# `panel.set("loadBalancer.consistentHash.httpHeaderName", "…")`, then `panel.changes`, `panel.apply()` and `panel.got`.
+# Stuck? Run `task("05-1").hint()` in a new cell.
 
 # %% tags=["nbval-ignore-output"]
-PolicyPanel(mesh, manifest("05_session_affinity/forwarded-for.yaml"))
+panel = PolicyPanel(mesh, manifest("05_session_affinity/forwarded-for.yaml"))
+panel
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply(manifest('05_session_affinity/user-header.yaml'))
@@ -216,7 +225,7 @@ task("05-1").check(mesh)
 # - `consistentHash` ties a key to a pod. The key is a header, a cookie, the caller's address or a query parameter.
 # - Have one DestinationRule for a host. The policy of a second one is ignored, and nobody tells you.
 # - A request without the key goes anywhere. `x-forwarded-for` is never missing behind the gateway; a cookie is made by Envoy.
-# - When the number of pods changes from three to four, a quarter to a third of the users get another pod.
+# - When three pods become four, about a third of the users get another pod, not three in four.
 #
 # ## Clean up
 #
