@@ -27,7 +27,7 @@ from labkit.mesh.cluster.leftovers import Left
 from labkit.mesh.cluster.load import SERVICE, ClusterFortio, refuse_source
 from labkit.mesh.cluster.mesh import ClusterMesh
 from labkit.mesh.cluster.objects import to_apply
-from labkit.mesh.cluster.owner import Owner, own
+from labkit.mesh.cluster.owner import Owner, own, started_at
 from labkit.mesh.cluster.proxies import Proxies
 from labkit.mesh.cluster.snapshot import Snapshot, told, wishes
 from labkit.mesh.guard import Pinned
@@ -43,7 +43,7 @@ def test_this_process_runs_and_is_known_again() -> None:
 def test_an_owner_that_is_gone() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        there = Owner(own().machine, process.pid, round(psutil.Process(process.pid).create_time()))
+        there = Owner(own().machine, process.pid, started_at(process.pid))
         assert there.runs
         process.stdin.close()
     assert not there.runs
@@ -51,6 +51,14 @@ def test_an_owner_that_is_gone() -> None:
 
 def test_another_process_with_the_same_id_is_another_owner() -> None:
     assert not Owner(own().machine, os.getpid(), own().started - 1000).runs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system notes the time when a process starts")
+def test_a_clock_that_is_set_makes_no_run_look_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = Owner(own().machine, os.getpid(), started_at(os.getpid()))
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: 1.0)
+    assert owner.runs
+    assert started_at(os.getpid()) == owner.started
 
 
 def test_of_another_machine_nothing_is_known() -> None:
