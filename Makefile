@@ -35,11 +35,12 @@ bench: setup
 notebooks: setup
 	$(BIN)/python -m labkit build
 
-# The pictures of the panels in the docs, taken by the browser tests: look at each of them before you commit it.
+# The pictures of the docs and of the README, taken by the browser tests: look at each of them before you commit it.
 screenshots: setup
 	bash tests/browser/install
 	LABKIT_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
 	cp build/screenshots/panel-*.png docs/pictures/
+	cp build/screenshots/03_load_balancing.png docs/pictures/lesson-03.png
 
 # Changes each value in the lessons' manifests to a wrong one and runs its lesson, which must fail: over half an hour.
 mutations: setup
