@@ -67,8 +67,12 @@ def table() -> str:
     for name, make in PLANS.items():
         args, options = TYPICAL.get(name, ((), {}))
         calls = [(args, options), *((more, extra) for other, more, extra in MORE if other == name)]
-        for place, (given, extra) in enumerate(calls):
-            lines.append(_row(_call(name, given, extra), make(*given, **extra), first=place == 0))
+        above: list[str] = []
+        for given, extra in calls:
+            plan = make(*given, **extra)
+            told = [plan.decides, plan.test, plan.assumes]
+            lines.append(_row(_call(name, given, extra), plan, _ditto(told, above)))
+            above = told
     lines += ["", "Where a call has no arguments, n is that of the defaults: 3 pods, 10 points beside a share.", ""]
     lines += ["## Exact checks", "", "| check | decides |", "|---|---|"]
     for name in check.__all__:
@@ -89,11 +93,15 @@ def main() -> None:
     sys.stdout.write(f"written: docs/{path().name}\n")
 
 
-def _row(call: str, plan: Plan, *, first: bool) -> str:
+def _row(call: str, plan: Plan, told: list[str]) -> str:
     alarm = f"{plan.false_alarm:.0e}" if plan.false_alarm else "0"
-    same = [plan.decides, plan.test, plan.assumes] if first else ["″", "″", "″"]
-    cells = [f"`{call}`", *same, plan.near_miss, alarm, percent(plan.power), str(plan.n)]
+    cells = [f"`{call}`", *told, plan.near_miss, alarm, percent(plan.power), str(plan.n)]
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _ditto(told: list[str], above: list[str]) -> list[str]:
+    """What is the same as in the row above is not said again."""
+    return ["″" if text in above else text for text in told]
 
 
 def _call(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> str:
