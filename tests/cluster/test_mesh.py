@@ -243,6 +243,13 @@ def test_reset_leaves_the_gateway_as_it_was(shared_mesh: ClusterMesh) -> None:
     assert snapshot() == before
 
 
+def test_reset_makes_a_pod_ready_again_that_was_made_unready(mesh: ClusterMesh) -> None:
+    mesh.control("hello-world-v2", ready=False)
+    mesh.wait_for(lambda: not mesh.pods("hello-world-v2")[0].is_ready, "the pod to be unready", timeout_s=60)
+    mesh.reset()
+    assert mesh.pods("hello-world-v2")[0].is_ready
+
+
 def strip_times(value: Any) -> Any:
     """A config_dump without versions and times, and without listeners that only drain."""
     if isinstance(value, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import os
 import re
 import sys
 import time
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
+RESET_TIMEOUT_S = 60.0
+
+
 class ClusterMesh(Mesh):
     """A mesh on a cluster. Made by `labkit.open_mesh("cluster")`.
 
@@ -74,6 +78,7 @@ class ClusterMesh(Mesh):
         self.finder = Finder(self.api, self.proxies, self.store)
         self.ways = Ways(self.api, lambda: self.pod(GATEWAY))
         self.applications: dict[str, PodClient] = {}
+        self.process = os.getpid()
         self.closed = False  # to the learner's calls
         self.given_back = False  # what is on the cluster
         self.proxies.gateway()  # says what is missing before anything is made
@@ -188,12 +193,15 @@ class ClusterMesh(Mesh):
         return Applied((f"deployment.apps/{deployment} restarted",), (), applied.propagation_ms)
 
     def reset(self) -> Applied:
-        applied = self.remove(self.store.own_rules())
         for pod in self.store.all("Pod"):
-            if info(pod).is_ready and not is_terminating(pod) and application(pod).get("ports"):
+            # also one that is not ready: it may have been made so
+            if info(pod).status == "Running" and not is_terminating(pod) and application(pod).get("ports"):
                 with contextlib.suppress(TrafficError, MeshError):  # not every pod's application has controls
                     self.app(pod["metadata"]["name"], "POST", "/control/reset")
-        return applied
+        for deployment in self.store.all("Deployment"):
+            metadata = deployment["metadata"]
+            self.settling.wait_rollout(metadata["namespace"], metadata["name"], RESET_TIMEOUT_S)
+        return self.remove(self.store.own_rules())
 
     # pods
 
@@ -344,7 +352,7 @@ class ClusterMesh(Mesh):
 
     def close(self) -> None:
         """Takes back all that was made. One that fails may be called again, and is, when the process ends."""
-        if self.given_back:
+        if self.given_back or os.getpid() != self.process:  # one that was forked from ours has no mesh to end
             return
         self.closed = True
         self.ways.close()
