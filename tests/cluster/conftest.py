@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from labkit.waiting import wait_until
 from tests.translate.record import kubectl
 
 VARIABLE = "LABKIT_TEST_KUBECONFIG"
@@ -65,8 +66,18 @@ def own_namespace() -> Iterator[str]:
     """An empty namespace that no other run has."""
     name = f"labkit-test-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
+    wait_until(lambda: ALWAYS_THERE <= notes(name) == notes("default"), 60, "what Kubernetes and istiod put into it")
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+ALWAYS_THERE = {"configmap/istio-ca-root-cert", "configmap/kube-root-ca.crt", "serviceaccount/default"}
+
+
+def notes(namespace: str) -> set[str]:
+    """What is put into each namespace a moment after it was made."""
+    found = kubectl("-n", namespace, "get", "configmap,serviceaccount", "-o", "name").stdout.split()
+    return {name for name in found if name in ALWAYS_THERE or name.startswith("configmap/istio-ca-")}
 
 
 @pytest.fixture(scope="module")
