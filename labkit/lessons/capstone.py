@@ -16,9 +16,10 @@ import html
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from labkit.errors import LabkitError
+from labkit.errors import LabkitError, NotReady
 from labkit.lessons import check
 from labkit.lessons.progress import strict
 from labkit.lessons.verdict import FAIL, NOT_YET, CheckFailed, Verdict, Why, fail, quietly
@@ -35,6 +36,8 @@ CUSTOMERS, EACH = 40, 3
 """One key for all of them would be seen: even where one pod has 70 % of the ring, all land there once in 10^6 runs."""
 LATE_S = 1.0
 """How late a busy machine may be, added to what Envoy's own timing allows."""
+TRIES = 5
+"""How often a measurement that the machine was too slow for is made again. Its result is not looked at before."""
 
 
 def url(host: str, path: str = "/") -> str:
@@ -117,22 +120,37 @@ def ejects(mesh: Any) -> Verdict:
     def out() -> set[str]:
         return check.ejected_pods(mesh.endpoints(), subset="v1") & set(pods)
 
-    wait_until(lambda: not out(), 2 * BASE_S + INTERVAL_S + LATE_S, "all pods of pay to be in the pool")
+    def all_back(times: int) -> None:
+        wait_until(lambda: not out(), times * BASE_S + INTERVAL_S + LATE_S, "all pods of pay to be in the pool")
+
+    def all_judged(before: tuple[int, int]) -> bool:
+        return sum(judged(mesh)) - sum(before) >= len(pods)
+
+    all_back(2)
     fails(mesh, pods[:1], ERRORS - 1)
     check.equal(out(), set(), "a pod with two errors stays")
     answers(mesh, pods[0])
-    before = spared(mesh)
-    began = time.monotonic()
-    fails(mesh, pods, ERRORS)
-    wait_until(lambda: len(out()) + spared(mesh) - before >= len(pods), 5, "the third error of each to be noticed")
-    seen = time.monotonic()
-    check.equal(len(out()), len(pods) // 2, "half of the failing pods are left out")
-    wait_until(lambda: not out(), 2 * BASE_S + INTERVAL_S + LATE_S, "the pod to be let in again")
+    for times in range(2, 2 + TRIES):  # one that was out a moment before stays out for once more of its time
+        before, began = judged(mesh), time.monotonic()
+        fails(mesh, pods, ERRORS)
+        wait_until(partial(all_judged, before), 5, "the third error of each to be noticed")
+        noticed = time.monotonic()
+        if noticed - began < BASE_S:
+            break
+        all_back(
+            times
+        )  # the machine took so long that the first may be back: whether the other was spared is not known
+    else:
+        raise NotReady(
+            f"This machine is too slow to judge by: {TRIES} times {ERRORS} errors took longer than {BASE_S:g} s",
+            try_next="end what else runs on it, and check again",
+        )
+    check.equal(judged(mesh)[0] - before[0], len(pods) // 2, "half of the failing pods are left out")
+    all_back(times)
     back = time.monotonic()
-    # one that was out a moment before stays out twice as long
-    longest, shortest = back - began, back - seen
+    longest, shortest = back - began, back - noticed
     return check.that(
-        longest >= BASE_S and shortest <= 2 * BASE_S + INTERVAL_S + LATE_S,
+        longest >= BASE_S and shortest <= times * BASE_S + INTERVAL_S + LATE_S,
         "the pod is back after its time",
         seen=f"out for {shortest:.1f} to {longest:.1f} s",
     )
@@ -336,10 +354,12 @@ def fails(mesh: Any, pods: list[str], times: int) -> None:
         send_until(mesh, pod, "failed", before[pod] + times)
 
 
-def spared(mesh: Any) -> int:
-    """How often Envoy would have left a pod of pay's v1 out, and maxEjectionPercent did not let it."""
+def judged(mesh: Any) -> tuple[int, int]:
+    """How often Envoy left a pod of pay's v1 out; and how often it would have, but for maxEjectionPercent."""
     cluster = f"outbound|80|v1|pay.{NAMESPACE}.svc.cluster.local"
-    return int(mesh.counter("outlier_detection.ejections_overflow", cluster=cluster))
+    names = ("ejections_enforced_total", "ejections_overflow")
+    left_out, spared = (int(mesh.counter(f"outlier_detection.{name}", cluster=cluster)) for name in names)
+    return left_out, spared
 
 
 def answers(mesh: Any, pod: str) -> None:

@@ -104,7 +104,7 @@ NEAR_MISSES = [
     ("pay-rule.yaml", "consecutive5xxErrors: 3", "consecutive5xxErrors: 4"),
     ("pay-rule.yaml", "maxEjectionPercent: 50", "maxEjectionPercent: 100"),
     ("pay-rule.yaml", "baseEjectionTime: 1s", "baseEjectionTime: 5s"),
-    ("pay-routes.yaml", "weight: 90", "weight: 40"),
+    ("pay-routes.yaml", "weight: 90", "weight: 25"),  # 71 %: the check finds 80 % in 99 of 100 runs only,
 ]
 
 
