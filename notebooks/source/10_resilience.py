@@ -43,13 +43,13 @@ def received(workload="hello-world"):
 # %% [markdown]
 # ## Time-outs
 #
-# All pods are slow today: each takes a whole second. A caller without a time-out waits as long as it takes, and keeps a
+# All pods are slow today: each takes two seconds. A caller without a time-out waits as long as it takes, and keeps a
 # connection and memory busy meanwhile. A **time-out** is the longest time that anybody will wait.
 #
 # **Predict:** the time-out is 200 ms. What status does the caller get? And do the pods get the request?
 
 # %% tags=["nbval-ignore-output"]
-mesh.control("hello-world", delay_ms=1000)
+mesh.control("hello-world", delay_ms=2000)
 patient = mesh.curl(url)
 mesh.apply(manifest("10_resilience/timeout.yaml"))
 before = received()
@@ -60,7 +60,7 @@ show("10_resilience/timeout.yaml")
 # %% tags=["check", "nbval-check-output"]
 assert hurried.flags == {"UT": 3} and received() - before == 3, "each request reached a pod"
 check.within(hurried.frame["latency_ms"].min(), 150, 900, "nobody is sent away before the time is up")
-check.took_at_most(hurried, 900)
+check.took_at_most(hurried, 1900)
 check.status_counts(hurried, {504: 3}, about="cut short by the time-out")
 
 # %% [markdown]
@@ -134,10 +134,10 @@ check.equal(storm, 45, "tries multiply: every layer that retries makes the storm
 # So let one layer retry, and put a limit to it. `maxRetries` in a DestinationRule is part of the circuit breaker: so many
 # retries may be under way at a time, from one Envoy to the whole Service. All others get the error at once.
 #
-# Ten requests at the same time meet pods that need 200 ms to fail. Without the limit the pods get 30. **Predict:** and with one retry at a time?
+# Ten requests at the same time meet pods that need half a second to fail. Without the limit the pods get 30. **Predict:** and with one retry at a time?
 
 # %% tags=["nbval-ignore-output"]
-mesh.control("hello-world", delay_ms=200)
+mesh.control("hello-world", delay_ms=500)
 before = received()
 mesh.start(url, n=10).wait()
 free = received() - before
@@ -153,8 +153,8 @@ check.equal(free, 30, "without a limit each request is tried three times")
 check.equal(limited, 12, "with one retry at a time a storm can't start")
 
 # %% [markdown]
-# All ten failed at the same moment. One of them got the only retry, the other nine got none. That one failed again 200 ms later and used its
-# second retry. Ten and two are twelve.
+# All ten failed at the same moment. One of them got the only retry, the other nine got none. That one failed again half a second later and
+# used its second retry. Ten and two are twelve.
 #
 # ## Faults on purpose
 #
@@ -226,7 +226,7 @@ check.only(mirrored, version="v1", about="to the callers")
 #
 # ## Exercise
 #
-# One pod takes 1.2 s, the others are fast. Write a rule with which every caller gets a 200, and within 800 ms. A request may cost two
+# One pod takes 2.5 s, the others are fast. Write a rule with which every caller gets a 200, and within 1.5 s. A request may cost two
 # tries at most. The words you need are under `retries`: `attempts` (how often to ask *again*), `perTryTimeout` (how long one try may
 # take) and `retryOn` (after what; `5xx` also means a try that was cut short). Start from the text of `retries.yaml` above, and apply
 # yours with `mesh.apply`. Then `mesh.curl(url, n=6).frame[["status", "latency_ms"]]` shows whether it works. Stuck? Run
@@ -235,7 +235,7 @@ check.only(mirrored, version="v1", about="to the callers")
 # %% tags=["nbval-ignore-output"]
 mesh.control("hello-world", reset=True)
 mesh.apply(manifest("03_load_balancing/round-robin.yaml"), manifest("02_first_microservice/virtual-service.yaml"))
-mesh.control(failing, delay_ms=1200)
+mesh.control(failing, delay_ms=2500)
 mesh.curl(url, n=3).frame[["status", "pod", "latency_ms"]]
 
 # %% tags=["solution", "nbval-ignore-output"]
