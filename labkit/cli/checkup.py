@@ -107,8 +107,8 @@ def envoy() -> Check:
         raise EnvoyUnavailable(
             "There is an Envoy, and it can't be run here",
             seen=first(text) or f"exit code {code}",
-            try_next="its program may need a newer Linux or processor: use a cluster (labkit up --minikube), or the "
-            "course's Binder link in the README",
+            try_next="its program may need a newer Linux or processor: use a cluster (labkit up --minikube), or "
+            "another machine",
         )
     return Check("Envoy", GOOD, match[1])
 
