@@ -58,7 +58,5 @@ def on_both(lesson: Lesson, names: tuple[str, str], out: Path) -> Compared:
 def summary(one: Compared) -> str:
     """How one lesson compares, with what differs."""
     sign, word = ("✔", "agree") if one.agrees else ("✘", "differ")
-    rightly = sorted({row.why for row in one.rows if row.why})
     lines = [f"{sign} {one.left.lesson:<28} {len(one.rows)} verdicts, {len(one.gaps)} columns: they {word}"]
-    lines += [f"    {told}" for told in one.explain()]
-    return "\n".join([*lines, *(f"    rightly so: {why}" for why in rightly)])
+    return "\n".join([*lines, *(f"    {told}" for told in one.explain())])

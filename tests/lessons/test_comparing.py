@@ -11,7 +11,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from labkit.lessons import CheckFailed, check, comparing, recording
+from labkit.lessons import CheckFailed, check, recording
 from labkit.lessons.compare_report import write_comparison
 from labkit.lessons.comparing import Compared, compare, gap, told
 from labkit.lessons.power import ALPHA, band
@@ -86,21 +86,6 @@ def test_a_breaker_that_refuses_otherwise_is_a_disagreement() -> None:
     left = [said("PASS  a", Looked("flags", {"": 20, "UO": 80}))]
     right = [said("PASS  a", Looked("flags", {"": 80, "UO": 20}))]
     assert not on_two(left, right, "07_connection_pools").agrees
-
-
-def test_leeway_is_for_one_column_of_one_verdict_and_gives_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparing, "LEEWAY", (("^07", "noisy", "status|flags", "it depends on how fast both are"),))
-
-    def differing(line: str, column: str, lesson: str = "07_connection_pools") -> Compared:
-        left, right = Looked(column, {"x": 90, "y": 10}), Looked(column, {"x": 10, "y": 90})
-        return on_two([said(line, left)], [said(line, right)], lesson)
-
-    excused = differing("PASS  noisy", "status")
-    assert excused.agrees
-    assert excused.rows[0].why == "it depends on how fast both are"
-    assert not differing("PASS  exact", "status").agrees
-    assert not differing("PASS  noisy", "version").agrees
-    assert not differing("PASS  noisy", "status", "03_load_balancing").agrees
 
 
 def test_two_empty_columns_agree_and_one_alone_does_not() -> None:
@@ -184,6 +169,13 @@ def test_the_page_has_both_plots_side_by_side_and_the_rate(tmp_path: Path) -> No
     assert "1e-06" in page
     assert "PASS  &lt;a&gt;" in page
     assert "<script" not in page
+    assert "What rightly differs" not in page
+
+
+def test_the_page_says_what_rightly_differs(tmp_path: Path) -> None:
+    left, right = run("07_connection_pools", plot="left"), run("07_connection_pools", plot="right")
+    page = write_comparison([compare(left, right, [said()], [said()])], tmp_path, ("a", "b")).read_text("utf-8")
+    assert "how many of them a breaker refuses depends on how fast both sides are" in page
 
 
 def test_a_frame_of_endpoints_is_not_written_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
