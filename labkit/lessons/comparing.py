@@ -27,8 +27,8 @@ RIGHTLY = {
     "05": "Which pod a hash picks for a client depends on the pods' addresses, and those differ. So the pictures may "
     "show other pods; shares are compared by rank.",
     "07": "Where nobody holds the requests, how many of them a breaker refuses depends on how fast both sides are. So "
-    "the pictures of the noisy runs differ, and no check looks at their shares. What was held at the gate is exact, and "
-    "the same.",
+    "the pictures of the noisy runs differ, and no check looks at their shares. What was held at the gate is exact, "
+    "and the same.",
 }
 """By a lesson's number: what differs between two right meshes, and why. The page says it above the plots."""
 
