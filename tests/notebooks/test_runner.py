@@ -99,13 +99,13 @@ STUBBORN = """while True:
 
 
 @pytest.mark.parametrize(
-    ("what", "jobs", "closes", "most_s"),
-    [("time.sleep(100)", 1, True, GRACE_S), ("time.sleep(100)", 2, True, GRACE_S), (STUBBORN, 1, False, 30)],
+    ("what", "jobs", "closes"),
+    [("time.sleep(100)", 1, True), ("time.sleep(100)", 2, True), (STUBBORN, 1, False)],
     ids=["one", "two", "stubborn"],
 )
-def test_ctrl_c_ends_a_run_and_its_kernels_soon(
-    course: Path, what: str, jobs: int, closes: bool, most_s: float
-) -> None:
+def test_ctrl_c_ends_a_run_and_its_kernels_soon(course: Path, what: str, jobs: int, closes: bool) -> None:
+    """After GRACE_S a kernel is ended that does not end by itself: a stubborn one, or one that was interrupted between
+    two cells, whose answer is lost. The cell would take 100 s."""
     path = course / "notebooks" / "source" / "01_good.py"
     path.write_text(path.read_text().replace("secret = 42", SLOW.format(what=what)))
     pid = course / "pid"
@@ -115,7 +115,7 @@ def test_ctrl_c_ends_a_run_and_its_kernels_soon(
         run.send_signal(signal.SIGINT)
         began = time.monotonic()
         said, complaints = run.communicate(timeout=60)
-    assert time.monotonic() - began < most_s
+    assert time.monotonic() - began < GRACE_S + 40
     assert said.splitlines()[-1] == "stopped"
     assert "done 01_good" not in said
     assert "Traceback" not in complaints
