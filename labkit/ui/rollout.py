@@ -50,7 +50,7 @@ def evidence(rollout: Rollout) -> Any:
     axes.set_xlim(0, start)
     axes.set_ylim(0, top)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("answers of the canary, one weight after the other (upper field: roll back, lower: go on)")
+    axes.set_xlabel("answers of the canary, one weight after the other\n(upper field: roll back, lower: go on)")
     axes.set_ylabel("errors among them")
     axes.set_title(f"The canary was {'promoted' if rollout.promoted else 'rolled back'}")
     return axes

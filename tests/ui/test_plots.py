@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
@@ -124,7 +126,11 @@ def test_nothing_is_left_in_pyplot(frame: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("number", range(8))
 def test_nothing_is_cut_off(frame: pd.DataFrame, number: int) -> None:
-    axes = all_plots(frame)[number]
+    assert_whole(all_plots(frame)[number])
+
+
+def assert_whole(axes: Any) -> None:
+    """Every word of a plot lies inside of its picture."""
     axes.png()
     figure = axes.get_figure()
     renderer = figure.canvas.get_renderer()

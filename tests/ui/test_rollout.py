@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.lessons.canary import GO_ON, ROLL_BACK, UNDECIDED, Rollout, Rule, Step
 from labkit.ui.rollout import bounds, evidence
+from tests.ui.test_plots import assert_whole
 
 PASSED = Step(1, 2200, 0, ((0, 0), (9, 0), (22, 0)), GO_ON)
 STOPPED = Step(5, 300, 4, ((0, 0), (5, 1), (12, 4)), ROLL_BACK)
@@ -12,7 +13,7 @@ STOPPED = Step(5, 300, 4, ((0, 0), (5, 1), (12, 4)), ROLL_BACK)
 def test_the_picture() -> None:
     axes = evidence(Rollout(Rule(), (PASSED, STOPPED)))
     assert axes.get_title(loc="left") == "The canary was rolled back"
-    assert axes.png().startswith(b"\x89PNG")
+    assert_whole(axes)
     assert axes.as_table.to_numpy().tolist() == [[1, 0, 0], [1, 9, 0], [1, 22, 0], [5, 0, 0], [5, 5, 1], [5, 12, 4]]
     assert evidence(Rollout(Rule(), (PASSED,))).get_title(loc="left") == "The canary was promoted"
 
