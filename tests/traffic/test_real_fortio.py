@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.traffic.shares import permutation_p_value
 
 RUNS = 30
 ALPHA = 1e-6
+ALIKE = 0.1
 
 
 @pytest.fixture
@@ -165,11 +167,14 @@ class TestTogether:
             fortio(Target("no-such-host.invalid", 1, "a"), requests=4, program="fortio")
         assert "no-such-host" in caught.value.seen
 
-    def test_a_circuit_breaker_refuses_as_many_of_ours_as_of_fortios(self, with_fortio: None, pod: Pod) -> None:
-        """Y7, -c 4 -qps 0 -n 20 -X POST: are the shares of 503 of 30 runs each from one distribution?
+    def test_a_circuit_breaker_refuses_about_as_many_of_ours_as_of_fortios(self, with_fortio: None, pod: Pod) -> None:
+        """Y7, -c 4 -qps 0 -n 20 -X POST: do the mean shares of 503, of 30 runs each, differ by more than ALIKE?
 
-        A permutation test on the difference of the means, at alpha 1e-6. Its power: a run's share spreads by about 0.1
-        (standard deviation), so a difference of the means of 0.19 is found with a probability of 0.99.
+        Not the same to the last point: how many are refused depends on how fast a client sends its next request, and
+        one thread of Python is not Go. On one quiet machine 0.47 of ours and 0.52 of Fortio's were refused, on another
+        0.44 and 0.46. A permutation test on the difference of the means beyond ALIKE, at alpha 1e-6. Its power: a run's
+        share spreads by about 0.1 (standard deviation), so a difference of ALIKE + 0.19 is found with a probability of
+        0.99.
         """
         shares: dict[str, list[float]] = {"built-in": [], "fortio": []}
         with run_envoy([pod], Y7) as proxy:
@@ -184,4 +189,6 @@ class TestTogether:
                     )
                     assert set(result.codes) <= {200, 503}
                     found.append(result.codes.get(503, 0) / 20)
-        assert permutation_p_value(shares["built-in"], shares["fortio"]) > ALPHA, shares
+        ours, theirs = shares["built-in"], shares["fortio"]
+        excused = max(-ALIKE, min(ALIKE, fmean(ours) - fmean(theirs)))
+        assert permutation_p_value([share - excused for share in ours], theirs) > ALPHA, shares
