@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ def cluster(standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with serving(found):
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "kubeconfig", found.url)))
         yield found
+
+
+@contextmanager
+def edited_kubeconfig() -> Iterator[dict[str, Any]]:
+    """The kubeconfig that is in force, to be changed in place."""
+    file = Path(os.environ["KUBECONFIG"])
+    config = yaml.safe_load(file.read_text())
+    yield config
+    file.write_text(yaml.safe_dump(config))
 
 
 def istioctl(standins: StandIns, **changes: Any) -> None:
@@ -342,10 +352,8 @@ def test_a_cluster_that_is_gone_is_kept_in_mind_until_told(
 ) -> None:
     istioctl(standins)
     assert labkit("up") == 0
-    file = Path(os.environ["KUBECONFIG"])
-    config = yaml.safe_load(file.read_text())
-    config["contexts"] = []
-    file.write_text(yaml.safe_dump(config))
+    with edited_kubeconfig() as config:
+        config["contexts"] = []
     assert labkit("down") == 1
     assert "--forget" in capsys.readouterr().err
     assert labkit("status") == 0
@@ -359,11 +367,9 @@ def test_a_kubeconfig_whose_certificate_is_gone(
 ) -> None:
     istioctl(standins)
     assert labkit("up") == 0
-    file = Path(os.environ["KUBECONFIG"])
-    config = yaml.safe_load(file.read_text())
-    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
-    config["users"][0]["user"] = {"client-certificate": "gone.crt", "client-key": "gone.key"}
-    file.write_text(yaml.safe_dump(config))
+    with edited_kubeconfig() as config:
+        config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
+        config["users"][0]["user"] = {"client-certificate": "gone.crt", "client-key": "gone.key"}
     for word in ("up", "down"):
         assert labkit(word) == 1
         assert "gone.crt" in capsys.readouterr().err
@@ -909,10 +915,9 @@ def test_a_tunnel_is_held_until_it_can_not_be(
 def test_a_context_that_only_has_minikubes_name_is_left_alone(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = Path(os.environ["KUBECONFIG"])
-    config = yaml.safe_load(file.read_text())
-    next(u for u in config["users"] if u["name"] == "minikube")["user"]["client-certificate"] = "/etc/kind/client.crt"
-    file.write_text(yaml.safe_dump(config))
+    with edited_kubeconfig() as config:
+        (user,) = (u["user"] for u in config["users"] if u["name"] == "minikube")
+        user["client-certificate"] = "/etc/kind/client.crt"
     standins.program(
         "minikube", recorded("version"), recorded("profiles: one"), recorded("status: running", again=True)
     )
