@@ -44,7 +44,7 @@ screenshots: setup
 
 # Changes each value in the lessons' manifests to a wrong one and runs its lesson, which must fail: over half an hour.
 mutations: setup
-	$(BIN)/python -m labkit.lessons.mutations
+	$(BIN)/python -m tools.mutations
 
 clean:
 	-$(BIN)/python -m labkit down --meshes

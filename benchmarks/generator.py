@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 
 from labkit.traffic import Target, fortio
-from labkit.traffic.real_fortio import find_fortio
+from labkit.traffic.programs.fortio import find_fortio
 from tests.traffic.harness import Y7, run_envoy, run_pod
 from tests.traffic.shares import detectable_difference, permutation_p_value
 

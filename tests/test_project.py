@@ -101,8 +101,8 @@ def test_readme_shows_what_is_covered_and_which_lessons_there_are() -> None:
 
 
 def with_tables(readme: str) -> str:
-    from labkit.lessons.coverage import as_markdown, coverage
-    from labkit.lessons.notebooks import lessons, read_source, title_of
+    from labkit.lessons.notebook.sources import lessons, read_source, title_of
+    from tools.coverage import as_markdown, coverage
 
     rows = ["| | lesson |", "|---|---|"]
     for lesson in lessons():

@@ -20,7 +20,6 @@ COMMANDS = {
     "lint": "find mistakes that Kubernetes and Istio accept",
     "translate": "show the Envoy configuration that Istio makes of manifests",
     "build": "make the notebooks from their sources",
-    "coverage": "show which lesson covers what of the syllabus",
     "run": "run lessons from top to bottom, with their checks",
     "compare": "run each lesson on both meshes and test that they agree",
     "tour": "run every lesson and show them on one page",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from labkit.lessons.building import build, in_step
-from labkit.lessons.notebooks import lessons
+from labkit.lessons.notebook.build import build, in_step
+from labkit.lessons.notebook.sources import lessons
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

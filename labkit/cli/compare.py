@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 from labkit.cli.run import count_of, line, ready
-from labkit.lessons.compare_report import write_comparison
-from labkit.lessons.comparing import Compared, compare
-from labkit.lessons.notebooks import Lesson, lessons
-from labkit.lessons.recording import read
-from labkit.lessons.runner import Run, run_lesson
+from labkit.lessons.checks.recording import read
+from labkit.lessons.notebook.compare_report import write_comparison
+from labkit.lessons.notebook.comparison import Compared, compare
+from labkit.lessons.notebook.run import Run, run_lesson
+from labkit.lessons.notebook.sources import Lesson, lessons
 
 DEFAULT = Path("build/compare")
 

@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from labkit.cli.checkup import BAD, GOOD, examine
+    from labkit.setup.checkup import BAD, GOOD, examine
 
     bad = []
     for check in examine(args.backend, context=args.context):

@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> int:
 
 def runs(*, everything: bool) -> int:
     """Ends runs on the cluster of the kubeconfig's current context, if that is a local one and answers."""
-    from labkit.mesh.guard import kubeconfig_paths
+    from labkit.mesh.cluster.client.guard import kubeconfig_paths
 
     if not any(path.is_file() for path in kubeconfig_paths(None)):
         return 0
-    from labkit.mesh.cluster.leftovers import api_of, end, find
+    from labkit.mesh.cluster.cleanup.leftovers import api_of, end, find
 
     try:
         api = api_of()
@@ -58,14 +58,14 @@ def runs(*, everything: bool) -> int:
 
 def clusters(*, everything: bool, forget: bool) -> tuple[int, int]:
     """Gives back each cluster that `labkit up` has worked on; how many were, and how many could not be."""
-    from labkit.mesh.installed import records
+    from labkit.setup.record import records
 
     found = list(records())
     if not found:
         return 0, 0
     from labkit.cli.up import say
-    from labkit.mesh.removal import Gone, give_back
-    from labkit.mesh.steps import Steps
+    from labkit.setup.removal import Gone, give_back
+    from labkit.setup.steps import Steps
 
     failed = 0
     for record in found:

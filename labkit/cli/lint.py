@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labkit.resources import Verdict, check
 from labkit.resources.lint import Diagnoses, lint_verdicts
-from labkit.resources.loading import check_text
+from labkit.resources.yaml.loading import check_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

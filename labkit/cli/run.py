@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import LessonError
-from labkit.lessons.notebooks import lessons
-from labkit.lessons.report import write_report
-from labkit.lessons.runner import Run, Step, run_lessons
+from labkit.lessons.notebook.report import write_report
+from labkit.lessons.notebook.run import Run, Step, run_lessons
+from labkit.lessons.notebook.sources import lessons
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ def ready(backend: str, jobs: int) -> AbstractContextManager[None]:
             seen=f"--jobs {jobs}; they all use the namespace hello-world",
             try_next="leave --jobs out",
         )
-    from labkit.mesh.cluster.keeping import kept_gateway
+    from labkit.mesh.cluster.cleanup.kept_gateway import kept_gateway
 
     return kept_gateway()
 

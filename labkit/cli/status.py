@@ -7,8 +7,8 @@ import socket
 from urllib.parse import urlsplit
 
 from labkit.mesh.embedded import state
-from labkit.mesh.installed import Record, records
 from labkit.mesh.table import age, table
+from labkit.setup.record import Record, records
 
 ANSWER_S = 1.0
 

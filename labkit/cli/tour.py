@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from labkit.cli.run import add_parameters, finish, run_with_progress
-from labkit.lessons.report import write_report
+from labkit.lessons.notebook.report import write_report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

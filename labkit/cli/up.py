@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import LabkitError
 
 if TYPE_CHECKING:
-    from labkit.mesh.installation import Options
+    from labkit.setup.installation import Options
 
 CHARTS = ("base", "istiod", "gateway")
 
@@ -45,10 +45,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from labkit.mesh.installation import Options, Up, hold_tunnel
-    from labkit.mesh.installers import Wishes
-    from labkit.mesh.minikube import Minikube
-    from labkit.mesh.steps import Steps
+    from labkit.setup.installation import Options, Up, hold_tunnel
+    from labkit.setup.installers import Wishes
+    from labkit.setup.minikube import Minikube
+    from labkit.setup.steps import Steps
 
     if args.tunnel and not args.minikube:
         raise LabkitError("A tunnel is Minikube's", try_next="labkit up --minikube --tunnel")
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def next_words(options: Options, context: str) -> list[str]:
     """What to type now. A lesson takes the kubeconfig's current context, so that has to be this one."""
-    from labkit.mesh.installation import current_context
+    from labkit.setup.installation import current_context
 
     lines = ["Next:"]
     if options.kubeconfig:

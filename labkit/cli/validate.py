@@ -11,7 +11,7 @@ from typing import Any
 
 from labkit.errors import LabkitError, ParseError
 from labkit.resources import Verdict, check
-from labkit.resources.loading import check_text
+from labkit.resources.yaml.loading import check_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 from labkit.errors import LessonError
-from labkit.lessons.notebooks import lessons
-from labkit.lessons.runner import CELL_TIMEOUT_S
-from labkit.lessons.verdict import NBVAL_SANITIZE
+from labkit.lessons.checks.verdict import NBVAL_SANITIZE
+from labkit.lessons.notebook.run import CELL_TIMEOUT_S
+from labkit.lessons.notebook.sources import lessons
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from labkit.errors import LabkitError, LessonError
 from labkit.lessons import progress
-from labkit.lessons.verdict import NOT_YET, CheckFailed, Verdict, Why, fail, quietly
+from labkit.lessons.checks.verdict import NOT_YET, CheckFailed, Verdict, Why, fail, quietly
 
 HINTS = 3
 

@@ -16,7 +16,7 @@ from labkit.mesh.history import History
 from labkit.mesh.table import Table
 from labkit.resources import Resource
 from labkit.traffic import ID_HEADER, FortioResult, Pending, Result, Target, concurrent, curl, fortio
-from labkit.traffic.real_fortio import find_fortio
+from labkit.traffic.programs.fortio import find_fortio
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from labkit.resources.finding import Finding, ManifestRefused, Verdict
-from labkit.resources.loading import check, load, load_text
 from labkit.resources.model import ISTIO_GROUP, Key, Path, Resource, Source
+from labkit.resources.yaml.loading import check, load, load_text
 
 if TYPE_CHECKING:
-    from labkit.resources.editing import edit
-    from labkit.resources.text import diff, dump
-    from labkit.resources.validation import validate
+    from labkit.resources.rules.validation import validate
+    from labkit.resources.yaml.editing import edit
+    from labkit.resources.yaml.text import diff, dump
 
 __all__ = [
     "ISTIO_GROUP",
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # A mesh starts faster when what it does not use is not imported.
-_LATER = {"diff": "text", "dump": "text", "edit": "editing", "validate": "validation"}
+_LATER = {"diff": "yaml.text", "dump": "yaml.text", "edit": "yaml.editing", "validate": "rules.validation"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from labkit.traffic.target import Target, clean_path
 if TYPE_CHECKING:
     from labkit.traffic.generator import Generator
     from labkit.traffic.live import LiveRows
-    from labkit.traffic.streamed_fortio import Elsewhere
+    from labkit.traffic.programs.fortio_stream import Elsewhere
 
 Program = Literal["auto", "built-in", "fortio", "docker", "cluster"]
 
@@ -143,11 +143,11 @@ def fortio(
     {200: 20}
     """
     # Imported here, so that a mesh that only curls does not wait for it.
-    from labkit.traffic.fortio_json import fortio_json
     from labkit.traffic.generator import Generator
     from labkit.traffic.live import LiveRun
-    from labkit.traffic.real_fortio import find_fortio, run_fortio
-    from labkit.traffic.streamed_fortio import Docker, run_streamed
+    from labkit.traffic.programs.fortio import find_fortio, run_fortio
+    from labkit.traffic.programs.fortio_json import fortio_json
+    from labkit.traffic.programs.fortio_stream import Docker, run_streamed
 
     payload = body.encode() if isinstance(body, str) else body or b""
     given = {name: str(value) for name, value in (headers or {}).items()}

@@ -4,23 +4,18 @@ Pure functions: no files, no processes. Start with `snapshot_of` and `gateway_co
 """
 
 from labkit.translate.gateway import gateway_config
-from labkit.translate.loopback import Addresses, eds_file, rds_file, to_loopback
 from labkit.translate.model import Pod, ProxyConfig, Snapshot, snapshot_of
 from labkit.translate.normalise import normalised
 from labkit.translate.sidecar import sidecar_config
 from labkit.translate.support import check_supported
 
 __all__ = [
-    "Addresses",
     "Pod",
     "ProxyConfig",
     "Snapshot",
     "check_supported",
-    "eds_file",
     "gateway_config",
     "normalised",
-    "rds_file",
     "sidecar_config",
     "snapshot_of",
-    "to_loopback",
 ]

@@ -8,10 +8,10 @@ from functools import partial
 
 from labkit.translate import clusters, listeners, protocols
 from labkit.translate.hosts import for_namespace, intersection, specificity
-from labkit.translate.http_routes import Viewer, routes_of
 from labkit.translate.model import Json, ProxyConfig, Snapshot
 from labkit.translate.registry import Registry
-from labkit.translate.route_match import is_catch_all
+from labkit.translate.routes.http_routes import Viewer, routes_of
+from labkit.translate.routes.match import is_catch_all
 from labkit.translate.values import at
 
 INGRESS_LABELS: Mapping[str, str] = {"app": "istio-ingressgateway", "istio": "ingressgateway"}

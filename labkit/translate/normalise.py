@@ -12,7 +12,7 @@ from typing import Any
 
 from labkit.translate.clusters import HTTP_PROTOCOL_OPTIONS
 from labkit.translate.model import Json, Pod, ProxyConfig
-from labkit.translate.route_filters import FAULT
+from labkit.translate.routes.filters import FAULT
 
 OWN_CLUSTERS = re.compile(r"(outbound|inbound)\|")
 LESSON = "hello-world"

@@ -10,8 +10,8 @@ from labkit.translate import protocols
 from labkit.translate.destination_rules import DestinationRules
 from labkit.translate.hosts import service_host
 from labkit.translate.model import Pod, Snapshot
+from labkit.translate.routes.virtual_services import VirtualService, resolve_all
 from labkit.translate.support import check_supported
-from labkit.translate.virtual_services import VirtualService, resolve_all
 
 if TYPE_CHECKING:
     from labkit.resources.model import Resource

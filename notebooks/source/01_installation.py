@@ -71,7 +71,7 @@ import json
 
 import labkit
 from labkit.lessons import check, course_map, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.tasks import task
+from labkit.lessons.content.tasks import task
 
 mesh = labkit.open_mesh(backend)
 start_lesson("01")
@@ -239,7 +239,7 @@ task("01-1").check(answer, mesh)
 # you have. **Predict:** somebody has Minikube and nothing else. Which Istio can they install?
 
 # %% tags=["nbval-ignore-output"]
-from labkit.lessons.installation import WAYS, way_to_install
+from labkit.lessons.content.installation import WAYS, way_to_install
 
 print(*WAYS, sep="\n\n")
 

@@ -24,7 +24,7 @@ import json
 
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson
-from labkit.lessons.tasks import task
+from labkit.lessons.content.tasks import task
 from labkit.ui import PolicyPanel, plots
 
 mesh = labkit.open_mesh(backend)

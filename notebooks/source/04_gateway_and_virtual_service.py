@@ -24,9 +24,9 @@ import json
 
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.tasks import task
+from labkit.lessons.content.tasks import task
 from labkit.traffic import Target, curl
-from labkit.traffic.real_curl import real_curl
+from labkit.traffic.programs.curl import real_curl
 from labkit.ui import MeshView
 
 mesh = labkit.open_mesh(backend)

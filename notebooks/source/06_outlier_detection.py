@@ -21,9 +21,9 @@ seed = 1  # for whatever a lesson draws by chance itself
 # %% tags=["nbval-ignore-output"]
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson
-from labkit.lessons.ejections import Caller, watch_callers
-from labkit.lessons.tasks import task
-from labkit.lessons.told import told
+from labkit.lessons.checks.ejections import Caller, watch_callers
+from labkit.lessons.content.tasks import task
+from labkit.lessons.checks.config_dump import told
 from labkit.ui import BreakerTimeline, MeshView, plots
 
 mesh = labkit.open_mesh(backend)

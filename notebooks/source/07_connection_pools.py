@@ -21,8 +21,8 @@ seed = 1  # for whatever a lesson draws by chance itself
 # %% tags=["nbval-ignore-output"]
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.tasks import task
-from labkit.lessons.told import told
+from labkit.lessons.content.tasks import task
+from labkit.lessons.checks.config_dump import told
 from labkit.ui import Compare, TrafficPanel, plots
 
 mesh = labkit.open_mesh(backend)

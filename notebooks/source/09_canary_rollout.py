@@ -21,8 +21,8 @@ seed = 1  # for whatever a lesson draws by chance itself
 # %% tags=["nbval-ignore-output"]
 import labkit
 from labkit.lessons import canary, check, finish_lesson, manifest, predict, reveal, show, start_lesson
-from labkit.lessons.tasks import task
-from labkit.lessons.told import weights_told
+from labkit.lessons.content.tasks import task
+from labkit.lessons.checks.config_dump import weights_told
 from labkit.ui import PolicyPanel, TrafficPanel, plots, rollout
 
 mesh = labkit.open_mesh(backend)

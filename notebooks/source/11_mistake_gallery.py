@@ -22,9 +22,9 @@ seed = 1  # for whatever a lesson draws by chance itself
 # %% tags=["nbval-ignore-output"]
 import labkit
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.tasks import task
-from labkit.lessons.trap import walk
-from labkit.lessons.traps import TRAPS, trap
+from labkit.lessons.content.tasks import task
+from labkit.lessons.content.trap import walk
+from labkit.lessons.content.traps import TRAPS, trap
 from labkit.resources.lint import lint
 
 mesh = labkit.open_mesh(backend)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from labkit.cli import checkup, main
-from labkit.cli.checkup import BAD, GOOD, HINT, Check, examine
+from labkit.cli import main
 from labkit.errors import EnvoyUnavailable
-from labkit.mesh.machine import Machine
-from tests.mesh.fakeapi import SYSTEM, FakeCluster, istio, kubeconfig, serving
-from tests.mesh.standin import StandIns, recorded
+from labkit.setup import checkup
+from labkit.setup.checkup import BAD, GOOD, HINT, Check, examine
+from labkit.setup.machine import Machine
+from tests.setup.fakeapi import SYSTEM, FakeCluster, istio, kubeconfig, serving
+from tests.setup.standin import StandIns, recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ["info", "--format", "{{.MemTotal}} {{.NCPU}}"]
@@ -157,7 +158,7 @@ def test_inotify_instances_are_counted(
 
 
 def test_too_little_memory_is_a_hint(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("labkit.mesh.machine.machine", lambda: Machine(4096, 2000, 2))
+    monkeypatch.setattr("labkit.setup.machine.machine", lambda: Machine(4096, 2000, 2))
     found = checks()["memory"]
     assert found.state == HINT
     assert "2000 MB of 4096 MB" in found.seen

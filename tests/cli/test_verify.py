@@ -9,8 +9,8 @@ import pytest
 
 from labkit.cli import main
 from labkit.cli.verify import command
-from labkit.lessons.notebooks import lessons, read_source, tidy
-from labkit.lessons.runner import run_notebook, write
+from labkit.lessons.notebook.run import run_notebook, write
+from labkit.lessons.notebook.sources import lessons, read_source, tidy
 
 pytestmark = pytest.mark.notebook
 

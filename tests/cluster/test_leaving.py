@@ -12,13 +12,13 @@ import pytest
 
 import labkit
 from labkit.errors import MeshError
-from labkit.mesh.cluster.api import Api
-from labkit.mesh.cluster.keeping import kept_gateway
-from labkit.mesh.cluster.leftovers import api_of, end_abandoned, find, remains
+from labkit.mesh.cluster.cleanup.kept_gateway import kept_gateway
+from labkit.mesh.cluster.cleanup.leftovers import api_of, end_abandoned, find, remains
+from labkit.mesh.cluster.cleanup.snapshot import take
+from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.mesh import ClusterMesh
-from labkit.mesh.cluster.observing import CONFIG, GATEWAY_PATH, enter_gateway, leave_gateway, users
-from labkit.mesh.cluster.owner import own
-from labkit.mesh.cluster.snapshot import take
+from labkit.mesh.cluster.observability import CONFIG, GATEWAY_PATH, enter_gateway, leave_gateway, users
+from labkit.mesh.cluster.ownership.owner import own
 from labkit.waiting import wait_until
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, SUBSETS, URL, rule
 from tests.translate.record import kubectl

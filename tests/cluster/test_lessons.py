@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from labkit.cli.compare import on_both
-from labkit.lessons.notebooks import Lesson, lessons
-from labkit.mesh.cluster.keeping import kept_gateway
-from labkit.mesh.cluster.leftovers import api_of, remains
+from labkit.lessons.notebook.sources import Lesson, lessons
+from labkit.mesh.cluster.cleanup.kept_gateway import kept_gateway
+from labkit.mesh.cluster.cleanup.leftovers import api_of, remains
 
 from .conftest import claim_hello_world, exists
 

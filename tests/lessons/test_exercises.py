@@ -11,7 +11,8 @@ import pytest
 
 from labkit import lessons
 from labkit.errors import LessonError, NotFound
-from labkit.lessons import CheckFailed, Exercise, check, course_map, finish_lesson, progress
+from labkit.lessons import CheckFailed, Exercise, course_map, finish_lesson, progress
+from labkit.lessons.checks import check
 
 
 @pytest.fixture(autouse=True)

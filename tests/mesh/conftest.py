@@ -10,8 +10,6 @@ import pytest
 import labkit
 from labkit.mesh import Mesh
 
-from .standin import StandIns
-
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "manifests" / "hello-world.yaml"
 CLIENT = ROOT / "manifests" / "client.yaml"
@@ -69,13 +67,3 @@ def mesh(shared_mesh: Mesh) -> Mesh:
     shared_mesh.reset()
     shared_mesh.apply(HELLO, GATEWAY, ROUTE)
     return shared_mesh
-
-
-@pytest.fixture
-def standins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIns]:
-    """Programs on the PATH that replay what was recorded; a call that nobody expected fails the test."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    found = StandIns(folder, monkeypatch)
-    yield found
-    assert found.unexpected() == []

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from labkit.lessons.building import in_step
+from labkit.lessons.notebook.build import in_step
 from labkit.lessons.files import course_folder
-from labkit.lessons.notebooks import (
+from labkit.lessons.notebook.sources import (
     CHECKED,
     YOUR_TURN,
     Lesson,
@@ -20,7 +20,7 @@ from labkit.lessons.notebooks import (
     tags_of,
     tidy,
 )
-from labkit.lessons.tasks import tasks_of
+from labkit.lessons.content.tasks import tasks_of
 
 LESSONS = lessons()
 

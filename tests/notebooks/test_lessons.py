@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labkit.cli import main
-from labkit.lessons.notebooks import Lesson, lessons
-from labkit.lessons.runner import run_lesson
+from labkit.lessons.notebook.sources import Lesson, lessons
+from labkit.lessons.notebook.run import run_lesson
 
 pytestmark = [pytest.mark.notebook, pytest.mark.embedded]
 

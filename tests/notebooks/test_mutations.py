@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from labkit.lessons.files import course_folder
-from labkit.lessons.mutations import (
+from tools.mutations import (
     UNSEEN,
     Mutation,
     Outcome,
@@ -24,7 +24,7 @@ from labkit.lessons.mutations import (
     wrong,
     wrong_values,
 )
-from labkit.lessons.notebooks import Lesson, lessons
+from labkit.lessons.notebook.sources import Lesson, lessons
 from labkit.resources import load
 
 LESSONS = lessons()
@@ -206,6 +206,6 @@ def test_a_machine_that_is_too_small_finds_nothing() -> None:
 
 
 def test_the_message_of_a_failed_script_is_its_error() -> None:
-    trace = 'Traceback:\n  File "x", line 1\nlabkit.lessons.verdict.CheckFailed: FAIL  a\n  seen: b\n'
-    assert message(trace) == "labkit.lessons.verdict.CheckFailed: FAIL  a\n  seen: b"
+    trace = 'Traceback:\n  File "x", line 1\nlabkit.lessons.checks.verdict.CheckFailed: FAIL  a\n  seen: b\n'
+    assert message(trace) == "labkit.lessons.checks.verdict.CheckFailed: FAIL  a\n  seen: b"
     assert message("") == ""

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from labkit.errors import LessonError
-from labkit.lessons.notebooks import Lesson, lessons
-from labkit.lessons.report import write_report, xml_text
-from labkit.lessons.runner import GRACE_S, Step, run_lesson, run_lessons
+from labkit.lessons.notebook.sources import Lesson, lessons
+from labkit.lessons.notebook.report import write_report, xml_text
+from labkit.lessons.notebook.run import GRACE_S, Step, run_lesson, run_lessons
 from labkit.waiting import wait_until
 
 pytestmark = pytest.mark.notebook
@@ -79,8 +79,8 @@ def test_the_environment_of_the_kernel_is_its_own(course: Path) -> None:
 
 RUN = """
 import sys
-from labkit.lessons.notebooks import lessons
-from labkit.lessons.runner import run_lessons
+from labkit.lessons.notebook.sources import lessons
+from labkit.lessons.notebook.run import run_lessons
 try:
     run_lessons(lessons(), jobs=int(sys.argv[1]), on_done=lambda run: print("done", run.lesson, flush=True))
 except KeyboardInterrupt:

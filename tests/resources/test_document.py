@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.errors import ParseError
-from labkit.resources.document import documents, resolve
+from labkit.resources.yaml.document import documents, resolve
 
 
 @pytest.mark.parametrize(

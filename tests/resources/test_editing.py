@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from labkit.errors import ManifestError
 from labkit.resources import diff, dump, edit, load
-from labkit.resources.document import documents
-from labkit.resources.editing import changed, parse_path
+from labkit.resources.yaml.document import documents
+from labkit.resources.yaml.editing import changed, parse_path
 
 RULE = """\
 # The rule of the lesson.

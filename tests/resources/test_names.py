@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 import labkit.resources
 from labkit.resources import names
-from labkit.resources.destination_rule import is_prime
 from labkit.resources.durations import nanoseconds, seconds
-from labkit.resources.headers import value_problem
 from labkit.resources.quantity import WHOLE, amount
+from labkit.resources.rules.destination_rule import is_prime
+from labkit.resources.rules.headers import value_problem
 from labkit.resources.words import closest
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labkit.resources.re2 import problem
+from labkit.resources.regex import problem
 
 # What Go 1.26 says of expressions; the test at the end asks it again, of many more.
 GOOD = [

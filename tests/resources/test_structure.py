@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from labkit.resources import Resource, check, validate
 from labkit.resources.finding import Report
-from labkit.resources.schemas import ISTIO_KINDS, KUBERNETES_KINDS, schema_of
-from labkit.resources.structure import CEL_RULES, check_structure
+from labkit.resources.rules.schemas import ISTIO_KINDS, KUBERNETES_KINDS, schema_of
+from labkit.resources.rules.structure import CEL_RULES, check_structure
 
 
 def resource(kind: str, spec: Any) -> Resource:

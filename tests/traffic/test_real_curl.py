@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from labkit.errors import TrafficError
-from labkit.traffic.real_curl import real_curl, stand_in
+from labkit.traffic.programs.curl import real_curl, stand_in
 from tests.traffic.harness import Pod
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")

@@ -16,7 +16,7 @@ import pytest
 from labkit.errors import TrafficError
 from labkit.traffic import FAILED, FortioResult, fortio
 from labkit.traffic.plan import Load
-from labkit.traffic.real_fortio import arguments, find_fortio
+from labkit.traffic.programs.fortio import arguments, find_fortio
 from labkit.waiting import wait_until
 from tests.traffic.harness import Y7, Pod, Proxy, run_envoy
 from tests.traffic.shares import permutation_p_value

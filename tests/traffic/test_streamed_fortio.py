@@ -13,7 +13,7 @@ import pytest
 from labkit.errors import TrafficError, UnsupportedError
 from labkit.traffic import Target, fortio
 from labkit.traffic.plan import Load
-from labkit.traffic.streamed_fortio import Docker, parted
+from labkit.traffic.programs.fortio_stream import Docker, parted
 
 TARGET = Target("127.0.0.1", 18080, "test.example.com")
 LINE = '{{"latency":0.002,"timestamp":{at},"thread":{thread},"iter":0,"ok":{ok},"details":"{code}"}}'

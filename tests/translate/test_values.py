@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.translate import hosts, protocols
-from labkit.translate.retries import conditions_and_codes
+from labkit.translate.routes.retries import conditions_and_codes
 from labkit.translate.values import duration, is_presence, million_percent, seconds_of, string_match, whole_seconds
 
 

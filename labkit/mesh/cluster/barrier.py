@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import quote
 
 from labkit.errors import ConfigRejected, TrafficError
-from labkit.mesh.cluster.api import Api, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.proxies import PodAdmin, Proxies
-from labkit.mesh.cluster.tunnel import PodClient
 from labkit.resources import Resource
 from labkit.traffic import ID_HEADER
 from labkit.waiting import wait_until

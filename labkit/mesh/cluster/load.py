@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from labkit.errors import UnsupportedError
-from labkit.mesh.cluster.api import Api, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.mesh.cluster.client.streams import Tunnel
 from labkit.mesh.cluster.pods import info, why_not
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
-from labkit.mesh.cluster.tunnel import Tunnel
 from labkit.traffic.plan import Load
-from labkit.traffic.real_fortio import arguments
-from labkit.traffic.streamed_fortio import IMAGE, LOG, RESULT
+from labkit.traffic.programs.fortio import arguments
+from labkit.traffic.programs.fortio_stream import IMAGE, LOG, RESULT
 from labkit.traffic.target import split_authority
 
 Json = dict[str, Any]

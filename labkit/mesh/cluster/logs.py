@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from labkit.errors import NotReady
-from labkit.mesh.cluster.api import Api, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:

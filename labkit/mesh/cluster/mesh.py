@@ -17,24 +17,24 @@ from labkit.envoy.accesslog import rows_of_log
 from labkit.errors import LabkitError, MeshError, NotFound, TrafficError
 from labkit.mesh.base import Applied, Mesh, PodInfo, Program
 from labkit.mesh.cluster import views
-from labkit.mesh.cluster.api import Api
 from labkit.mesh.cluster.barrier import Barrier, healthy
-from labkit.mesh.cluster.finder import Finder, order
-from labkit.mesh.cluster.later import LaterFlags
-from labkit.mesh.cluster.ledger import Ledger
-from labkit.mesh.cluster.leftovers import Left, end, end_abandoned
+from labkit.mesh.cluster.cleanup.leftovers import Left, end, end_abandoned
+from labkit.mesh.cluster.client.api import Api
+from labkit.mesh.cluster.client.guard import guarded
+from labkit.mesh.cluster.client.streams import PodClient
+from labkit.mesh.cluster.connections import Ways
+from labkit.mesh.cluster.lazy_flags import LaterFlags
 from labkit.mesh.cluster.load import ClusterFortio, refuse_source
 from labkit.mesh.cluster.logs import ProxyLog, read_log
 from labkit.mesh.cluster.objects import Objects, as_resource
-from labkit.mesh.cluster.observing import enter_gateway
-from labkit.mesh.cluster.owner import own
+from labkit.mesh.cluster.observability import enter_gateway
+from labkit.mesh.cluster.ownership.ledger import Ledger
+from labkit.mesh.cluster.ownership.owner import own
+from labkit.mesh.cluster.pod_lookup import Finder, order
 from labkit.mesh.cluster.pods import application, info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, GATEWAY_NAMESPACE, PodAdmin, Proxies, has_sidecar
-from labkit.mesh.cluster.settling import Settling, selects
-from labkit.mesh.cluster.tunnel import PodClient
-from labkit.mesh.cluster.ways import Ways
+from labkit.mesh.cluster.readiness import Settling, selects
 from labkit.mesh.embedded.store import KINDS, kind_of
-from labkit.mesh.guard import guarded
 from labkit.mesh.table import Table
 from labkit.resources import Resource, load
 from labkit.resources.model import Key
@@ -82,7 +82,7 @@ class ClusterMesh(Mesh):
         self.closed = False  # to the learner's calls
         self.given_back = False  # what is on the cluster
         self.proxies.gateway()  # says what is missing before anything is made
-        from labkit.mesh.istio import untested  # it is made of parts of this package
+        from labkit.mesh.cluster.istio import untested  # it is made of parts of this package
 
         for words in untested(self.api):
             say(words)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from labkit.errors import LabkitError, NotFound
-from labkit.mesh.cluster.api import MANAGER, Api, path_of
-from labkit.mesh.cluster.ledger import MARKERS, Ledger, hurry, wait_gone
-from labkit.mesh.cluster.observing import LOG_NAME, add_access_log, with_counters
-from labkit.mesh.cluster.owner import MADE
+from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
+from labkit.mesh.cluster.observability import LOG_NAME, add_access_log, with_counters
+from labkit.mesh.cluster.ownership.ledger import MARKERS, Ledger, hurry, wait_gone
+from labkit.mesh.cluster.ownership.owner import MADE
 from labkit.mesh.embedded.store import ISTIO_KINDS, plural
 from labkit.resources import Resource
 from labkit.resources.model import ISTIO_GROUP, Key

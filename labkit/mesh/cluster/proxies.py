@@ -9,9 +9,9 @@ from typing import Any
 
 from labkit.envoy.admin import Admin
 from labkit.errors import EnvoyError, NotFound
-from labkit.mesh.cluster.api import Api
+from labkit.mesh.cluster.client.api import Api
+from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.pods import info, is_terminating
-from labkit.mesh.cluster.tunnel import PodClient
 
 Json = dict[str, Any]
 

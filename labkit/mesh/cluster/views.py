@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from labkit.mesh.cluster.api import Api, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.pods import condition, info, stays
 from labkit.mesh.embedded.views import FLAGS, pairs, requests_of
 from labkit.mesh.table import Table, age, table

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from labkit.envoy import Envoy, run_changes
+from labkit.mesh.embedded.loopback import Addresses, to_loopback
 from labkit.mesh.embedded.ports import Ports
-from labkit.translate import (
-    Addresses,
-    Pod,
-    ProxyConfig,
-    Snapshot,
-    gateway_config,
-    sidecar_config,
-    to_loopback,
-)
+from labkit.translate import Pod, ProxyConfig, Snapshot, gateway_config, sidecar_config
 
 # a port that nothing listens on: where a Service's targetPort names a port that no container has, a cluster
 # refuses the connection, and so do we

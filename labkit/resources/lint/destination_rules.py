@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.world import World, full_host, service_host
 from labkit.resources.model import Path, Resource
-from labkit.resources.shared_rules import Fields, block, items
+from labkit.resources.rules.shared import Fields, block, items
 
 DEFAULT_EJECTION_PERCENT = 10
 ALWAYS_THERE = {"x-forwarded-for", "host", ":authority", ":path", ":method"}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
-from labkit.resources.shared_rules import block, items
+from labkit.resources.rules.shared import block, items
 
 INGRESS_LABELS = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 INGRESS_PORTS = {80: 8080, 443: 8443, 15021: 15021}

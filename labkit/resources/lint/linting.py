@@ -9,8 +9,8 @@ from labkit.resources.lint import destination_rules, gateways, references, route
 from labkit.resources.lint.diagnosis import Diagnoses, Diagnosis
 from labkit.resources.lint.documents import of_verdict
 from labkit.resources.lint.world import World
-from labkit.resources.loading import Loadable, check, load
 from labkit.resources.model import Key, Resource
+from labkit.resources.yaml.loading import Loadable, check, load
 
 RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
     gateways.missing_workload,

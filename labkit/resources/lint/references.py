@@ -8,7 +8,7 @@ from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.gateways import covers, serves
 from labkit.resources.lint.world import World, full_host, gateway_key, service_host
 from labkit.resources.model import Path, Resource
-from labkit.resources.shared_rules import Fields, block, items
+from labkit.resources.rules.shared import Fields, block, items
 
 MESH = "mesh"
 

@@ -10,8 +10,8 @@ from labkit.resources.finding import Finding, Report, written
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
-from labkit.resources.reachability import check_reachability
-from labkit.resources.shared_rules import Fields, block, items
+from labkit.resources.rules.reachability import check_reachability
+from labkit.resources.rules.shared import Fields, block, items
 
 SECTIONS = ("http", "tls", "tcp")
 

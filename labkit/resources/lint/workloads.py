@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
 from labkit.resources.lint.world import PROXY, ROOT_NAMESPACE, World
 from labkit.resources.model import Resource
-from labkit.resources.shared_rules import items
+from labkit.resources.rules.shared import items
 
 INJECTION, REVISION, OF_POD = "istio-injection", "istio.io/rev", "sidecar.istio.io/inject"
 PROTOCOLS = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.resources.model import Resource
-from labkit.resources.shared_rules import Fields, block, items
+from labkit.resources.rules.shared import Fields, block, items
 from labkit.resources.words import closest
 
 CLUSTER_DOMAIN = "svc.cluster.local"

@@ -1,4 +1,4 @@
-// The view of the PolicyPanel (labkit/ui/policy.py). It shows the model's state and asks for actions, and keeps nothing.
+// The view of the PolicyPanel (labkit/ui/panels/policy/panel.py). It shows the model's state and asks for actions, and keeps nothing.
 
 function render({ model, el }) {
   const { root, body, prefix, stop } = frame(model, el);

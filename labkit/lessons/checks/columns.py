@@ -1,0 +1,112 @@
+"""Reading what a check is given: a result of `mesh.curl` or `mesh.fortio`, its frame, or plain values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from labkit.errors import LessonError
+from labkit.lessons.checks.recording import looked_at
+from labkit.lessons.checks.verdict import percent
+
+NO_ANSWER = "no answer"
+
+NOBODY = "nobody"
+"""How a request is shown that no pod or version answered."""
+
+
+def values(result: Any, column: str) -> list[Any]:
+    """One column, a value a request; None where nothing is known.
+
+    `result` is anything with a `.frame`, or the frame itself. Raises LessonError when it is empty or lacks the column.
+    """
+    frame = result
+    if hasattr(result, "column") and hasattr(result, "frame"):
+        try:
+            found = list(result.column(column))  # spares loading pandas for results that have plain columns
+        except KeyError:
+            found, frame = [], result.frame
+        else:
+            return looked_at(column, _filled(found, column))
+    elif hasattr(result, "frame"):
+        frame = result.frame
+    if not hasattr(frame, "columns"):
+        raise LessonError(
+            f"A check wants a result or a frame, not {type(result).__name__}",
+            try_next="give it what mesh.curl(…) or mesh.fortio(…) returned",
+        )
+    if column not in frame.columns:
+        raise LessonError(
+            f"There is no column {column!r} to check", seen=f"columns: {', '.join(map(str, frame.columns))}"
+        )
+    filled = _filled(frame[column].tolist(), column)
+    # a frame of requests has statuses; one of endpoints is looked at again and again, until something comes true
+    return looked_at(column, filled) if "status" in frame.columns else filled
+
+
+def _filled(found: list[Any], column: str) -> list[Any]:
+    if not found:
+        raise LessonError(
+            "There are no requests to check",
+            seen=f"column {column!r} is empty",
+            try_next="send some first, with n=…",
+        )
+    # `x != x` is true for NaN alone, pandas' mark for a missing value
+    return [None if value is None or value == "" or value != value else value for value in found]
+
+
+def has(result: Any, column: str) -> bool:
+    """Is there such a column, with something in it?"""
+    frame = result.frame if hasattr(result, "frame") else result
+    return column in getattr(frame, "columns", ())
+
+
+def statuses(result: Any) -> list[int]:
+    """The status of each request, -1 for those that got no answer."""
+    return [-1 if status is None else int(status) for status in values(result, "status")]
+
+
+def numbers(result: Any, column: str) -> list[float]:
+    """A column of numbers; refuses one with gaps."""
+    found = values(result, column)
+    if any(value is None for value in found):
+        raise LessonError(f"Column {column!r} has gaps", seen=f"{found.count(None)} of {len(found)} values are missing")
+    return [float(value) for value in found]
+
+
+def how_many(thing: Any, *, status: int | None = None, flag: str = "") -> int:
+    """A count given as a number, or counted in a result: rows with this status, or with this response flag."""
+    if isinstance(thing, bool) or (isinstance(thing, float) and thing != int(thing)):
+        raise LessonError(f"{thing!r} is not a count")
+    if hasattr(thing, "columns") or hasattr(thing, "frame"):
+        if status is not None:
+            return statuses(thing).count(status)
+        return sum(flag in str(flags or "").split(",") for flags in values(thing, "flags"))
+    try:
+        return int(thing)
+    except (TypeError, ValueError) as error:
+        raise LessonError(f"{thing!r} is not a count") from error
+
+
+def shares_of(shares: Mapping[Any, float]) -> dict[Any, float]:
+    """Weights as shares that sum to 1: {"v1": 80, "v2": 20} is {"v1": 0.8, "v2": 0.2}."""
+    total = sum(shares.values())
+    if not shares or total <= 0 or any(weight < 0 for weight in shares.values()):
+        raise LessonError(f"These are not weights: {dict(shares)}", try_next='write them as {"v1": 80, "v2": 20}')
+    return {name: weight / total for name, weight in shares.items()}
+
+
+def counted(found: Iterable[Any]) -> str:
+    """`v1: 80 (80 %), v2: 20 (20 %)`."""
+    counts = Counter(found)
+    total = sum(counts.values())
+    return ", ".join(
+        f"{called(name)}: {count} ({percent(count / total)})"
+        for name, count in sorted(counts.items(), key=lambda item: (item[0] is None, str(item[0])))
+    )
+
+
+def called(value: Any) -> str:
+    """A value as shown in a list: None is nobody, -1 no answer."""
+    return NOBODY if value is None else NO_ANSWER if value == -1 else str(value)

@@ -1,0 +1,124 @@
+"""Checks of simple facts: a condition, a value, a refusal, how long something took. Exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from labkit.errors import LabkitError, LessonError, shorten
+from labkit.lessons.checks.columns import numbers
+from labkit.lessons.checks.shares import with_about
+from labkit.lessons.checks.verdict import Verdict, Why, conclude
+
+MOST_SHOWN = 400
+
+
+def that(condition: Any, what: str, *, seen: Any = None, hints: Sequence[str] = ()) -> Verdict:
+    """A condition holds. Pass `seen` as well, so that a failure can show it.
+
+    >>> check.that(len(mesh.pods()) == 3, "three pods run", seen=mesh.get("pods"))
+    PASS  three pods run
+    """
+    holds = _truth(condition)
+    why = Why("true", f"{holds}" if seen is None else _short(seen), near_miss="the condition is false")
+    return conclude(Verdict(holds, what, why, tuple(hints)))
+
+
+def equal(seen: Any, expected: Any, what: str, *, hints: Sequence[str] = ()) -> Verdict:
+    """A value is the expected one. Neither is in the line, so `what` says it in words.
+
+    >>> check.equal(mesh.pods()[0].ready, "2/2", "the pod has its sidecar: 2/2")
+    PASS  the pod has its sidecar: 2/2
+    """
+    why = Why(_short(expected), _short(seen), near_miss="any other value")
+    return conclude(Verdict(_truth(seen == expected), what, why, tuple(hints)))
+
+
+def within(seen: float, low: float, high: float, what: str, *, hints: Sequence[str] = ()) -> Verdict:
+    """A number lies between two limits, both allowed. Say in the lesson where the limits come from.
+
+    >>> check.within(result.frame.latency_ms.max(), 200, 400, "the time-out cut the request short")
+    PASS  the time-out cut the request short
+    """
+    if low > high:
+        raise LessonError(f"Nothing lies between {low:g} and {high:g}")
+    why = Why(f"from {low:g} to {high:g}", f"{seen:g}", near_miss="a value outside of the limits")
+    return conclude(Verdict(bool(low <= seen <= high), what, why, tuple(hints)))
+
+
+def refused(
+    act: Callable[[], Any],
+    *words: str,
+    error: type[Exception] = LabkitError,
+    about: str = "",
+    hints: Sequence[str] = ("It was accepted: has it been put right already?",),
+) -> Verdict:
+    """Doing this is refused, and the message has these words in it. What it did instead of refusing stays done.
+
+    >>> check.refused(lambda: mesh.apply(manifest("as-published/03.yaml")), "spec.hosts")
+    PASS  refused, naming: spec.hosts
+    """
+    message: str | None = None
+    try:
+        act()
+    except error as refusal:
+        message = str(refusal)
+    passed = message is not None and all(word in message for word in words)
+    claim = "refused" + (f", naming: {', '.join(words)}" if words else "")
+    why = Why(
+        claim,
+        "it was accepted" if message is None else _short(message),
+        near_miss="it is accepted, or refused for another reason",
+    )
+    return conclude(Verdict(passed, with_about(claim, about), why, tuple(hints)))
+
+
+def took_at_least(
+    result: Any,
+    ms: float,
+    *,
+    about: str = "",
+    hints: Sequence[str] = ("Is the delay in force, and on the route that you called?",),
+) -> Verdict:
+    """Every request took at least so long: an injected delay, a pod that is slow. Less is impossible, so it is exact.
+
+    >>> check.took_at_least(result, 200)
+    PASS  every request took at least 200 ms
+    """
+    found = numbers(result, "latency_ms")
+    why = Why(f"{ms:g} ms or more", f"the fastest took {min(found):.1f} ms", n=len(found))
+    claim = f"every request took at least {ms:g} ms"
+    return conclude(Verdict(min(found) >= ms, with_about(claim, about), why, tuple(hints)))
+
+
+def took_at_most(
+    result: Any,
+    ms: float,
+    *,
+    about: str = "",
+    hints: Sequence[str] = ("Is the time-out in force, and on the route that you called?",),
+) -> Verdict:
+    """Every request took at most so long: a time-out cut it short. Choose a limit far from the time-out.
+
+    >>> check.took_at_most(result, 1000)          # the time-out is 200 ms, the pod needs 2000
+    PASS  every request took at most 1000 ms
+    """
+    found = numbers(result, "latency_ms")
+    why = Why(f"{ms:g} ms or less", f"the slowest took {max(found):.1f} ms", n=len(found))
+    claim = f"every request took at most {ms:g} ms"
+    return conclude(Verdict(max(found) <= ms, with_about(claim, about), why, tuple(hints)))
+
+
+def _truth(condition: Any) -> bool:
+    try:
+        return bool(condition)
+    except ValueError as error:  # a frame or an array has no truth of its own
+        if hasattr(condition, "all"):
+            raise LessonError(
+                "Is it true of all rows, or of one?", seen=type(condition).__name__, try_next="add .all() or .any()"
+            ) from error
+        raise
+
+
+def _short(value: Any) -> str:
+    return shorten(str(value), MOST_SHOWN)

@@ -1,0 +1,194 @@
+"""What a check says: one canonical line, the same on every right run, and the why behind it.
+
+The line holds only what was asked ("PASS  weighted split: v1 80 %, v2 20 %"): no measured number, no pod's name, no
+time. So a notebook can store it and CI can compare it. What was measured, and what that is worth, is in the why,
+which a notebook folds away under the line.
+"""
+
+from __future__ import annotations
+
+import html
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import NoReturn
+
+from labkit.errors import LessonError
+from labkit.lessons.checks.recording import concluded
+
+PASS, FAIL, NOT_YET = "PASS", "FAIL", "NOT YET"
+
+# Okabe and Ito's blue, vermilion and sky blue. The word and the sign say the same without any colour.
+LOOKS = {PASS: ("✔", "#0072B2"), FAIL: ("✘", "#D55E00"), NOT_YET: ("○", "#6C5B00")}
+
+NBVAL_SANITIZE = '[why of a verdict]\nregex: (?s)<details class="labkit-why".*?</details>\nreplace: \n'
+"""For `pytest --nbval --nbval-sanitize-with FILE`: the why has measured numbers, so only the line is compared."""
+
+NOT_TIED_TO_A_RUN = "exact: counted, so it can't fail by chance"
+
+
+@dataclass(frozen=True)
+class Why:
+    """What a verdict rests on. Of an exact check `false_alarm` is 0 and there is no p value."""
+
+    expected: str
+    seen: str
+    evidence: tuple[str, ...] = ()
+    test: str = NOT_TIED_TO_A_RUN
+    assumes: str = ""
+    p_value: float | None = None
+    n: int | None = None
+    needed: int | None = None
+    false_alarm: float = 0.0
+    near_miss: str = ""
+    power: float | None = None
+
+    def rows(self) -> list[tuple[str, str]]:
+        """(label, text) of everything that is known, in the order in which one wants to read it."""
+        rows = [("expected", self.expected), ("seen", self.seen)]
+        rows += [("evidence", text) for text in self.evidence]
+        rows.append(("test", self.test))
+        if self.assumes:
+            rows.append(("assumes", self.assumes))
+        if self.p_value is not None:
+            rows.append(("p value", f"{self.p_value:.3g}; it fails at {self.false_alarm:.0e} or less"))
+        if self.n is not None:
+            rows.append(("requests", f"{self.n}" + (f", at least {self.needed} needed" if self.needed else "")))
+        if self.false_alarm:
+            rows.append(("false alarm", f"at most {self.false_alarm:.0e} of the runs of a mesh that is right"))
+        if self.near_miss:
+            rows.append(("near miss", self.near_miss))
+        if self.power is not None:
+            rows.append(("power", f"finds the near miss in at least {percent(self.power)} of the runs"))
+        return rows
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """The answer of a check. As the last value of a notebook cell it shows its line, with the why folded under it.
+
+    >>> verdict = check.all_ok(result)
+    >>> verdict
+    PASS  every request answered 200
+    >>> print(verdict.explain())                    # in a terminal: the line, and why
+    """
+
+    passed: bool
+    claim: str
+    why: Why
+    hints: tuple[str, ...] = ()
+    word: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if not self.word:
+            object.__setattr__(self, "word", PASS if self.passed else FAIL)
+
+    @property
+    def line(self) -> str:
+        """The canonical line."""
+        return f"{self.word}  {self.claim}"
+
+    def explain(self) -> str:
+        """The line and the why as plain text."""
+        rows = self.why.rows()
+        width = max(len(label) for label, _ in rows)
+        lines = [f"  {label:<{width}}  {text}" for label, text in rows]
+        if not self.passed and self.hints:
+            lines.append(f"  {'hint':<{width}}  {self.hints[0]}")
+        return "\n".join([self.line, *lines])
+
+    def with_hints(self, hints: Sequence[str]) -> Verdict:
+        """The same verdict with other hints."""
+        return replace(self, hints=tuple(hints))
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return self.line
+
+    def _repr_html_(self) -> str:
+        sign, colour = LOOKS[self.word]
+        rows = "".join(
+            f"<tr><th scope='row' style='text-align:left;vertical-align:top'>{html.escape(label)}</th>"
+            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for label, text in self.why.rows()
+        )
+        hints = ""
+        if not self.passed and self.hints:
+            hints = f"<p><b>Hint:</b> {html.escape(self.hints[0])}</p>"
+        opened = "" if self.passed else " open"
+        return (
+            f'<div class="labkit-verdict"><span style="color:{colour};font-weight:bold">'
+            f"<span aria-hidden='true'>{sign} </span>{self.word}</span> {html.escape(self.claim)}"
+            f'<details class="labkit-why"{opened}><summary>why</summary><table>{rows}</table>{hints}</details></div>'
+        )
+
+
+class CheckFailed(LessonError):
+    """A check did not pass: papermill and nbval stop here, and a learner reads the verdict, not a traceback."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        super().__init__(
+            verdict.line,
+            seen=f"{verdict.why.seen} (expected: {verdict.why.expected})",
+            try_next=verdict.hints[0] if verdict.hints else "",
+        )
+
+    def __reduce__(self) -> tuple[type[CheckFailed], tuple[Verdict]]:
+        return (CheckFailed, (self.verdict,))
+
+    def _render_traceback_(self) -> list[str]:
+        return self.verdict.explain().split("\n")
+
+
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Within this, a failing check does not show itself: an exercise shows its own verdict instead."""
+    token = _quiet.set(True)
+    try:
+        yield
+    finally:
+        _quiet.reset(token)
+
+
+def conclude(verdict: Verdict) -> Verdict:
+    """Returns a verdict that passed; shows one that did not, and raises it."""
+    concluded(verdict.line, verdict.why.seen)
+    if verdict.passed:
+        return verdict
+    fail(verdict)
+
+
+def fail(verdict: Verdict) -> NoReturn:
+    """Shows the verdict where there is a notebook, and raises it."""
+    if not _quiet.get():
+        show(verdict)
+    raise CheckFailed(verdict)
+
+
+def show(value: object) -> None:
+    """Displays a value in a notebook. Does nothing elsewhere: an error raised next says the same in words."""
+    ipython = sys.modules.get("IPython")  # where there is a notebook it is loaded
+    if ipython is not None and ipython.get_ipython() is not None:
+        ipython.display.display(value)
+
+
+def percent(share: float) -> str:
+    """`80 %`, `0.5 %`, `33.3 %`: no more decimals than say something; no zeros and no ones that are not quite.
+
+    >>> percent(0.8), percent(1 / 3), percent(0.9999)
+    ('80 %', '33.3 %', '99.99 %')
+    """
+    value = 100 * share
+    for digits in range(1, 6):
+        text = f"{value:.{digits}f}"
+        if 0 < float(text) < 100 or share in (0, 1):
+            break
+    return f"{text.rstrip('0').rstrip('.')} %"

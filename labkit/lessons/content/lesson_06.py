@@ -1,0 +1,88 @@
+"""The exercise of lesson 6."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.lessons.checks import check
+from labkit.lessons.checks.breaker import ejected_pods
+from labkit.lessons.checks.verdict import Verdict
+from labkit.lessons.content.tasks import Task
+
+URL = "http://test.example.com/"
+SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
+ERRORS, PODS = 3, 3
+MOST = 60
+"""So many requests are enough for three errors in a row from each of three pods, however they are chosen."""
+
+
+def one_of_three_leaves(mesh: Any) -> Verdict:
+    """All pods fail, so the first one leaves at its third error, and the others when they may.
+
+    Envoy's own counters are exact where the moment of an ejection is not: a detection is due at every third error of
+    a pod that is in the pool.
+    """
+    check.equal(len(mesh.pods("hello-world")), PODS, "three pods run")
+    start_afresh(mesh)
+    mesh.control("hello-world", fail_share=1.0, fail_status=500)
+    try:
+        first = errors_until_ejected(mesh)
+        check.equal(first, ERRORS, "errors of a pod when it leaves the pool")
+        kept = counted(mesh, "overflow")
+        mesh.curl(URL, n=MOST)
+        mesh.wait_for(lambda: counted(mesh, "overflow") > kept or len(out(mesh)) > 1, "a second pod to have its errors")
+        return check.ejected(mesh.endpoints(), count=1, about="all three fail")
+    finally:
+        mesh.control("hello-world", reset=True)
+
+
+def start_afresh(mesh: Any) -> None:
+    """Takes the rule away and applies it again: Envoy begins with no errors and nobody ejected."""
+    rules = [row["NAME"] for row in mesh.get("DestinationRule", namespace="hello-world")]
+    kept = [mesh.resource("DestinationRule", name, namespace="hello-world") for name in rules]
+    for name in rules:
+        mesh.delete("DestinationRule", name, namespace="hello-world")
+    mesh.control("hello-world", reset=True)
+    if kept:
+        mesh.apply(*kept)
+
+
+def errors_until_ejected(mesh: Any) -> int:
+    """Sends request after request; how many errors the first pod to leave had given by then."""
+    given: dict[str, int] = {}
+    for _ in range(MOST):
+        pod = mesh.curl(URL)[0].pod
+        given[pod] = given.get(pod, 0) + 1
+        if gone := out(mesh):
+            return given.get(next(iter(gone)), 0)
+    return MOST
+
+
+def out(mesh: Any) -> set[str]:
+    return ejected_pods(mesh.endpoints())
+
+
+def counted(mesh: Any, name: str) -> int:
+    return int(mesh.counter(f"outlier_detection.ejections_{name}", cluster=SERVICE))
+
+
+TASKS = {
+    "06-1": Task(
+        prompt="A pod leaves after three errors in a row, and one of the three pods may be out, but not two.",
+        judge=one_of_three_leaves,
+        hints=(
+            "Two of the four numbers matter here: how many errors, and how many per cent of the pods may be out.",
+            "One of three pods is 33.3 %, and the percentage must not be below that.",
+            "consecutive5xxErrors: 3, and a maxEjectionPercent from 34 to 66, under trafficPolicy.outlierDetection",
+        ),
+        solution='''mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
+""")''',
+    )
+}

@@ -1,0 +1,49 @@
+"""The exercise of lesson 7."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.lessons.checks import check
+from labkit.lessons.checks.verdict import Verdict
+from labkit.lessons.content.tasks import Task
+
+URL = "http://test.example.com/"
+SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
+AT_ONCE, UNDER_WAY, WAITING = 10, 3, 2
+
+
+def three_and_two(mesh: Any) -> Verdict:
+    """Ten requests held open at once: exact, so one connection or one place in the queue more or less is found."""
+    check.equal(len(mesh.pods("hello-world")), 1, "one pod runs")
+
+    with mesh.gate("hello-world") as gate:
+        burst = gate.send(URL, AT_ONCE, connections=UNDER_WAY, timeout_s=3)
+        held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=3)
+        gate.open()
+        result = burst.wait()
+    check.equal(held, UNDER_WAY, "so many are under way")
+    answered = UNDER_WAY + WAITING
+    return check.status_counts(result, {200: answered, 503: AT_ONCE - answered}, about="ten at once")
+
+
+TASKS = {
+    "07-1": Task(
+        prompt="Of ten requests at once to one pod three are under way and two wait, so five are refused.",
+        judge=three_and_two,
+        hints=(
+            "Two limits are needed: one for what is under way, one for those who wait.",
+            "The first is a limit of connections, under tcp; the second one of pending requests, under http.",
+            "connectionPool: tcp with maxConnections: 3, and http with http1MaxPendingRequests: 2",
+        ),
+        solution='''mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    connectionPool: {tcp: {maxConnections: 3}, http: {http1MaxPendingRequests: 2}}
+""")''',
+    )
+}

@@ -1,0 +1,38 @@
+"""The exercise of lesson 11: three mistakes on top of each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.lessons.checks import check
+from labkit.lessons.checks.symptoms import URL
+from labkit.lessons.checks.verdict import Verdict
+from labkit.lessons.content.tasks import Task
+
+
+def all_by_v2(mesh: Any) -> Verdict:
+    """The linter finds nothing, and v2 answers each request."""
+    found = mesh.lint()
+    check.that(not found, "the linter finds nothing", seen=found)
+    return check.only(mesh.curl(URL, n=check.needed("only")), version="v2")
+
+
+SOLUTION = """mine = show("11_mistake_gallery/exercise.yaml")
+mine = mine.replace("hello-world-gatway", "hello-world-gateway")
+mine = mine.replace("subset: version-2", "subset: v2")
+mine = mine.replace("version: two", "version: v2")
+mesh.apply(mine)"""
+
+TASKS = {
+    "11-1": Task(
+        prompt="Put the three mistakes right: v2 answers every request, and the linter finds nothing.",
+        judge=all_by_v2,
+        hints=(
+            "Run mesh.lint(): each finding says where it is and how to fix it.",
+            "One mistake hides the next. Look at the status and the flag after each fix: 404 NR, 503 NC, 503 UH, 200.",
+            "A name of a Gateway, a name of a subset, and a label of a subset are wrong. "
+            "You may change the text with .replace(wrong, right) and apply it.",
+        ),
+        solution=SOLUTION,
+    ),
+}

@@ -1,0 +1,1 @@
+"""Lessons as notebooks: built from their sources, run, compared and reported."""

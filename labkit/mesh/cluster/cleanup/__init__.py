@@ -1,0 +1,1 @@
+"""What runs leave on a cluster, and that nothing is left."""

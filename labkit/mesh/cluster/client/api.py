@@ -1,0 +1,328 @@
+"""The API server, as plain JSON: server-side apply, lists and watches.
+
+The official client (`kubernetes`) reads the kubeconfig, with its certificates, tokens and exec plugins, and has the
+pool of connections. Its typed calls are left aside: they differ from release to release, turn every object
+into classes and back, and know no Istio. Its `dynamic` client first downloads the API's whole catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from labkit.errors import MeshError, NotFound, NotReady, ValidationError, shorten
+from labkit.mesh.cluster.client.guard import Pinned
+from labkit.resources import Resource
+
+Json = dict[str, Any]
+Key = tuple[str, str, str]
+
+MANAGER = "labkit"
+APPLY = "application/apply-patch+yaml"
+CORE = ("Namespace", "ConfigMap", "Service", "Pod", "Event", "Secret", "ServiceAccount")
+VERSIONS = {
+    "Deployment": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "Gateway": "networking.istio.io/v1",
+    "VirtualService": "networking.istio.io/v1",
+    "DestinationRule": "networking.istio.io/v1",
+    "EnvoyFilter": "networking.istio.io/v1alpha3",
+}
+READ_TIMEOUT_S = 30.0
+REFUSALS = ("admission webhook", "typed patch object")  # a manifest's fault, whatever the status says (it may be 500)
+
+
+def plural(kind: str) -> str:
+    """
+    >>> plural("Gateway"), plural("Policy")
+    ('gateways', 'policies')
+    """
+    low = kind.lower()
+    return low[:-1] + "ies" if low.endswith("y") and low[-2] not in "aeiou" else low + "s"
+
+
+def path_of(kind: str, namespace: str | None = None, name: str = "", version: str = "") -> str:
+    """Where the API server has objects of a kind.
+
+    >>> path_of("Deployment", "hello-world", "hello-world-v1")
+    '/apis/apps/v1/namespaces/hello-world/deployments/hello-world-v1'
+    """
+    version = version or ("v1" if kind in CORE else VERSIONS[kind])
+    base = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+    inner = f"/namespaces/{namespace}" if namespace and kind != "Namespace" else ""
+    return f"{base}{inner}/{plural(kind)}" + (f"/{name}" if name else "")
+
+
+class Refused(MeshError):
+    """The API server said no; `status` is HTTP's."""
+
+    def __init__(self, message: str, *, status: int, seen: str = "", try_next: str = "") -> None:
+        super().__init__(message, seen=seen, try_next=try_next)
+        self.status = status
+        self.owners: tuple[str, ...] = ()  # of a conflict: which fields somebody else has set
+
+    @property
+    def own_fields(self) -> bool:
+        """A conflict with labkit's own earlier changes, and with nobody else's."""
+        return bool(self.owners) and all(f'set by "{MANAGER}"' in owner for owner in self.owners)
+
+
+class Api:
+    """One cluster's API server, by a pinned context."""
+
+    def __init__(self, pinned: Pinned) -> None:
+        from kubernetes import client, config
+
+        reader: Any = config
+        self.pinned = pinned
+        self.settings: Any = client.Configuration()
+        try:
+            reader.load_kube_config_from_dict(pinned.config, client_configuration=self.settings)
+            self.settings.connection_pool_maxsize = 16
+            self.client = client.ApiClient(self.settings)
+        except Exception as error:  # a file that is gone, no base64, …: the client has another error for each
+            raise MeshError(
+                f"The kubeconfig's context {pinned.context!r} can't be used",
+                seen=str(error) or type(error).__name__,
+                try_next="put right what it says of its certificates and credentials, or use another context; "
+                "kubectl config view shows it",
+            ) from error
+        self.pool = self.client.rest_client.pool_manager
+
+    @property
+    def host(self) -> str:
+        return str(self.settings.host).rstrip("/")
+
+    def headers(self) -> dict[str, str]:
+        """What says who asks; an exec plugin's token is fetched anew when it has run out."""
+        settings = self.settings.auth_settings().values()
+        return {s["key"]: s["value"] for s in settings if s.get("in") == "header" and s.get("value")}
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        kind: str = "application/json",
+        accept: str = "application/json",
+        **query: Any,
+    ) -> Any:
+        """The answer to one request; raises Refused or MeshError."""
+        import urllib3
+
+        url = self.host + path + ("?" + urlencode(query) if query else "")
+        headers = {**self.headers(), "accept": accept, "content-type": kind}
+        timeout = urllib3.Timeout(connect=5, read=READ_TIMEOUT_S)
+        try:
+            answer = self.pool.request(method, url, body=body, headers=headers, timeout=timeout, retries=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise self.silent(error) from error
+        if answer.status >= 400:
+            raise self.refused(method, path, answer.status, answer.data)
+        return answer
+
+    def silent(self, error: Exception) -> MeshError:
+        return MeshError(
+            f"The API server of context {self.pinned.context!r} does not answer",
+            seen=f"{self.host}: {error}",
+            try_next="minikube status, or kubectl cluster-info",
+        )
+
+    def refused(self, method: str, path: str, status: int, body: bytes) -> MeshError:
+        try:
+            words = json.loads(body)
+            message = str(words.get("message") or body.decode(errors="replace"))
+        except ValueError:
+            words, message = {}, body.decode(errors="replace")
+        if status == 401:
+            return Refused(
+                "The API server does not know who you are",
+                status=status,
+                seen=message,
+                try_next=f"the token or certificate of context {self.pinned.context!r} may have run out: log in again",
+            )
+        if status == 409 and (owners := conflicts(words)):
+            conflict = Refused(
+                "Somebody else has set these fields, and labkit forces nothing",
+                status=status,
+                seen="; ".join(owners),
+                try_next="take the fields out of the manifest, or delete the object if it is yours",
+            )
+            conflict.owners = tuple(owners)
+            return conflict
+        if "failed calling webhook" in message and "istio" in message:
+            return Refused(
+                "istiod checks every rule before the cluster takes it, and it does not answer",
+                status=status,
+                seen=shorten(message),
+                try_next="kubectl -n istio-system get pods; once istiod is ready, apply again",
+            )
+        return Refused(f"The API server refused {method} {path}", status=status, seen=shorten(message))
+
+    def json(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
+        data = None if body is None else json.dumps(body).encode()
+        answer: Json = json.loads(self.send(method, path, data, **query).data)
+        return answer
+
+    def find(self, path: str) -> Json | None:
+        """One object, or None where there is none."""
+        try:
+            return self.json("GET", path)
+        except Refused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str | None = None, **query: Any) -> list[Json]:
+        """Objects of a kind, in one namespace or in all."""
+        found: list[Json] = self.json("GET", path_of(kind, namespace), **query)["items"]
+        return [{"kind": kind, **item} for item in found]
+
+    def apply(self, resource: Resource) -> tuple[str, Json, tuple[str, ...]]:
+        """Server-side apply, strict, never forced: what happened, the object, and the API server's warnings."""
+        path = path_of(resource.kind, resource.namespace, resource.name, resource.api_version)
+        before = self.find(path)
+        body = {**resource.body, "metadata": {**resource.metadata}}
+        if resource.namespace:
+            body["metadata"].setdefault("namespace", resource.namespace)
+        try:
+            answer = self.put(path, body)
+        except Refused as error:
+            if error.status in (400, 422) or any(words in error.seen for words in REFUSALS):
+                raise ValidationError(
+                    f"The cluster refuses {resource.kind} {resource.name!r}", seen=error.seen
+                ) from error
+            if error.status == 404 and resource.namespace:
+                raise self.no_namespace(resource) from error
+            raise
+        found: Json = json.loads(answer.data)
+        warnings = tuple(warning_text(w) for w in answer.headers.getlist("Warning"))
+        if before is None:
+            return "created", found, warnings
+        same = before["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+        return ("unchanged" if same else "configured"), found, warnings
+
+    def put(self, path: str, body: Json) -> Any:
+        """Server-side apply of one object: the answer as it came."""
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        data = json.dumps(body).encode()
+        try:
+            return self.send("PATCH", path, data, APPLY, **query)
+        except Refused as error:
+            if not error.own_fields:
+                raise
+        # only labkit's own earlier changes are in the way (it scaled or labelled the object): those it may take back
+        return self.send("PATCH", path, data, APPLY, **query, force="true")
+
+    def no_namespace(self, resource: Resource) -> NotFound:
+        names = ", ".join(n["metadata"]["name"] for n in self.list("Namespace"))
+        return NotFound(
+            f"{resource.kind} {resource.name!r} can't be created: there is no namespace {resource.namespace!r}",
+            seen=f"namespaces: {names}",
+            try_next="apply the Namespace first, or set metadata.namespace to one of these",
+        )
+
+    def patch(self, path: str, change: Json) -> Json:
+        """A merge patch, by labkit's own name."""
+        data = json.dumps(change).encode()
+        answer: Json = json.loads(
+            self.send("PATCH", path, data, "application/merge-patch+json", fieldManager=MANAGER).data
+        )
+        return answer
+
+    def delete(self, path: str, **query: Any) -> bool:
+        """Deletes; False where it was gone already."""
+        try:
+            self.send("DELETE", path, **{"propagationPolicy": "Background", **query})
+        except Refused as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def events(self, path: str, version: str, timeout_s: float, **query: Any) -> Iterator[Json]:
+        """What happens to objects after a version of their list, until the time is up."""
+        import urllib3
+
+        seconds = max(1, int(timeout_s + 0.999))
+        words = {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": seconds}
+        url = f"{self.host}{path}?{urlencode(words)}"
+        timeout = urllib3.Timeout(connect=5, read=timeout_s + 2)
+        try:
+            answer = self.pool.request(
+                "GET", url, headers=self.headers(), timeout=timeout, retries=False, preload_content=False
+            )
+        except urllib3.exceptions.HTTPError as error:  # it went away since it was asked for the list
+            raise self.silent(error) from error
+        try:
+            if answer.status >= 400:
+                raise self.refused("GET", path, answer.status, answer.read())
+            rest = b""
+            for part in answer.stream(amt=None):
+                *lines, rest = (rest + part).split(b"\n")
+                yield from (json.loads(line) for line in lines if line)
+        except urllib3.exceptions.HTTPError:  # the watch ended early: the caller looks again
+            return
+        finally:
+            answer.close()
+
+    def wait(
+        self,
+        path: str,
+        done: Callable[[Mapping[str, Json]], bool],
+        timeout_s: float,
+        what: str,
+        explain: Callable[[], str] | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        """Watches the objects under a path, or one of them, until `done` (of objects by name) is true.
+
+        Raises NotReady, with what `explain` says.
+        """
+        query = {"fieldSelector": f"metadata.name={name}"} if name else {}
+        deadline = time.monotonic() + timeout_s
+        while True:
+            listing = self.json("GET", path, **query)
+            objects = {item["metadata"]["name"]: item for item in listing["items"]}
+            if done(objects):
+                return
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise NotReady(f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else "")
+            for event in self.events(path, listing["metadata"]["resourceVersion"], left, **query):
+                if event["type"] == "ERROR":  # the version is too old: list again
+                    break
+                one = event["object"]
+                if event["type"] == "DELETED":
+                    objects.pop(one["metadata"]["name"], None)
+                else:
+                    objects[one["metadata"]["name"]] = one
+                if done(objects):
+                    return
+                if time.monotonic() > deadline:
+                    break
+
+    def close(self) -> None:
+        self.pool.clear()
+
+
+def conflicts(status: Json) -> list[str]:
+    """Who owns the fields of a conflict, one line a field."""
+    causes = (status.get("details") or {}).get("causes") or []
+    return [
+        f"{cause.get('field', '')} is {cause.get('message', '').replace('conflict with', 'set by')}"
+        for cause in causes
+        if cause.get("reason") == "FieldManagerConflict"
+    ]
+
+
+def warning_text(header: str) -> str:
+    """
+    >>> warning_text('299 - "unknown field"')
+    'unknown field'
+    """
+    return header.split('"', 1)[1].rsplit('"', 1)[0] if '"' in header else header

@@ -1,0 +1,1 @@
+"""Whose a run on a cluster is, and what it has made there."""

@@ -1,0 +1,255 @@
+"""`edit`: change one field in a learner's YAML and leave every other character as it is.
+
+ruamel.yaml, the well-kept library for this, writes the whole document anew: it keeps comments and order, but not
+spaces inside brackets, the width of lists' indentation or long lines, so that a one-word change can touch many lines.
+Here the text around the field is not written at all: the parser says where the field is, and only that is replaced.
+The result is read again and compared with what it should be, so that an edit is right or refused.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from labkit.errors import ManifestError
+from labkit.resources.finding import written
+from labkit.resources.model import Path
+from labkit.resources.yaml.document import compose_documents, documents
+from labkit.resources.yaml.text import block, flow, scalar
+
+
+def edit(text: str, path: str | Path, value: Any, *, document: int = 0) -> str:
+    """The text with the field at `path` set to `value`; `None` removes the field. Missing fields are added.
+
+    >>> edit("spec:\\n  host: a  # the service\\n", "spec.host", "b")
+    'spec:\\n  host: b  # the service\\n'
+    >>> edit("spec:\\n  host: a\\n", "spec.trafficPolicy.loadBalancer.simple", "RANDOM")
+    'spec:\\n  host: a\\n  trafficPolicy:\\n    loadBalancer:\\n      simple: RANDOM\\n'
+
+    `document` counts the documents of the text that are not empty. Raises ManifestError where the field can't be
+    changed in place, such as inside an alias.
+    """
+    steps = parse_path(path)
+    found = list(compose_documents(text, "<text>"))
+    if not 0 <= document < len(found):
+        raise ManifestError(f"There is no document {document} in this text", seen=f"{len(found)} documents")
+    offset, chunk, node = found[document]
+    before = next(part for number, part in enumerate(documents(text, "<text>")) if number == document).value
+    wanted = changed(before, steps, value)
+    if wanted == before:
+        return text
+    edited = _Editor(chunk).apply(node, steps, value)
+    result = text[:offset] + edited + text[offset + len(chunk) :]
+    try:
+        got = [part.value for part in documents(result, "<text>")][document]
+    except (ManifestError, IndexError) as error:
+        raise _impossible(steps) from error
+    if got != wanted:
+        raise _impossible(steps)
+    return result
+
+
+def parse_path(path: str | Path) -> Path:
+    """`spec.http[0].route` -> ("spec", "http", 0, "route"). A tuple is taken as it is."""
+    if not isinstance(path, str):
+        return tuple(path)
+    steps: list[str | int] = []
+    for part in path.replace("[", ".[").split("."):
+        inner = part[1:-1] if part.startswith("[") and part.endswith("]") else ""
+        if inner.isdigit():
+            steps.append(int(inner))
+        elif part:
+            steps.append(inner or part)
+    return tuple(steps)
+
+
+def changed(body: Any, path: Path, value: Any) -> Any:
+    """A copy of `body` with one field set or, for None, removed."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    if isinstance(step, int):
+        items = list(body) if isinstance(body, list) else []
+        if step > len(items) or (step == len(items) and value is None):
+            raise ManifestError(f"There is no item {step} in this list", seen=f"{len(items)} items")
+        if value is None and not rest:
+            del items[step]
+        elif step == len(items):
+            items.append(changed(None, rest, value))
+        else:
+            items[step] = changed(items[step], rest, value)
+        return items
+    fields = dict(body) if isinstance(body, dict) else {}
+    if value is None and (not rest or step not in fields):
+        fields.pop(step, None)
+    else:
+        fields[step] = changed(copy.deepcopy(fields.get(step)), rest, value)
+    return fields
+
+
+def _impossible(path: Path) -> ManifestError:
+    return ManifestError(
+        f"{written(path)} can't be changed in place",
+        try_next="change the text by hand (is the field part of an alias?)",
+    )
+
+
+class _Editor:
+    """Edits the text of one document."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def apply(self, node: yaml.Node, path: Path, value: Any) -> str:
+        """The edited text; `node` is the document's root."""
+        parents: list[yaml.Node] = []
+        key: yaml.Node | None = None
+        for depth, step in enumerate(path):
+            parents.append(node)
+            below = child(node, step)
+            if below is None:
+                return self.add(node, key, path[depth:], value)
+            key, node = below
+        if value is None:
+            return self.remove(parents[-1], path[-1])
+        return self.replace(node, key, value)
+
+    def replace(self, node: yaml.Node, key: yaml.Node | None, value: Any) -> str:
+        start, end = node.start_mark.index, self.end(node)
+        if isinstance(value, (dict, list)) and value and not self.in_flow(node):
+            return self.nested(node, key, value)
+        quote = getattr(node, "style", "") or ""
+        quote = quote if quote in ("'", '"') and isinstance(value, str) else ""
+        new = flow(value) if isinstance(value, (dict, list)) else scalar(value, quote)
+        if start == end or (key is not None and self.text[key.end_mark.index : start].count("\n")):
+            # Nothing, or a block below its key: the new value goes behind the colon.
+            start = self.colon(key) if key is not None else start
+            new = " " + new
+        return self.text[:start] + new + self.text[end:]
+
+    def nested(self, node: yaml.Node, key: yaml.Node | None, value: Any) -> str:
+        """Puts a block in the place of a value that is not inside brackets."""
+        end = self.end(node)
+        if key is None:
+            column = node.start_mark.column
+            return self.text[: node.start_mark.index] + block(value, column) + self.text[end:]
+        start = self.colon(key)
+        column = key.start_mark.column + (2 if isinstance(value, dict) else 0)
+        if node.start_mark.index == node.end_mark.index and "\n" in self.text[start:]:
+            start = end = self.line_end(start) - 1  # nothing so far: stay behind a comment on that line
+        return self.text[:start] + "\n" + " " * column + block(value, column) + self.text[end:]
+
+    def add(self, node: yaml.Node, key: yaml.Node | None, path: Path, value: Any) -> str:
+        """Adds what is left of a path below the last node that exists."""
+        if value is None:
+            return self.text
+        body = [changed(None, path[1:], value)] if isinstance(path[0], int) else changed(None, path, value)
+        empty = isinstance(node, yaml.ScalarNode) or not node.value
+        if empty or isinstance(node, yaml.MappingNode) != isinstance(body, dict):
+            return self.replace(node, key, body)
+        if flow_style(node):
+            close = node.end_mark.index - 1
+            inner = flow(body)[1:-1]
+            last = self.text[: self.end(self.last_leaf(node))]
+            return last + ", " + inner + self.text[len(last) : close] + self.text[close:]
+        column = node.start_mark.column
+        at = self.line_end(self.end(node))
+        line_break = "" if self.text[:at].endswith("\n") else "\n"
+        new = " " * column + block(body, column) + "\n"
+        return self.text[:at] + line_break + new + self.text[at:]
+
+    def remove(self, parent: yaml.Node, step: str | int) -> str:
+        places = parent.value
+        index = step if isinstance(step, int) else position(parent, step)
+        node = places[index] if isinstance(step, int) else places[index][1]
+        end = self.end(node) if isinstance(step, int) else max(self.end(node), places[index][0].end_mark.index)
+        starts = [item.start_mark.index if isinstance(step, int) else item[0].start_mark.index for item in places]
+        if len(places) == 1:
+            if flow_style(parent):
+                return self.text[: parent.start_mark.index + 1] + self.text[parent.end_mark.index - 1 :]
+            empty = "[]" if isinstance(step, int) else "{}"
+            return self.text[: parent.start_mark.index] + empty + self.text[self.end(node) :]
+        if flow_style(parent):
+            if index + 1 < len(places):
+                return self.text[: starts[index]] + self.text[starts[index + 1] :]
+            ends = self.end(places[index - 1] if isinstance(step, int) else places[index - 1][1])
+            return self.text[:ends] + self.text[end:]
+        if isinstance(step, str) and self.text[self.line_start(starts[index]) : starts[index]].strip():
+            # The first field of a list's item stands behind the dash: the next field takes its place.
+            return self.text[: starts[index]] + self.text[starts[index + 1] :]
+        begin = self.line_start(starts[index])
+        return self.text[:begin] + self.text[self.line_end(end) :]
+
+    def last_leaf(self, node: yaml.Node) -> yaml.Node:
+        last: yaml.Node = node.value[-1] if isinstance(node, yaml.SequenceNode) else node.value[-1][1]
+        return last
+
+    def end(self, node: yaml.Node) -> int:
+        """Where a node's own text ends; a block's mark stands behind the comments that follow it."""
+        if isinstance(node, yaml.ScalarNode):
+            end = int(node.end_mark.index)
+            if node.style in ("|", ">"):
+                return len(self.text[:end].rstrip("\n \r")) if self.text[:end].strip() else end
+            return end
+        if flow_style(node) or not node.value:
+            return int(node.end_mark.index)
+        leaf = self.last_leaf(node)
+        end = self.end(leaf)
+        if isinstance(node, yaml.MappingNode) and leaf.start_mark.index == leaf.end_mark.index:
+            return self.colon(node.value[-1][0])  # the last field has no value
+        return end
+
+    def in_flow(self, node: yaml.Node) -> bool:
+        """Whether a node is inside brackets, or is brackets with something in them."""
+        before = self.text[: node.start_mark.index]
+        return bool(flow_style(node) and node.value) or self.depth(before) > 0
+
+    def depth(self, before: str) -> int:
+        """How many brackets are open at the end of `before`, as the parser counts them."""
+        level = 0
+        for token in yaml.scan(before, Loader=yaml.SafeLoader) if before.strip() else ():
+            if isinstance(token, (yaml.FlowMappingStartToken, yaml.FlowSequenceStartToken)):
+                level += 1
+            elif isinstance(token, (yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken)):
+                level -= 1
+        return level
+
+    def colon(self, key: yaml.Node) -> int:
+        """Behind the colon that follows a key."""
+        return self.text.index(":", key.end_mark.index) + 1
+
+    def line_start(self, index: int) -> int:
+        return self.text.rfind("\n", 0, index) + 1
+
+    def line_end(self, index: int) -> int:
+        """Behind the line break of the line that `index` is on."""
+        found = self.text.find("\n", index)
+        return len(self.text) if found < 0 else found + 1
+
+
+def flow_style(node: yaml.Node) -> bool:
+    """Whether a mapping or a list is written in brackets."""
+    return bool(getattr(node, "flow_style", False))
+
+
+def child(node: yaml.Node, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    """The key and the value below a node, or None."""
+    if isinstance(step, int):
+        if isinstance(node, yaml.SequenceNode) and step < len(node.value):
+            return None, node.value[step]
+        return None
+    if isinstance(node, yaml.MappingNode):
+        index = position(node, step)
+        if index >= 0:
+            key, value = node.value[index]
+            return key, value
+    return None
+
+
+def position(node: yaml.Node, name: str) -> int:
+    """Which pair of a mapping has this name; the last one counts."""
+    names: Sequence[Any] = [key.value for key, _ in node.value]
+    return max((index for index, key in enumerate(names) if key == name), default=-1)

@@ -1,0 +1,185 @@
+"""`load`: from what a learner has (a file, a folder, text, a dict) to objects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any, TypeAlias
+
+from labkit.errors import LabkitError, ParseError
+from labkit.resources.finding import ManifestRefused, Verdict
+from labkit.resources.model import Resource, Source
+from labkit.resources.yaml.document import Document, documents
+
+Loadable: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Resource | Iterable[Any]"
+
+_TEXT = "<text>"
+
+
+def load(*sources: Loadable, strict: bool = True) -> list[Resource]:
+    """The objects of files, folders (*.yaml and *.yml, sorted), YAML text, dicts, Resources, or lists of these.
+
+    >>> load("manifests/hello-world.yaml", "manifests/circuit-breaker/")
+    [<Namespace hello-world>, <ConfigMap hello-world/hello-world-app>, …]
+
+    Raises ParseError where the text is not YAML, and ManifestRefused (a ValidationError, with `.findings`) where
+    Kubernetes or Istio would refuse an object; UnsupportedError for a kind that labkit does not check. With
+    `strict=False` objects are only parsed.
+    """
+    found = [resource for source in sources for resource in _load(source)]
+    if strict:
+        from labkit.resources.rules.validation import validate
+
+        for resource in found:
+            findings = validate(resource)
+            if any(finding.level == "error" for finding in findings):
+                raise ManifestRefused(resource, findings)
+    return found
+
+
+def load_text(text: str, name: str = _TEXT, *, strict: bool = True) -> list[Resource]:
+    """The objects of a YAML text; `name` is what messages call it."""
+    return load(*_from_text(text, name), strict=strict)
+
+
+def check(*sources: Loadable) -> list[Verdict]:
+    """The verdict on each object of the sources, in order. Raises nothing for a manifest that is wrong.
+
+    >>> [verdict.accepted for verdict in check("manifests/as-published/")]
+    [True, False, …]
+    """
+    verdicts: list[Verdict] = []
+    for source in sources:
+        for part in _parts(source):
+            verdicts.extend(_check(part))
+    return verdicts
+
+
+def check_text(text: str, name: str = _TEXT) -> list[Verdict]:
+    """`check` for a text, whatever it looks like; `name` is what messages call it."""
+    return list(_verdicts(_from_text(text, name), name))
+
+
+def _check(source: Loadable) -> Iterator[Verdict]:
+    name = str(source) if isinstance(source, os.PathLike) else _TEXT if isinstance(source, str) else ""
+    yield from _verdicts(_load(source), name)
+
+
+def _verdicts(found: Iterator[Resource], name: str) -> Iterator[Verdict]:
+    from labkit.resources.rules.validation import validate
+
+    resources: list[Resource] = []
+    failed: LabkitError | None = None
+    try:
+        for resource in found:
+            resources.append(resource)
+    except LabkitError as error:
+        failed = error
+    for resource in resources:
+        file = resource.source.name if resource.source else name
+        try:
+            yield Verdict(resource, tuple(validate(resource)), file=file)
+        except LabkitError as error:
+            yield Verdict(resource, (), error, file)
+    if failed is not None:
+        yield Verdict(None, (), failed, name)
+
+
+def _parts(source: Loadable) -> Iterator[Loadable]:
+    """Splits a folder into its files and a list into its items, so that one bad file does not hide the others."""
+    if isinstance(source, str) and not _is_text(source):
+        source = FilePath(source)
+    if isinstance(source, os.PathLike) and FilePath(source).is_dir():
+        try:
+            yield from _files(FilePath(source))
+        except LabkitError:
+            yield source
+    elif isinstance(source, (str, os.PathLike, Mapping, Resource)) or not isinstance(source, Iterable):
+        yield source
+    else:
+        for item in source:
+            yield from _parts(item)
+
+
+def _load(source: Any) -> Iterator[Resource]:
+    if isinstance(source, Resource):
+        yield source
+    elif isinstance(source, Mapping):
+        yield from _objects(Document(dict(source), 0, ""), None)
+    elif isinstance(source, str) and _is_text(source):
+        yield from _from_text(source, _TEXT)
+    elif isinstance(source, (str, os.PathLike)):
+        path = FilePath(source)
+        for file in _files(path) if path.is_dir() else [path]:
+            yield from _from_text(_read(file), str(file))
+    elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
+        for item in source:
+            yield from _load(item)
+    else:
+        raise ParseError(
+            f"A manifest can't be a {type(source).__name__}", try_next="pass a file, a folder, YAML text or a dict"
+        )
+
+
+def _is_text(source: str) -> bool:
+    return "\n" in source or source.lstrip().startswith(("{", "apiVersion", "kind:", "---")) or not source.strip()
+
+
+def _files(folder: FilePath) -> list[FilePath]:
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    if not files:
+        raise ParseError(f"{folder}: no *.yaml or *.yml file in this folder")
+    return files
+
+
+def _read(path: FilePath) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise ParseError(f"{path}: there is no such file", try_next=f"ls {path.parent}") from error
+    except UnicodeDecodeError as error:
+        raise ParseError(f"{path}: the file is not UTF-8 text", seen=str(error)) from error
+    except (OSError, ValueError) as error:
+        raise ParseError(f"{path}: the file can't be read", seen=str(error)) from error
+
+
+def _from_text(text: str, name: str) -> Iterator[Resource]:
+    for document in documents(text, name):
+        yield from _objects(document, name)
+
+
+def _objects(document: Document, name: str | None) -> Iterator[Resource]:
+    """The object of a document, or the objects of a `kind: List`."""
+    value = document.value
+    where = f"{name}:{document.line}: " if name else ""
+    if not isinstance(value, dict):
+        raise ParseError(
+            f"{where}this is not an object of Kubernetes, but a {_kind_of(value)}",
+            try_next="begin with `apiVersion:`, `kind:`, `metadata:` and `spec:`, each on its own line",
+        )
+    if value.get("kind") == "List" and isinstance(value.get("items"), list):
+        for index, item in enumerate(value["items"]):
+            part = Document(item, document.line, document.text)
+            prefix = ("items", index)
+            part.lines = {path[2:]: line for path, line in document.lines.items() if path[:2] == prefix}
+            part.repeated = [path[2:] for path in document.repeated if path[:2] == prefix]
+            yield from _objects(part, name)
+        return
+    for field in ("apiVersion", "kind"):
+        if not isinstance(value.get(field), str) or not value[field]:
+            raise ParseError(
+                f"{where}the object has no `{field}`",
+                try_next="every object begins with `apiVersion:` and `kind:`, such as "
+                "`apiVersion: networking.istio.io/v1` and `kind: VirtualService`",
+            )
+    source = None
+    if name is not None:
+        source = Source(name, document.line, document.text, document.lines, tuple(document.repeated))
+    yield Resource(value, source)
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, list):
+        return "list"
+    return "text" if isinstance(value, str) else "single value"

@@ -1,0 +1,1 @@
+"""curl and Fortio themselves, where they are installed."""

@@ -1,0 +1,1 @@
+"""VirtualServices as Envoy's routes."""

@@ -1,0 +1,89 @@
+"""VirtualServices with every short name made full, and delegates merged into their roots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from labkit.translate.hosts import MESH_GATEWAY, full_host, gateway_name
+from labkit.translate.model import Json
+from labkit.translate.routes.delegates import merge_routes
+
+if TYPE_CHECKING:
+    from labkit.resources.model import Resource
+
+
+@dataclass(frozen=True)
+class VirtualService:
+    name: str
+    namespace: str
+    hosts: tuple[str, ...]
+    gateways: tuple[str, ...]
+    export_to: frozenset[str]
+    http: tuple[Json, ...]
+
+
+def resolve_all(resources: Iterable[Resource]) -> list[VirtualService]:
+    """Give them oldest first; delegates (VirtualServices without hosts) appear only within their roots."""
+    known = list(resources)
+    delegates = {(r.namespace, r.name): r for r in known if not r.spec.get("hosts")}
+    return [resolved(r, delegates) for r in known if r.spec.get("hosts")]
+
+
+def resolved(resource: Resource, delegates: dict[tuple[str, str], Resource]) -> VirtualService:
+    spec, namespace = resource.spec, resource.namespace
+    http: list[Json] = []
+    for route in spec.get("http") or []:
+        own = resolved_route(route, namespace)
+        delegate = route.get("delegate")
+        if delegate is None:
+            http.append(own)
+            continue
+        key = (str(delegate.get("namespace") or namespace), str(delegate.get("name") or ""))
+        target = delegates.get(key)
+        if target is not None and exports_to(target, namespace):
+            routes = [resolved_route(r, target.namespace) for r in target.spec.get("http") or []]
+            http.extend(merge_routes(own, routes))
+    return VirtualService(
+        name=resource.name,
+        namespace=namespace,
+        hosts=tuple(full_host(str(host), namespace) for host in spec["hosts"]),
+        gateways=tuple(gateway_name(g, namespace) for g in spec.get("gateways") or [MESH_GATEWAY]),
+        export_to=frozenset(spec.get("exportTo") or []),
+        http=tuple(http),
+    )
+
+
+def exports_to(delegate: Resource, namespace: str) -> bool:
+    names = set(delegate.spec.get("exportTo") or ["*"])
+    return "*" in names or namespace in names or ("." in names and delegate.namespace == namespace)
+
+
+def resolved_route(route: Json, namespace: str) -> Json:
+    """A copy of an HTTP route in which hosts and gateways have their full names."""
+    found = dict(route)
+    if route.get("match"):
+        found["match"] = [
+            {**match, "gateways": [gateway_name(g, namespace) for g in match["gateways"]]}
+            if match.get("gateways")
+            else match
+            for match in route["match"]
+        ]
+    if route.get("route"):
+        found["route"] = [with_full_host(entry, namespace) for entry in route["route"]]
+    if route.get("mirror") is not None:
+        found["mirror"] = full_destination(route["mirror"], namespace)
+    if route.get("mirrors"):
+        found["mirrors"] = [with_full_host(entry, namespace) for entry in route["mirrors"]]
+    return found
+
+
+def with_full_host(entry: Json, namespace: str) -> Json:
+    if entry.get("destination") is None:
+        return entry
+    return {**entry, "destination": full_destination(entry["destination"], namespace)}
+
+
+def full_destination(destination: Json, namespace: str) -> Json:
+    return {**destination, "host": full_host(str(destination.get("host") or ""), namespace)}

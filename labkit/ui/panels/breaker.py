@@ -1,0 +1,216 @@
+"""`BreakerTimeline`: when pods were out of the pool and for how long, and when requests were refused or tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+import traitlets
+
+from labkit.mesh import Mesh
+from labkit.ui.panels.live import LivePanel, Ticker, weakly
+from labkit.ui.panels.meshview import WatchingPanel
+from labkit.ui.panels.watching import COUNTERS, Watch
+from labkit.ui.plots.axes import new_axes, styled
+from labkit.ui.plots.charts import frame_of
+from labkit.ui.plots.style import BLACK, BLUE, ORANGE, VERMILLION
+from labkit.ui.plots.timelines import PAD, Mark, finish, heights, marks_in, short, step_of
+
+KINDS = (("refused", ORANGE, "++"), ("retries", BLUE, ".."))
+CALM_S = 2.0  # while nothing happens, only the axis grows: it is drawn that seldom
+BUSY_S = 0.5
+
+
+@styled
+def timeline(
+    ejections: Any,
+    counts: pd.DataFrame | None = None,
+    marks: Iterable[Mark] = (),
+    *,
+    start: float = 0.0,
+    end_s: float | None = None,
+) -> Any:
+    """A bar for each ejection, labelled n × base time; under them how many requests were refused, or tried again.
+
+    `ejections` has a row each: pod, from_s, to_s (nothing there: still out) and, where known, n and base_s; `counts`
+    has at_s, refused, retries, growing. Marks are in seconds since 1970; `start` is where the picture's time begins.
+
+    >>> breaker.timeline(watch.frame, watch.counted, mesh.history, start=watch.began)
+    """
+    frame = frame_of(ejections)
+    counts = pd.DataFrame({"at_s": [], "refused": [], "retries": []}) if counts is None else counts
+    last = end_s if end_s is not None else last_of(frame, counts) + 1.0
+    shown = marks_in(marks, start, start + last)
+    pods = sorted(set(frame["pod"]))
+    rows: list[Any] = [*pods, *(kind for kind in KINDS if len(counts))]
+    axes = new_axes(table(frame, counts, last), height=heights(max(1, len(rows)), shown))
+    for pod, since, until, words in spans(frame, last):
+        at = len(rows) - 1 - pods.index(pod)
+        axes.barh(
+            at + 0.35, until - since, left=since, height=0.5, color=VERMILLION, hatch="//", edgecolor="white", zorder=3
+        )
+        label = fitting(words, (until - since) / last)
+        axes.annotate(label, ((since + until) / 2, at + 0.62), ha="center", va="bottom", fontsize=11, color=BLACK)
+    for kind in (row for row in rows if not isinstance(row, str)):
+        lane(axes, len(rows) - 1 - rows.index(kind), kind, counts, last)
+    for at in range(len(rows)):
+        axes.axhline(at, color="#BBBBBB", linewidth=0.8, zorder=0)
+    labels = [short(row) if isinstance(row, str) else f"{row[0]}\n({COUNTERS[row[0]][12:]})" for row in rows]
+    axes.set_yticks([len(rows) - 1 - number + 0.4 for number in range(len(rows))], labels)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(0, max(1, len(rows)))
+    axes.set_title(
+        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (a bar: out of the pool)", pad=PAD if shown else None
+    )
+    finish(axes, start, start + last, shown, "since the picture began")
+    return axes
+
+
+LETTER = 0.0145  # of the width of the axes
+
+
+def fitting(words: str, part: float) -> str:
+    """The label of a bar that has so large a part of the axes: the whole, its beginning, or nothing (the table has it).
+
+    >>> fitting("2 × 1.1 s (2.4 s)", 0.5), fitting("2 × 1.1 s (2.4 s)", 0.1), fitting("2 × 1.1 s (2.4 s)", 0.01)
+    ('2 × 1.1 s (2.4 s)', '2 ×', '')
+    """
+    start = words.split(" ", 2)
+    return next((text for text in (words, " ".join(start[:2])) if len(text) * LETTER <= part), "")
+
+
+def lane(axes: Any, at: int, kind: tuple[str, str, str], counts: pd.DataFrame, last: float) -> None:
+    """How much one counter grew in each step, and at the right how much in all."""
+    name, colour, hatch = kind
+    step = step_of(last, 10**6)
+    grown = counts[name].diff().fillna(counts[name])
+    sums = grown.groupby((counts["at_s"] / step + 1e-6).astype(int)).sum()
+    steps = [float(sums.get(number, 0.0)) for number in range(int(last / step) + 1)]
+    highest = max([1.0, *steps])
+    edges = [step * number for number in range(len(steps) + 1)]
+    tops = [at + 0.8 * value / highest for value in steps]
+    axes.stairs(tops, edges, baseline=at, fill=True, color=colour, hatch=hatch, linewidth=0)
+    total = int(counts[name].iloc[-1])
+    axes.annotate(f" {total}", (1, at + 0.4), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+
+
+def last_of(frame: pd.DataFrame, counts: pd.DataFrame) -> float:
+    times = [*frame["from_s"].dropna(), *frame["to_s"].dropna(), *counts["at_s"]]
+    return max((float(value) for value in times), default=0.0)
+
+
+def spans(frame: pd.DataFrame, last: float) -> list[tuple[str, float, float, str]]:
+    """Of each ejection: pod, from, until (or the end of the picture), and its length in words."""
+    found = []
+    for number, row in enumerate(frame.to_dict("records")):
+        out = row["to_s"] != row["to_s"] or row["to_s"] is None
+        until = last if out else float(row["to_s"])
+        lasted = f"{until - float(row['from_s']):.1f} s"
+        if "n" in row:
+            lasted = f"{int(row['n'])} × {row['base_s']:g} s" + (", still out" if out else f" ({lasted})")
+        found.append((str(frame["pod"].iloc[number]), float(row["from_s"]), until, lasted))
+    return found
+
+
+def table(frame: pd.DataFrame, counts: pd.DataFrame, last: float) -> pd.DataFrame:
+    """The same in text: a row an ejection, and one for what was refused and for what was tried again."""
+    rows: list[tuple[str, Any, Any, str]] = [
+        (f"{pod} out of the pool", round(since, 2), round(until, 2), words)
+        for pod, since, until, words in spans(frame, last)
+    ]
+    for name, _, _ in KINDS if len(counts) else ():
+        grew = counts[counts[name].diff().fillna(counts[name]) > 0]["at_s"]
+        first, final = (round(float(grew.iloc[0]), 2), round(float(grew.iloc[-1]), 2)) if len(grew) else ("", "")
+        rows.append((f"{name} ({COUNTERS[name]})", first, final, f"{int(counts[name].iloc[-1])} requests"))
+    return pd.DataFrame(rows, columns=["what", "from s", "until s", "how much"])
+
+
+def counted(watch: Watch, end: float) -> pd.DataFrame:
+    """What a watch counted, on the picture's time: at_s, refused, retries; the last row is now."""
+    rows = [(at - watch.began, refused, retries) for at, refused, retries in watch.counts]
+    if rows:
+        rows.append((end - watch.began, *rows[-1][1:]))
+    return pd.DataFrame(rows, columns=["at_s", "refused", "retries"])
+
+
+class BreakerTimeline(WatchingPanel, LivePanel):
+    """Ejections as bars of n × baseEjectionTime, requests refused by a limit, and retries, while they happen.
+
+    It looks at the mesh five times a second while it is on the screen, so times are right to 0.2 s. Without a browser:
+
+    >>> timeline = BreakerTimeline(mesh)
+    >>> timeline.start()
+    >>> mesh.curl(url, n=50)
+    >>> timeline.stop()
+    >>> timeline.frame                       # a row an ejection
+    >>> BreakerTimeline(watched)             # of samples taken earlier; it only draws them
+    """
+
+    title = "Circuit breaker"
+    scripts = ("live.js", "watching.js", "breaker.js")
+    styles = ("live.css",)
+    every_s = 0.2
+
+    live = traitlets.Bool(True).tag(sync=True)
+    """Whether there is a mesh to look at."""
+
+    def __init__(self, source: Any, *, proxy: str = "gateway") -> None:
+        self.rows: pd.DataFrame | None = None
+        self.drawn_at, self.drawn = 0.0, (-1, -1, -1, -1)
+        # a look takes milliseconds and a picture some hundred of them: looks must not wait for pictures
+        self.drawer = Ticker(weakly(self, "redraw"), every_s=BUSY_S)
+        if isinstance(source, Mesh):
+            super().__init__(source, proxy=proxy)
+            self.watch.look()
+        else:
+            self.ticker = Ticker(lambda: False)  # there is nothing to look at, but `close` is the same for both
+            self.rows = frame_of(source)
+            LivePanel.__init__(self, live=False)
+        self.draw()
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row an ejection: pod, from_s, to_s, n, base_s. Seconds since the panel was made."""
+        return self.watch.frame if self.rows is None else self.rows
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The same as text."""
+        found: pd.DataFrame = self.axes.as_table
+        return found
+
+    def looked(self) -> None:
+        self.drawer.start()
+
+    def redraw(self) -> bool:
+        """Draws when something is new; while nothing is, only the axis grows, from time to time."""
+        watch = self.watch
+        out = sum(e.until is None for e in watch.ejections)
+        state = (len(watch.ejections), out, len(watch.counts), len(watch.marks))
+        due = time.monotonic() - self.drawn_at > (0 if out else CALM_S)
+        if self.watching and (due or state != self.drawn):
+            self.drawn = state
+            self.draw()
+        return self.watching
+
+    def draw(self) -> None:
+        self.drawn_at = time.monotonic()
+        if self.rows is not None:
+            self.show(timeline(self.rows))
+            return
+        watch = self.watch
+        end = watch.last.at if watch.last is not None else time.time()
+        axes = timeline(
+            watch.frame, counted(watch, end), watch.marks, start=watch.began, end_s=max(1.0, end - watch.began)
+        )
+        with self.lock:
+            self.show(axes, len(watch.marks))
+
+    def close(self) -> None:
+        self.drawer.stop()
+        super().close()
+
+    def text(self) -> str:
+        return repr(self.axes)

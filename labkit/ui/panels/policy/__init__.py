@@ -1,0 +1,1 @@
+"""The PolicyPanel: controls beside the YAML that they change."""

@@ -1,0 +1,360 @@
+"""`PolicyPanel`: change a policy by its controls or by its YAML, apply it, and see what Envoy got.
+
+    panel = PolicyPanel(mesh, "03_load_balancing/random.yaml")
+    panel                                               # in a notebook: the controls, the YAML, the changes
+
+    panel.set("loadBalancer.simple", "ROUND_ROBIN")     # what a click does, from Python
+    panel.set("loadBalancer.simple", "RANDOM", subset="v2")
+    panel.type(panel.yaml.replace("RANDOM", "LEAST_REQUEST"))
+    panel.apply()
+    panel.undo()
+    panel.reset()                                       # the published text again; the mesh keeps what it has
+
+The text is the state: every control reads it and edits it, and there is no second way to change a policy.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path as FilePath
+from typing import Any, ClassVar
+
+import traitlets
+
+from labkit.errors import LabkitError, LessonError, ManifestError
+from labkit.lessons.files import manifest as course_manifest
+from labkit.mesh import Applied, Mesh
+from labkit.resources import diff, load_text
+from labkit.resources.yaml.loading import check_text
+from labkit.ui.panels.config_dump import marked, told
+from labkit.ui.panels.panel import Panel, action, work
+from labkit.ui.panels.policy import text as policy_text
+from labkit.ui.panels.policy.drafts import Draft, key_of
+from labkit.ui.panels.policy.fields import MODE, Field
+from labkit.ui.panels.policy.findings import Context, as_notes, of_text
+from labkit.ui.panels.policy.page import page, plain
+from labkit.ui.panels.policy.text import NAME
+
+UNDO_STEPS = 200
+ONE_STEP_S = 1.0
+"""Keys that follow each other within a second are undone together."""
+
+
+class PolicyPanel(Panel):
+    """Controls of a DestinationRule or VirtualService beside its YAML. `manifest` is a file of the course, or a text.
+
+    What is typed is kept as a draft (see `drafts`), so that it is there after a restart of the kernel.
+    """
+
+    title: ClassVar[str] = "Change a policy"
+    scripts = ("policy_parts.js", "policy.js")
+    styles = ("policy.css",)
+
+    state = traitlets.Dict().tag(sync=True)
+    """All that follows from the text, in one piece: text, controls, findings, what is changed."""
+    envoy = traitlets.Dict().tag(sync=True)
+    """What the proxy got: {"proxy", "about", "rows": [[mark, line], …]}."""
+    said = traitlets.Unicode("").tag(sync=True)
+    """What the last Apply did."""
+    note = traitlets.Unicode("").tag(sync=True)
+    """That a draft is back."""
+
+    def __init__(
+        self, mesh: Mesh, manifest: str | os.PathLike[str], *, proxy: str = "gateway", draft: str | None = None
+    ) -> None:
+        self.mesh = mesh
+        self.proxy = proxy
+        self.published, key = read(manifest)
+        self.context = Context(mesh)
+        self.draft = Draft(draft or key, self.published, on_error=self.show_error)
+        self.current, kept_at = self.draft.load()
+        self.past: list[str] = []
+        self.touched: tuple[str, float] = ("", 0.0)
+        self.together = False
+        self.heard: list[Any] = ["", 0]
+        self.document = 0
+        self.subset = ""
+        self.told_before: list[str] = []
+        self.told_now: list[str] = []
+        note = f"Your draft of {kept_at} is back." if kept_at else ""
+        super().__init__(note=note, drafts_kept=self.draft.lasts)
+        self.look()
+
+    # what is in view
+
+    @property
+    def yaml(self) -> str:
+        """The text in view."""
+        return self.current
+
+    @property
+    def body(self) -> Any:
+        """The object in view as plain values. Raises ParseError where the text is not YAML."""
+        found = policy_text.bodies(self.current)
+        return found[self.document] if self.document < len(found) else {}
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What validation and the linter say of the text: level, line, path, what, fix."""
+        return list(self.state["findings"])
+
+    @property
+    def changes(self) -> list[str]:
+        """Lines that differ from what is applied, each with + or - in front."""
+        return [f"{mark}{line}" for mark, line in self.state["diff"] if mark in "+-"]
+
+    @property
+    def got(self) -> list[str]:
+        """What Envoy has for it now, as lines of YAML."""
+        return list(self.told_now)
+
+    # actions
+
+    @action
+    def set(self, path: str, value: Any, *, subset: str | None = None) -> None:
+        """Sets one field of the YAML in view; None removes it. `subset` "" is the service, None what is in view.
+
+        >>> panel.set("outlierDetection.consecutive5xxErrors", 3)
+        >>> panel.set("spec.http[0].route[1].weight", 20)
+        """
+        where = policy_text.place(self.body, path, self.subset if subset is None else subset)
+        if where[-1:] == (MODE,) and isinstance(value, str):
+            self.put(policy_text.with_mode(self.current, where[:-1], value, self.document))
+            return
+        text = policy_text.changed(self.current, where, value, self.document)
+        other = policy_text.partner(self.body, where)
+        if other is not None and isinstance(value, int) and 0 <= value <= 100:
+            text = policy_text.changed(text, other, 100 - value, self.document)
+        self.put(text)
+
+    @action
+    def turn(self, path: str, words: str) -> None:
+        """What a control does: the field gets what was typed into it, be it right or wrong; empty removes it."""
+        self.soon_again(f"{self.subset} {path}")
+        field = self.control(path)
+        if field.kind == "choice":
+            self.set(path, words)
+        else:
+            self.set(path, policy_text.parsed(words, field))
+
+    @action
+    def type(self, text: str, view: str = "", number: int = 0) -> None:
+        """Replaces the text, as typing does. It may be anything: what is wrong with it is in `findings`."""
+        self.heard = [view, number]
+        self.soon_again(f"text {view}" if view else "")
+        self.put(text)
+
+    @action
+    def add(self, group: str) -> None:
+        """Adds one more of a group: a subset."""
+        names = policy_text.subset_names(self.body)
+        number = next(n for n in range(1, len(names) + 2) if f"v{n}" not in names)
+        more = {"name": f"v{number}", "labels": {"version": f"v{number}"}}
+        self.put(policy_text.changed(self.current, ("spec", "subsets", len(names)), more, self.document))
+
+    @action
+    def remove(self, path: str) -> None:
+        """Removes a field and what is below it."""
+        self.set(path, None)
+
+    @action
+    def choose(self, *, subset: str | None = None, document: int | None = None) -> None:
+        """Chooses what the controls are about: a subset ("" is the whole service), or a document of the text."""
+        if subset is not None and subset and subset not in policy_text.subset_names(self.body):
+            raise ManifestError(f"There is no subset {subset!r}", seen=", ".join(policy_text.subset_names(self.body)))
+        self.subset = self.subset if subset is None else subset
+        if document is not None:
+            self.document, self.subset = int(document), ""
+        self.refresh()
+
+    @action
+    def choose_subset(self, subset: str) -> None:
+        self.choose(subset=subset)
+
+    @action
+    def choose_document(self, document: int) -> None:
+        self.choose(document=document)
+
+    @work("Applying")
+    def apply(self) -> Applied:
+        """Applies the text in view to the mesh, and returns what the mesh says. Raises what the mesh raises."""
+        self.draft.flush()
+        with self.lock:
+            text = self.current
+        before = self.ask_envoy(text)
+        applied = self.mesh.apply(load_text(text, NAME))
+        now = self.ask_envoy(text)
+        with self.lock:
+            self.context.applied(text)
+            self.told_before, self.told_now = before, now
+            self.said = f"Applied at {time.strftime('%H:%M:%S')}. {' '.join(str(applied).split())}"
+            self.show_envoy()
+            self.refresh()
+        return applied
+
+    @action
+    def undo(self) -> None:
+        """The text before the last change. The mesh keeps what it has until the next Apply."""
+        if self.past:
+            self.put(self.past.pop(), remember=False)
+
+    @action
+    def reset(self) -> None:
+        """The published text. The mesh keeps what it has until the next Apply."""
+        self.note = ""
+        self.put(self.published)
+
+    @action
+    def back_to_applied(self) -> None:
+        """The text that is in force."""
+        self.put(self.context.text(self.current))
+
+    @work("Looking")
+    def look(self) -> None:
+        """Reads again what is applied and what Envoy has: somebody else may have changed it."""
+        now = self.ask_envoy(self.current)
+        with self.lock:
+            if now != self.told_now:
+                self.told_before = self.told_now = now
+            self.context.look()
+            self.show_envoy()
+            self.refresh()
+
+    # how
+
+    def control(self, path: str) -> Field:
+        """The control of a path in what is in view; a plain text field where there is none."""
+        found = (field for group in policy_text.groups(self.body, self.subset) for field in group.fields)
+        return next((field for field in found if field.path == path), Field(path, path, ""))
+
+    def soon_again(self, place: str) -> None:
+        """Notes that a view changes something in one place: what comes soon after, in the same one, is one change."""
+        last, at = self.touched
+        self.together = bool(place) and place == last and time.monotonic() - at < ONE_STEP_S
+        self.touched = (place, time.monotonic())
+
+    def put(self, text: str, *, remember: bool = True) -> None:
+        """Takes a new text: remembers the old one, keeps the draft, and finds out all that follows."""
+        if text != self.current:
+            if remember and not (self.together and self.past):
+                self.past = [*self.past[-UNDO_STEPS:], self.current]
+            self.current = text
+            self.draft.save(text)
+            self.drafts_kept = self.draft.lasts
+        self.together = False
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Brings `state` up to date. A mesh that does not answer is an error of the panel, and the text goes on."""
+        try:
+            self.context.look_again()
+        except LabkitError as error:
+            self.show_error(error)
+        verdicts = check_text(self.current, NAME)
+        findings = of_text(verdicts, self.context.objects)
+        unreadable = next((str(v.error.message) for v in verdicts if v.resource is None and v.error), "")
+        old = self.state
+        groups, values, documents, subsets = old.get("groups", []), old.get("values", {}), old.get("documents", []), []
+        notes: dict[str, list[Any]] = {}
+        if not unreadable:
+            found = policy_text.bodies(self.current)
+            self.document = min(self.document, max(0, len(found) - 1))
+            body = found[self.document] if found else {}
+            if self.subset not in policy_text.subset_names(body):
+                self.subset = ""
+            documents = [
+                f"{policy_text.at(each, ('kind',))} {policy_text.at(each, ('metadata', 'name'))}" for each in found
+            ]
+            subsets = policy_text.subset_names(body) if policy_text.at(body, ("kind",)) == "DestinationRule" else []
+            shape = policy_text.groups(body, self.subset)
+            groups, values = [group.as_dict() for group in shape], self.values(body, shape)
+            notes = as_notes(findings, self.document, body, self.subset, shape)
+        applied = self.context.text(self.current)
+        rows = [(line[:1], line[1:]) for line in diff(applied, self.current, context=2)[2:]]
+        self.state = {
+            "text": self.current,
+            "heard": list(self.heard),
+            "unreadable": unreadable,
+            "documents": documents,
+            "document": self.document,
+            "subsets": [name for name in subsets if name],
+            "subset": self.subset,
+            "groups": groups,
+            "values": values,
+            "notes": notes,
+            "findings": [finding.as_dict() for finding in findings],
+            "diff": [("…", "") if mark == "@" else (mark, line) for mark, line in rows][1:],
+            "is_new": not applied,
+            "is_applied": applied == self.current,
+            "is_published": self.current == self.published,
+            "can_undo": bool(self.past),
+        }
+
+    def values(self, body: Any, shape: list[Any]) -> dict[str, str]:
+        """What each control shows, by its path."""
+        found = {}
+        for field in (field for group in shape for field in group.fields):
+            where = policy_text.place(body, field.path, self.subset)
+            value = policy_text.at(body, where)
+            found[field.path] = (
+                policy_text.mode(policy_text.at(body, where[:-1]))
+                if field.path == MODE
+                else policy_text.shown(value, field)
+            )
+        return found
+
+    def ask_envoy(self, text: str) -> list[str]:
+        """What the proxy has for the objects of a text; what was seen before, where the text can't be read."""
+        try:
+            found = policy_text.bodies(text)
+        except ManifestError:
+            return self.told_now
+        dump = self.mesh.config(self.proxy)
+        return [line for body in found if isinstance(body, dict) for line in told(dump, body)]
+
+    def show_envoy(self) -> None:
+        rows = marked(self.told_before, self.told_now)
+        count = sum(mark != " " for mark, _ in rows)
+        about = f"{count} lines changed with the last Apply" if count else "nothing changed with the last Apply"
+        if not self.said:
+            about = "as it is now"
+        if not rows:
+            about = "nothing yet: it has no cluster and no route for this object"
+        self.envoy = {"proxy": self.proxy, "about": about, "rows": rows}
+
+    def way_back(self, error: LabkitError, doing: str) -> dict[str, str]:
+        if doing == "apply" and isinstance(error, (ManifestError, LessonError)):
+            return {"label": "Show the text that is in force", "do": "back_to_applied"}
+        return {"label": "Try again", "do": doing} if doing in ("apply", "look") else {}
+
+    def text(self) -> str:
+        return plain(self)
+
+    def page(self) -> str:
+        return page(self)
+
+    def close(self) -> None:
+        if "draft" in vars(self):  # a widget is also closed when it is thrown away half-made
+            self.draft.close()
+        super().close()
+
+
+def read(manifest: str | os.PathLike[str]) -> tuple[str, str]:
+    """The text of a manifest (a path, a name under manifests/, or the text itself), and the key of its draft."""
+    if isinstance(manifest, str) and "\n" in manifest:
+        body: Any = next(iter(policy_text.bodies(manifest)), {})
+        name = [
+            str(policy_text.at(body, path)) for path in (("kind",), ("metadata", "namespace"), ("metadata", "name"))
+        ]
+        return manifest, "/".join(name)
+    path = FilePath(manifest)
+    if not path.exists():
+        path = course_manifest(os.fspath(manifest))
+    if path.is_dir():
+        raise LessonError(
+            "A PolicyPanel shows one file",
+            seen=f"{path} is a folder",
+            try_next=f"one of: {', '.join(sorted(each.name for each in path.glob('*.yaml')))}",
+        )
+    return path.read_text(encoding="utf-8"), key_of(str(path))

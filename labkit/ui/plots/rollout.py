@@ -1,0 +1,67 @@
+"""The picture of a canary release: errors against answers, step by step, between the two bounds of its rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from labkit.ui.plots.axes import new_axes, styled
+from labkit.ui.plots.charts import SIDES
+from labkit.ui.plots.style import BLACK
+
+if TYPE_CHECKING:
+    from labkit.lessons.content.canary import Rollout, Rule
+
+
+def bounds(rule: Rule, answers: float) -> tuple[float, float]:
+    """After so many answers: the errors from which it is rolled back, and up to which it goes on.
+
+    >>> bounds(Rule(), 22)[1] > 0
+    True
+    """
+    per_error, shift = rule.per_error - rule.per_success, answers * rule.per_success
+    return (rule.upper - shift) / per_error, (rule.lower - shift) / per_error
+
+
+@styled
+def evidence(rollout: Rollout) -> Any:
+    """Step after step, how many of the canary's answers were errors. In the upper field it is rolled back.
+
+    >>> evidence(roll_out(Rule(), set_weight, send))
+    """
+    rows = pd.DataFrame(
+        [(step.weight, *point) for step in rollout.steps for point in step.path],
+        columns=["weight %", "answers of the canary", "errors"],
+    )
+    axes = new_axes(rows)
+    longest = max(rollout.rule.least, *(step.answers for step in rollout.steps))
+    top = 1.3 * max(bounds(rollout.rule, longest)[0], float(rows["errors"].max()))
+    start = 0.0
+    for number, step in enumerate(rollout.steps):
+        look = SIDES[number % len(SIDES)]
+        end = start + 1.15 * max(rollout.rule.least, step.answers)
+        draw_bounds(axes, rollout.rule, start, end, top)
+        places, errors = zip(*((start + answers, errors) for answers, errors in step.path), strict=True)
+        axes.plot(places, errors, f"{look.marker}-", color=look.colour, clip_on=False, zorder=3)
+        axes.annotate(f"  {step.weight} %:\n  {step.decision}", (start, 0.98 * top), va="top")
+        start = end
+    axes.set_xlim(0, start)
+    axes.set_ylim(0, top)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("answers of the canary, one weight after the other\n(upper field: roll back, lower: go on)")
+    axes.set_ylabel("errors among them")
+    axes.set_title(f"The canary was {'promoted' if rollout.promoted else 'rolled back'}")
+    return axes
+
+
+def draw_bounds(axes: Any, rule: Rule, start: float, end: float, top: float) -> None:
+    """The two fields of one step, where it is decided."""
+    places = [start + (end - start) * part / 100 for part in range(101)]
+    upper, lower = ([bounds(rule, place - start)[side] for place in places] for side in (0, 1))
+    axes.fill_between(places, upper, top, color="#F3D9CB", linewidth=0)
+    axes.fill_between(places, 0, [max(0.0, bound) for bound in lower], color="#A9CCE8", linewidth=0)
+    axes.plot(places, upper, "--", color=BLACK)
+    axes.plot(places, lower, "--", color=BLACK)
+    axes.axvline(end, color=BLACK, linewidth=0.8)

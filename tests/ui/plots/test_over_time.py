@@ -1,0 +1,125 @@
+"""Plots over time: where the lines stand, and that picture and table say the same as the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from labkit.mesh.history import Change
+from labkit.ui.plots import timelines as over_time
+
+START = 1_700_000_000.0
+
+
+def rows(versions: str, *, every_s: float = 0.1, status: int = 200) -> pd.DataFrame:
+    """A request each tenth of a second; "11222" is who answered."""
+    return pd.DataFrame(
+        {
+            "at": [START + every_s * number for number in range(len(versions))],
+            "status": status,
+            "pod": [f"hello-world-v{v}-75f85dfdc6-6h9dx" for v in versions],
+            "version": [f"v{v}" for v in versions],
+            "latency_ms": [1.0 + int(v) for v in versions],
+        }
+    )
+
+
+ROWS = rows("1" * 20 + "2" * 20)
+MARK = Change(START + 1.95, "virtualservice/hello-world-vs configured")
+
+
+def test_between_the_lines_each_request_counts_once() -> None:
+    table = over_time.between(ROWS, "version", [MARK])
+    assert list(table["requests"]) == [20, 20]
+    assert list(table["v1 %"]) == [100, 0]
+    assert list(table["v2 %"]) == [0, 100]
+    assert list(table["since"]) == ["the start", f"1: {MARK.what}"]
+    assert list(table["from s"]) == [0, 1.95]
+
+
+def test_a_line_after_the_last_request_is_in_the_table_as_in_the_picture() -> None:
+    axes = over_time.share(ROWS, marks=[Change(START + 4.5, "later")], end=START + 5)
+    assert lines_of(axes) == pytest.approx([4.5])
+    assert list(axes.as_table["since"]) == ["the start", "1: later"]
+    assert list(axes.as_table["requests"]) == [40, 0]
+
+
+def lines_of(axes: Any) -> list[float]:
+    return [
+        float(line.get_xdata()[0]) for line in axes.lines if line.get_linestyle() == "--" and line.get_zorder() == 4
+    ]
+
+
+@pytest.mark.parametrize("plot", [over_time.share, over_time.latency])
+def test_a_line_stands_where_something_was_applied(plot: Any) -> None:
+    axes = plot(ROWS, marks=[Change(START - 5, "before the run"), MARK, Change(START + 99, "after it")])
+    assert lines_of(axes) == pytest.approx([1.95])
+    assert [text.get_text() for text in axes.texts if text.get_text().isdigit()] == ["1"]
+    assert MARK.what in axes.get_xlabel()
+    assert "before the run" not in axes.get_xlabel()
+
+
+def test_the_height_of_a_row_is_the_share_at_that_moment() -> None:
+    axes = over_time.share(rows("1112" * 10))
+    heights = [patch.get_data() for patch in axes.patches]
+    (v1, _, at_v1), (v2, _, at_v2) = heights
+    assert (at_v1, at_v2) == (1, 0)
+    # 40 requests in 4 s: steps of half a second, with five requests each
+    assert list(v1[:4] - at_v1) == pytest.approx([0.86 * part for part in (0.8, 0.8, 0.8, 0.6)])
+    assert list(v2[:4] - at_v2) == pytest.approx([0.86 * part for part in (0.2, 0.2, 0.2, 0.4)])
+    assert axes.get_xlim()[1] >= 4.0  # the last step is whole, too
+
+
+def test_the_per_cents_at_the_right_hold_since_the_last_line() -> None:
+    told = [text.get_text().strip() for text in over_time.share(ROWS, marks=[MARK]).texts]
+    assert told[:2] == ["0 %", "100 %"]
+    assert "since the last line" in over_time.share(ROWS, marks=[MARK]).get_title(loc="left")
+    assert [text.get_text().strip() for text in over_time.share(ROWS).texts] == ["50 %", "50 %"]
+
+
+def test_latency_has_half_and_the_slowest_of_each_step() -> None:
+    axes = over_time.latency(ROWS, [MARK])
+    half = next(line for line in axes.lines if line.get_label() == "half are faster")
+    assert list(half.get_ydata()) == [2.0] * 4 + [3.0] * 4
+    assert list(axes.as_table["p50 ms"]) == [2.0, 3.0]
+
+
+def test_a_histogram_has_a_row_for_each_time_between_two_lines() -> None:
+    axes = over_time.histogram(ROWS, [MARK])
+    assert [label.get_text().splitlines()[0] for label in axes.get_yticklabels()] == ["before line 1", "since line  1"]
+    assert list(axes.as_table["requests"]) == [20, 20]
+    assert len(over_time.histogram(ROWS).get_yticklabels()) == 1
+
+
+def test_of_many_lines_only_the_last_are_told_and_all_are_in_the_table() -> None:
+    marks = [Change(START + 0.5 * number, f"change {number}") for number in range(1, 7)]
+    axes = over_time.share(ROWS, marks=marks)
+    assert "lines 1 to 3: see the table" in axes.get_xlabel()
+    assert "change 6" in axes.get_xlabel()
+    assert "change 2" not in axes.get_xlabel()
+    assert len(axes.as_table) == 7
+
+
+@pytest.mark.parametrize("plot", [over_time.share, over_time.latency, over_time.histogram])
+def test_no_rows_make_an_empty_picture(plot: Any) -> None:
+    assert plot(ROWS.iloc[:0]).png().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_a_long_run_has_some_dozens_of_steps() -> None:
+    for seconds in (0.001, 0.5, 3, 61, 3599):
+        assert seconds / over_time.step_of(seconds, 10_000) <= 60
+    assert over_time.step_of(10, 12) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("hello-world-v1-75f85dfdc6-6h9dx", "hello-world-v1-…6h9dx"),
+        ("hello-world", "hello-world"),
+        ("a-very-long-name", "a-very-long-name"),
+    ],
+)
+def test_a_pods_name_is_cut_in_the_middle(name: str, told: str) -> None:
+    assert over_time.short(name) == told

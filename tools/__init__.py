@@ -1,0 +1,1 @@
+"""What maintainers run: mutations, the tables in the docs, the coverage of the article. No learner imports this."""
