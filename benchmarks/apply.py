@@ -1,4 +1,6 @@
-"""From `mesh.apply` to its effect on a request, beside a bare Envoy that takes a moved route file."""
+"""From `mesh.apply` to its effect on a request, beside a bare Envoy that takes a
+moved route file.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ spec:
 
 
 def to_subset(version: str) -> str:
-    return ROUTE.split("---")[1].replace("{host: hello-world}", f"{{host: hello-world, subset: {version}}}")
+    return ROUTE.split("---")[1].replace(
+        "{host: hello-world}", f"{{host: hello-world, subset: {version}}}"
+    )
 
 
 def mesh_times(runs: int) -> list[float]:
@@ -43,7 +47,12 @@ def mesh_times(runs: int) -> list[float]:
             manifest = to_subset(wanted)
             started = time.perf_counter()
             mesh.apply(manifest)
-            wait_until(lambda wanted=wanted: version(connection) == wanted, 5, "the effect", longest_s=0.001)  # type: ignore[misc]
+            wait_until(
+                lambda wanted=wanted: version(connection) == wanted,
+                5,
+                "the effect",
+                longest_s=0.001,
+            )  # type: ignore[misc]
             times.append(time.perf_counter() - started)
         connection.close()
     return times
@@ -64,7 +73,10 @@ def bare_times(runs: int) -> list[float]:
         routes = folder / "rds.json"
 
         def move(text: str) -> None:
-            route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": text}}}
+            route = {
+                "match": {"prefix": "/"},
+                "direct_response": {"status": 200, "body": {"inline_string": text}},
+            }
             resource = {
                 "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
                 "name": "routes",
@@ -81,8 +93,21 @@ def bare_times(runs: int) -> list[float]:
         source = {"resource_api_version": "V3", "path_config_source": {"path": str(routes)}}
         manager["rds"] = {"route_config_name": "routes", "config_source": source}
         config = folder / "bare.json"
-        config.write_text(json.dumps({"static_resources": {"listeners": [bare]}, "node": {"id": "b", "cluster": "b"}}))
-        words = [envoy_path(), "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "off"]
+        config.write_text(
+            json.dumps(
+                {"static_resources": {"listeners": [bare]}, "node": {"id": "b", "cluster": "b"}}
+            )
+        )
+        words = [
+            envoy_path(),
+            "-c",
+            str(config),
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "-l",
+            "off",
+        ]
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         connection = http.client.HTTPConnection("127.0.0.1", port)
 
@@ -114,8 +139,14 @@ def percentile(times: list[float], share: float) -> float:
 
 def run(runs: int = 400) -> None:
     bare, mesh = bare_times(runs), mesh_times(runs)
-    print(f"apply: mesh.apply to effect, against a bare Envoy that takes a moved file ({runs} times each)")
-    print(f"  mesh p50 {percentile(mesh, 0.5):.1f} ms, p99 {percentile(mesh, 0.99):.1f} ms  (wanted: 10 and 40)")
+    print(
+        f"apply: mesh.apply to effect, against a bare Envoy that takes a moved file ({runs} "
+        "times each)"
+    )
+    print(
+        f"  mesh p50 {percentile(mesh, 0.5):.1f} ms, p99 {percentile(mesh, 0.99):.1f} ms  "
+        "(wanted: 10 and 40)"
+    )
     print(f"  bare p50 {percentile(bare, 0.5):.1f} ms, p99 {percentile(bare, 0.99):.1f} ms")
     print(f"  ratio of medians: {statistics.median(mesh) / statistics.median(bare):.1f}")
 

@@ -54,7 +54,16 @@ def bare_envoy() -> Iterator[tuple[int, float]]:
         port = free_port()
         config = Path(folder) / "bare.json"
         config.write_text(json.dumps({"static_resources": {"listeners": [listener(port)]}}))
-        words = [envoy_path(), "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "off"]
+        words = [
+            envoy_path(),
+            "-c",
+            str(config),
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "-l",
+            "off",
+        ]
         started = time.perf_counter()
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

@@ -1,4 +1,6 @@
-"""Memory of the course as a learner has it: JupyterLab, a kernel and the mesh of the largest lesson, all together."""
+"""Memory of the course as a learner has it: JupyterLab, a kernel and the mesh of the largest
+lesson, all together.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ def run() -> None:
         print("course: skipped, only Linux tells the proportional set size")
         return
     with tempfile.TemporaryDirectory() as folder:
-        env = os.environ | {"JUPYTER_CONFIG_DIR": folder, "LABKIT_PROGRESS": f"{folder}/progress.json"}
+        env = os.environ | {
+            "JUPYTER_CONFIG_DIR": folder,
+            "LABKIT_PROGRESS": f"{folder}/progress.json",
+        }
         lab = [sys.executable, "-m", "labkit", "lab", "--no-browser", "--port", PORT]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": env}
         jupyter = subprocess.Popen(lab, **quiet)  # type: ignore[call-overload]

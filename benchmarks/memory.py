@@ -1,4 +1,6 @@
-"""Memory of the whole mesh (2 + 1 pods with sidecars, gateway): the proportional set size of all its processes."""
+"""Memory of the whole mesh (2 + 1 pods with sidecars, gateway): the proportional set size of all
+its processes.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,22 @@ def run() -> None:
         assert isinstance(mesh, EmbeddedMesh)
         mesh.apply(MANIFESTS / "hello-world.yaml", ROUTE)
         mesh.curl(URL, n=100)
-        sizes = {p.pid: (p.name(), p.memory_full_info().pss) for p in group_members(mesh.controller.family.group)}
+        sizes = {
+            p.pid: (p.name(), p.memory_full_info().pss)
+            for p in group_members(mesh.controller.family.group)
+        }
     with bare_envoy():
-        bare = next(p for p in psutil.Process().children() if p.name() == "envoy").memory_full_info().pss
+        bare = (
+            next(p for p in psutil.Process().children() if p.name() == "envoy")
+            .memory_full_info()
+            .pss
+        )
     total = sum(size for _, size in sizes.values()) / 1e6
     envoys = [size / 1e6 for name, size in sizes.values() if name == "envoy"]
     print("memory: the whole mesh, proportional set size")
     print(
-        f"  {total:.0f} MB in {len(sizes)} processes, {sum(envoys):.0f} MB of it in {len(envoys)} Envoys (wanted: 180)"
+        f"  {total:.0f} MB in {len(sizes)} processes, {sum(envoys):.0f} MB of it in "
+        f"{len(envoys)} Envoys (wanted: 180)"
     )
     print(f"  ratio to one bare Envoy ({bare / 1e6:.0f} MB): {total / (bare / 1e6):.1f}")
 

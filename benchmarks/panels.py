@@ -1,6 +1,8 @@
-"""What a person waits for: from Apply to the first changed pixel, and a cell that runs while requests are sent.
+"""What a person waits for: from Apply to the first changed pixel, and a cell that runs while
+requests are sent.
 
-In a real Chromium, on a notebook with a PolicyPanel and a TrafficPanel. The clock is the browser's own.
+In a real Chromium, on a notebook with a PolicyPanel and a TrafficPanel. The clock is the browser's
+own.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ policy = PolicyPanel(mesh, "03_load_balancing/random.yaml", draft="benchmark")
 policy""",
     'traffic = TrafficPanel(mesh, "http://test.example.com/", kind="stream", rate=40)\ntraffic',
 ]
-# from the click to the frame in which the plot has its new line, and to the first word of the panel itself
+# from the click to the frame in which the plot has its new line, and to the first word of the panel
+# itself
 CLICK = """n => new Promise((done, failed) => {
   const figure = document.querySelector('.labkit-plot');
   const image = figure.querySelector('img');
@@ -45,7 +48,7 @@ CLICK = """n => new Promise((done, failed) => {
   image.addEventListener('load', painted);
   setTimeout(() => failed(new Error('no line after 20 s')), 20000);
   button.click();
-})"""
+})"""  # noqa: E501
 CELL = """async () => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   const began = performance.now();
@@ -57,12 +60,15 @@ CELL = """async () => {
 def applies(book: Notebook) -> tuple[list[float], list[float]]:
     """Milliseconds from Apply to the panel's first word, and to the line in the plot."""
     first, line = [], []
-    book.page.wait_for_function("() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=60_000)
+    book.page.wait_for_function(
+        "() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=60_000
+    )
     for run in range(RUNS):
         mode = ("ROUND_ROBIN", "RANDOM")[run % 2]
         book.ask(f"policy.set('loadBalancer.simple', {mode!r})")
         book.page.wait_for_function(
-            "mode => document.querySelector('.labkit-policy textarea').value.includes(mode)", arg=mode
+            "mode => document.querySelector('.labkit-policy textarea').value.includes(mode)",
+            arg=mode,
         )
         one, other = book.page.evaluate(CLICK, run + 1)
         first.append(float(one))
@@ -81,7 +87,10 @@ def cells(book: Notebook, start: str) -> list[float]:
 def told(name: str, times: list[float], goal: str = "") -> None:
     ordered = sorted(times)
     p90 = ordered[int(0.9 * len(ordered))]
-    print(f"{name}: {statistics.median(times):.0f} ms (p50), {p90:.0f} ms (p90), {ordered[-1]:.0f} ms at most{goal}")
+    print(
+        f"{name}: {statistics.median(times):.0f} ms (p50), {p90:.0f} ms (p90), {ordered[-1]:.0f} "
+        f"ms at most{goal}"
+    )
 
 
 def run() -> None:
@@ -109,7 +118,11 @@ def run() -> None:
     busy = f"{os.getloadavg()[0]:.1f} threads wanted to run on {os.cpu_count()} cores"
     print(f"panels, {RUNS} times each ({busy}):")
     told("  from Apply to the panel's first word", first)
-    told("  from Apply to its line in the plot of a stream, 40 a second", line, " (goal: 300 at the median)")
+    told(
+        "  from Apply to its line in the plot of a stream, 40 a second",
+        line,
+        " (goal: 300 at the median)",
+    )
     told("  a cell, while nothing is sent", calm)
     told("  a cell, during a stream of 100 a second", stream, " (goal: 200)")
     told("  a cell, during a load as fast as it goes, -c 4", flat_out)

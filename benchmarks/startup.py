@@ -1,4 +1,6 @@
-"""From `open_mesh` to the first 200 through gateway and sidecar, against a bare Envoy's start, in turn."""
+"""From `open_mesh` to the first 200 through gateway and sidecar, against a bare Envoy's start, in
+turn.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +49,18 @@ def run(runs: int = 7) -> None:
         ratios.append(mesh / bare)
         meshes.append(mesh)
         bares.append(bare)
-    print("start: open_mesh to the first 200 (2 + 1 pods with sidecars) / a bare Envoy's first response")
-    print(f"  mesh {statistics.median(meshes) * 1000:.0f} ms, bare {statistics.median(bares) * 1000:.0f} ms (medians)")
-    print(f"  ratio: median {statistics.median(ratios):.1f}, worst {max(ratios):.1f}  (wanted: at most 6, aim 4)")
+    print(
+        "start: open_mesh to the first 200 (2 + 1 pods with sidecars) / a bare Envoy's first "
+        "response"
+    )
+    print(
+        f"  mesh {statistics.median(meshes) * 1000:.0f} ms, bare "
+        f"{statistics.median(bares) * 1000:.0f} ms (medians)"
+    )
+    print(
+        f"  ratio: median {statistics.median(ratios):.1f}, worst {max(ratios):.1f}  (wanted: at "
+        "most 6, aim 4)"
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Applied", "LabkitError", "Mesh", "PodInfo", "Resource", "load", "open_mesh"]
 
-# Imported when first used: `labkit --help` and the start of a mesh should not wait for what they do not need.
+# Imported when first used: `labkit --help` and the start of a mesh should not wait for what they do
+# not need.
 HOMES = {
     "Applied": "labkit.mesh",
     "LabkitError": "labkit.errors",

@@ -25,7 +25,7 @@ class LabkitError(Exception):
     """Base of the tree. In a notebook it shows as its message alone, without a traceback.
 
     >>> raise LabkitError("The pod did not start", seen="exit status 1", try_next="mesh.logs('hello-world-v1')")
-    """
+    """  # noqa: E501
 
     def __init__(self, message: str, *, seen: str = "", try_next: str = "") -> None:
         self.message = message
@@ -39,7 +39,9 @@ class LabkitError(Exception):
         super().__init__("\n".join(lines))
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints instead of a traceback: a learner's mistake needs words, not frames."""
+        """What IPython prints instead of a traceback: a learner's mistake needs
+        words, not frames.
+        """
         return [f"{type(self).__name__}: {self}"]
 
 

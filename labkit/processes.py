@@ -1,9 +1,10 @@
 """A family of processes that ends with its owner, even when the owner is killed without warning.
 
-All members are in one process group, led by a small keeper process that reads a pipe from the owner. When the owner
-ends, however it ends, the operating system closes the pipe; the keeper then ends the whole group and removes the
-folder of its state. (Linux has PR_SET_PDEATHSIG for this, but it acts when the *thread* that started a process ends,
-macOS has nothing like it, and Envoy reads neither.)
+All members are in one process group, led by a small keeper process that reads a pipe from the
+owner. When the owner ends, however it ends, the operating system closes the pipe; the keeper then
+ends the whole group and removes the folder of its state. (Linux has PR_SET_PDEATHSIG for this, but
+it acts when the *thread* that started a process ends, macOS has nothing like it, and Envoy reads
+neither.)
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ import psutil
 
 from labkit.waiting import wait_until
 
-# What the keeper runs. Only built-in modules and `os`: it must start in a few milliseconds and stay small.
+# What the keeper runs. Only built-in modules and `os`: it must start in a few milliseconds and stay
+# small.
 KEEPER = """
 import os, signal, sys
 for name in ("SIGTERM", "SIGINT", "SIGHUP"):
@@ -94,7 +96,9 @@ class Family:
                 cwd=cwd,
                 process_group=self.group,
             )
-            if self.keeper.poll() is not None:  # ended from outside meanwhile, and this one would be left over
+            if (
+                self.keeper.poll() is not None
+            ):  # ended from outside meanwhile, and this one would be left over
                 end(process, 0)
                 raise ProcessLookupError("This family of processes was ended from outside")
             self.members[name] = process
@@ -102,7 +106,9 @@ class Family:
 
     @property
     def mine(self) -> bool:
-        """Whether this process made it: one that was forked from its owner has a copy, and must not end it."""
+        """Whether this process made it: one that was forked from its owner has a copy, and must not
+        end it.
+        """
         return os.getpid() == self.owner
 
     @property
@@ -111,7 +117,9 @@ class Family:
         return self.closed or self.keeper.poll() is not None
 
     def stop(self, name: str, *, grace_s: float = 1.0) -> None:
-        """Asks one member to end, and ends it after `grace_s` seconds; returns when it has ended."""
+        """Asks one member to end, and ends it after `grace_s` seconds; returns
+        when it has ended.
+        """
         with self.lock:
             process = self.members.pop(name, None)
         if process is not None:
@@ -127,8 +135,8 @@ class Family:
             self.closed = True
             members = list(self.members.values())
             self.members.clear()
-        # At once: nothing of theirs is worth a wait, their folder goes too. The keeper is of the group, and until it is
-        # waited for no other group can get its number.
+        # At once: nothing of theirs is worth a wait, their folder goes too. The keeper is of the
+        # group, and until it is waited for no other group can get its number.
         if self.keeper.poll() is None:
             os.killpg(self.group, signal.SIGKILL)
         for process in (*members, self.keeper):
@@ -147,7 +155,9 @@ class Family:
 
 
 def let_go() -> None:
-    """In a process that was just forked: its copies of the pipes would keep alive what their owner has left."""
+    """In a process that was just forked: its copies of the pipes would keep alive what their owner
+    has left.
+    """
     for family in FAMILIES:
         if family.keeper.stdin is not None:
             family.keeper.stdin.close()
@@ -181,7 +191,9 @@ def end_group(group: int, *, timeout_s: float = 5.0) -> None:
 
 
 def group_members(group: int) -> list[psutil.Process]:
-    """The living processes of a group; one that has ended and waits to be noticed does not count."""
+    """The living processes of a group; one that has ended and waits to be
+    noticed does not count.
+    """
     found = []
     for process in psutil.process_iter():
         try:

@@ -22,8 +22,9 @@ def wait_until(
 ) -> T:
     """Calls `predicate` until it returns something true, and returns that.
 
-    The pauses grow from `first_s` to `longest_s` seconds. After `timeout_s` seconds raises NotReady, with
-    `what` was waited for and what `explain` says of the state (the tail of a log, say).
+    The pauses grow from `first_s` to `longest_s` seconds. After `timeout_s` seconds raises
+    NotReady, with `what` was waited for and what `explain` says of the state (the tail of a log,
+    say).
 
     >>> wait_until(lambda: pod.ready, 5, "pod hello-world-v1 to be ready")
     """
@@ -35,6 +36,8 @@ def wait_until(
             return result
         left = deadline - time.monotonic()
         if left <= 0:
-            raise NotReady(f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else "")
+            raise NotReady(
+                f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else ""
+            )
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, longest_s)

@@ -12,7 +12,9 @@ import pytest
 
 @pytest.fixture(scope="session")
 def real_fortio(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The real Fortio, built from its published source; the test is skipped where there is no Go."""
+    """The real Fortio, built from its published source; the test is skipped
+    where there is no Go.
+    """
     go = shutil.which("go")
     if go is None:
         pytest.skip("there is no Go to build Fortio with")

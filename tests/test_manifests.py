@@ -23,7 +23,9 @@ def hello_world() -> dict[tuple[str, str], dict[str, Any]]:
     return objects("hello-world.yaml")
 
 
-def test_the_app_in_the_config_map_is_the_app(hello_world: dict[tuple[str, str], dict[str, Any]]) -> None:
+def test_the_app_in_the_config_map_is_the_app(
+    hello_world: dict[tuple[str, str], dict[str, Any]],
+) -> None:
     source = (HERE / "hello_world.py").read_text("utf-8")
     found = hello_world["ConfigMap", "hello-world-app"]["data"]["app.py"]
     assert found == source, "stale: run `python -m labkit.app`"
@@ -40,13 +42,17 @@ def test_what_is_in_it(hello_world: dict[tuple[str, str], dict[str, Any]]) -> No
         ("Deployment", "hello-world-v1"),
         ("Deployment", "hello-world-v2"),
     ]
-    assert hello_world["Namespace", "hello-world"]["metadata"]["labels"] == {"istio-injection": "enabled"}
+    assert hello_world["Namespace", "hello-world"]["metadata"]["labels"] == {
+        "istio-injection": "enabled"
+    }
     for key, document in hello_world.items():
         if key[0] != "Namespace":
             assert document["metadata"]["namespace"] == "hello-world"
 
 
-def test_the_service_leads_to_both_versions(hello_world: dict[tuple[str, str], dict[str, Any]]) -> None:
+def test_the_service_leads_to_both_versions(
+    hello_world: dict[tuple[str, str], dict[str, Any]],
+) -> None:
     service = hello_world["Service", "hello-world"]["spec"]
     assert service["selector"] == {"app": "hello-world"}
     assert service["ports"] == [{"name": "http", "port": 80, "targetPort": 8080}]
@@ -75,8 +81,13 @@ def test_a_deployment_for_each_version(
 def test_the_deployments_differ_in_version_and_replicas_only(
     hello_world: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    one, two = (yaml.safe_dump(hello_world["Deployment", f"hello-world-{version}"]) for version in ("v1", "v2"))
-    assert one.replace("v1", "v2").replace("replicas: 2", "replicas: 1") == two.replace("apps/v1", "apps/v2")
+    one, two = (
+        yaml.safe_dump(hello_world["Deployment", f"hello-world-{version}"])
+        for version in ("v1", "v2")
+    )
+    assert one.replace("v1", "v2").replace("replicas: 2", "replicas: 1") == two.replace(
+        "apps/v1", "apps/v2"
+    )
 
 
 def test_the_client() -> None:
@@ -85,7 +96,10 @@ def test_the_client() -> None:
     deployment = found["Deployment", "client"]
     assert deployment["metadata"]["namespace"] == "hello-world"
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert (container["image"], container["command"]) == ("curlimages/curl:8.15.0", ["sleep", "infinity"])
+    assert (container["image"], container["command"]) == (
+        "curlimages/curl:8.15.0",
+        ["sleep", "infinity"],
+    )
 
 
 @pytest.mark.parametrize("name", ["hello-world.yaml", "client.yaml"])

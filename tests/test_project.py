@@ -34,7 +34,9 @@ def test_nothing_is_exported_but_what_all_names() -> None:
 
 
 def test_importing_labkit_is_cheap() -> None:
-    """What only some need is imported when it is needed: the start of a mesh and every command are felt."""
+    """What only some need is imported when it is needed: the start of a mesh and every command are
+    felt.
+    """
     heavy = ("pandas", "matplotlib", "scipy", "yaml", "kubernetes")
     code = f"import sys, labkit; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -42,7 +44,10 @@ def test_importing_labkit_is_cheap() -> None:
 
 
 def test_opening_a_mesh_loads_no_plots_and_no_frames() -> None:
-    code = "import sys, labkit.mesh.embedded; print([m for m in ('pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+    code = (
+        "import sys, labkit.mesh.embedded; print([m for m in ('pandas', 'matplotlib', "
+        "'scipy') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -60,11 +65,18 @@ def test_what_is_imported_is_what_is_required() -> None:
     for path in (ROOT / "labkit").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            for module in {m.split(".")[0].replace("_", "-") for m in modules} - {"labkit", "--future--"}:
+            modules += (
+                [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            )
+            for module in {m.split(".")[0].replace("_", "-") for m in modules} - {
+                "labkit",
+                "--future--",
+            }:
                 if module.replace("-", "_") in sys.stdlib_module_names or module.startswith("-"):
                     continue
-                assert distributions.get(module, module).lower() in required, f"{path.name} imports {module}"
+                assert distributions.get(module, module).lower() in required, (
+                    f"{path.name} imports {module}"
+                )
 
 
 def test_constraints_pin_every_requirement_and_name_no_address() -> None:
@@ -80,14 +92,22 @@ def test_conda_installs_the_same_set_as_pip() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     (pip,) = (d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
     assert pip == ["--constraint constraints.txt", "--editable .[dev]"]
-    python = next(d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python"))
+    python = next(
+        d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python")
+    )
     assert PROJECT["requires-python"].removeprefix(">=") in python
 
 
 def test_the_readmes_commands_are_there() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    used = {name for pair in re.findall(r"`make ([a-z]+)`|^    make ([a-z]+)", readme, re.MULTILINE) for name in pair}
+    targets = set(
+        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    used = {
+        name
+        for pair in re.findall(r"`make ([a-z]+)`|^    make ([a-z]+)", readme, re.MULTILINE)
+        for name in pair
+    }
     assert {"lab", "test"} <= used - {""} <= targets
     from labkit.cli import COMMANDS
 
@@ -108,7 +128,10 @@ def with_tables(readme: str) -> str:
     for lesson in lessons():
         title = title_of(read_source(lesson.source)).split("·")[-1].strip()
         rows.append(f"| {lesson.name[:2]} | [{title}](notebooks/{lesson.name}.ipynb) |")
-    for mark, table in (("lessons", "\n".join(rows)), ("coverage", as_markdown(coverage()).strip())):
+    for mark, table in (
+        ("lessons", "\n".join(rows)),
+        ("coverage", as_markdown(coverage()).strip()),
+    ):
         start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
         before, rest = readme.split(start)
         readme = f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}"

@@ -41,7 +41,9 @@ def test_what_minikube_yml_takes_from_others_is_pinned() -> None:
     body = yaml.safe_load((FOLDER / "minikube.yml").read_text("utf-8"))
     assert re.fullmatch(r"v\d+\.\d+\.\d+", body["env"]["MINIKUBE_VERSION"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", body["env"]["ISTIO_VERSION"])
-    downloads = next(step["run"] for step in steps(FOLDER / "minikube.yml") if "curl" in step.get("run", ""))
+    downloads = next(
+        step["run"] for step in steps(FOLDER / "minikube.yml") if "curl" in step.get("run", "")
+    )
     assert downloads.count("sha256sum --check") == 2
 
 

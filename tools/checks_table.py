@@ -1,6 +1,8 @@
-"""The table of all checks in docs/checks.md. Run `python -m tools.checks_table` after changing a plan.
+"""The table of all checks in docs/checks.md. Run `python -m tools.checks_table` after changing a
+plan.
 
-Everything in it comes from the plans and the docstrings, and a test fails when the file says something else.
+Everything in it comes from the plans and the docstrings, and a test fails when the file says
+something else.
 """
 
 from __future__ import annotations
@@ -56,13 +58,15 @@ counts at once by splitting the false alarms between them (Bonferroni); two runs
 requests are *not* independent draws, the check says what it takes for granted. Between equal pods, ROUND_ROBIN and
 LEAST_REQUEST spread requests more evenly than independent draws would, so a check of an even spread passes them all
 the more, and can't tell them from RANDOM: `random_order` and `avoids_slow_pod` can.
-"""
+"""  # noqa: E501
 
 
 def table() -> str:
     """The whole page."""
     lines = [HEAD, "## Random checks", ""]
-    lines += ["| check | decides | test | takes for granted | near miss | false alarm | power | n |"]
+    lines += [
+        "| check | decides | test | takes for granted | near miss | false alarm | power | n |"
+    ]
     lines += ["|---|---|---|---|---|---|---|---|"]
     for name, make in PLANS.items():
         args, options = TYPICAL.get(name, ((), {}))
@@ -73,13 +77,22 @@ def table() -> str:
             told = [plan.decides, plan.test, plan.assumes]
             lines.append(_row(_call(name, given, extra), plan, _ditto(told, above)))
             above = told
-    lines += ["", "Where a call has no arguments, n is that of the defaults: 3 pods, 10 points beside a share.", ""]
+    lines += [
+        "",
+        "Where a call has no arguments, n is that of the defaults: 3 pods, 10 points beside a "
+        "share.",
+        "",
+    ]
     lines += ["## Exact checks", "", "| check | decides |", "|---|---|"]
     for name in check.__all__:
         if name not in PLANS and name not in NOT_CHECKS:
             doc = (getattr(check, name).__doc__ or "").split("\n\n")[0]
             lines.append(f"| `{name}` | {_cell(' '.join(doc.split()))} |")
-    lines += ["", "Each has its right runs and its near misses in `tests/lessons/test_check_*.py`.", ""]
+    lines += [
+        "",
+        "Each has its right runs and its near misses in `tests/lessons/test_check_*.py`.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """Which lesson covers what of the syllabus, and whether it is measured there or only told.
 
-A cell says what it covers by a tag, `covers-Y5`. It counts as covered when that cell can fail: it calls a check or
-asserts. The ids and one line on each are in syllabus.json: C commands, Y manifests, K claims.
+A cell says what it covers by a tag, `covers-Y5`. It counts as covered when that cell can fail: it
+calls a check or asserts. The ids and one line on each are in syllabus.json: C commands, Y
+manifests, K claims.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def coverage(chosen: Sequence[Lesson] | None = None) -> list[Row]:
                 name = tag.removeprefix(PREFIX)
                 if name not in found:
                     raise LessonError(
-                        f"Lesson {lesson.name}, cell {number} covers {name!r}, which is not in the syllabus",
+                        f"Lesson {lesson.name}, cell {number} covers {name!r}, which is not in "
+                        "the syllabus",
                         seen=f"there: {', '.join(found)}",
                         try_next="put the tag right",
                     )
@@ -88,7 +90,9 @@ def can_fail(source: str) -> bool:
     (True, False)
     """
     # A line for IPython alone (%time, !ls) is no Python, and no check either.
-    lines = ["pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
+    lines = [
+        "pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()
+    ]
     for node in ast.walk(ast.parse("\n".join(lines))):
         if isinstance(node, ast.Assert):
             return True
@@ -123,7 +127,9 @@ def as_markdown(rows: Sequence[Row]) -> str:
     """A table for the README."""
     lines = ["| id | what | where |", "|---|---|---|"]
     for row in rows:
-        names = sorted({place.lesson for place in row.places if place.checks or row.state == "told"})
+        names = sorted(
+            {place.lesson for place in row.places if place.checks or row.state == "told"}
+        )
         where = ", ".join(f"[{name}](notebooks/{name}.ipynb)" for name in names) or "-"
         told = " (told)" if row.state == "told" else ""
         lines.append(f"| {row.id} | {row.text.replace('|', '/')} | {where}{told} |")
@@ -133,7 +139,11 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def main(words: Sequence[str] | None = None) -> int:
     """Prints the table; with --strict, 1 when something is missing or never checked."""
     parser = argparse.ArgumentParser(prog="python -m tools.coverage", description=__doc__)
-    parser.add_argument("--strict", action="store_true", help="exit with 1 when something is missing or never checked")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with 1 when something is missing or never checked",
+    )
     parser.add_argument("--markdown", action="store_true", help="as a table for the README")
     args = parser.parse_args(words)
     rows = coverage()

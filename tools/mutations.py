@@ -1,15 +1,17 @@
-"""Would a lesson notice? Puts one wrong value into one of its manifests and runs it: a lesson has to fail then.
+"""Would a lesson notice? Puts one wrong value into one of its manifests and runs it: a lesson has
+to fail then.
 
     python -m tools.mutations                 every value of every lesson's manifests; lists the survivors
     python -m tools.mutations 03 12           those of two lessons
     python -m tools.mutations --list 03       what would be changed, and to what
     python -m tools.mutations --shard 1/4     every fourth one, beginning with the first
 
-A policy value is each number, name, share, duration and switch under `spec` of a Gateway, VirtualService or
-DestinationRule, each name of a label or header there, and the labels of a Namespace. The wrong value is one that the
-API server takes as well, so it is the lesson's requests that have to find it, not the validation. Manifests that are
-wrong on purpose are left out: `as-published/`, `broken/`, broken*.yaml, and those that are refused as they stand.
-"""
+A policy value is each number, name, share, duration and switch under `spec` of a Gateway,
+VirtualService or DestinationRule, each name of a label or header there, and the labels of a
+Namespace. The wrong value is one that the API server takes as well, so it is the lesson's requests
+that have to find it, not the validation. Manifests that are wrong on purpose are left out:
+`as-published/`, `broken/`, broken*.yaml, and those that are refused as they stand.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Mutation:
-    """One wrong value. `key`: it is the name of a field that is changed, not what stands behind it."""
+    """One wrong value. `key`: it is the name of a field that is changed, not what
+    stands behind it.
+    """
 
     file: str
     document: int
@@ -84,7 +88,9 @@ class Mutation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a lesson made of a mutation (or of nothing, `mutation=None`): the last line that it said, and when."""
+    """What a lesson made of a mutation (or of nothing, `mutation=None`): the last line that it
+    said, and when.
+    """
 
     lesson: str
     mutation: Mutation | None
@@ -104,7 +110,10 @@ class Outcome:
     def __str__(self) -> str:
         word = "SURVIVED" if self.survived else "VOID    " if self.void else "found   "
         name = self.mutation.name if self.mutation else f"{self.lesson} as it is"
-        return f"{word} {name}  ({self.seconds:.1f} s{'' if self.passed else ': ' + first_line(self.said)})"
+        return (
+            f"{word} {name}  ({self.seconds:.1f} "
+            f"s{'' if self.passed else ': ' + first_line(self.said)})"
+        )
 
 
 def mutations(lesson: str, folder: Path | None = None) -> list[Mutation]:
@@ -134,7 +143,9 @@ def refused(path: Path) -> bool:
 
 
 def wrong_values(document: Any) -> Iterator[tuple[Path_, Any, Any, bool]]:
-    """(path, value, wrong value, whether it is a field's name) for each policy value of one object."""
+    """(path, value, wrong value, whether it is a field's name) for each policy
+    value of one object.
+    """
     kind = document.get("kind") if isinstance(document, dict) else None
     if kind in KINDS:
         yield from walk(document.get("spec"), ("spec",))
@@ -146,7 +157,8 @@ def wrong_values(document: Any) -> Iterator[tuple[Path_, Any, Any, bool]]:
 def walk(value: Any, path: Path_) -> Iterator[tuple[Path_, Any, Any, bool]]:
     if isinstance(value, dict):
         for name, inner in value.items():
-            # a map of names has its own values; `headers` of a route has request and response in between
+            # a map of names has its own values; `headers` of a route has request and response in
+            # between
             if path[-1] in MAPS and name not in ("request", "response"):
                 yield (*path, name), name, f"{name}-wrong", True
             yield from walk(inner, (*path, name))
@@ -169,7 +181,7 @@ def wrong(value: Any, path: Path_) -> Any:
 
     >>> wrong("RANDOM", ("simple",)), wrong(80, ("weight",)), wrong(7, ("attempts",)), wrong("1s", ("timeout",))
     ('ROUND_ROBIN', 20, 8, '10s')
-    """
+    """  # noqa: E501
     where = dotted(path)
     if isinstance(value, bool):
         return not value
@@ -193,15 +205,21 @@ def wrong(value: Any, path: Path_) -> Any:
 
 
 def wrong_duration(number: float, unit: str) -> str:
-    """Ten times as long. Nothing becomes an hour; and what no lesson can wait for becomes a second."""
+    """Ten times as long. Nothing becomes an hour; and what no lesson can wait for
+    becomes a second.
+    """
     if number == 0:
         return "3600s"
-    return "1s" if unit in ("m", "h") or (unit == "s" and number >= 60) else f"{number * 10:g}{unit}"
+    return (
+        "1s" if unit in ("m", "h") or (unit == "s" and number >= 60) else f"{number * 10:g}{unit}"
+    )
 
 
 def dotted(path: Path_) -> str:
     """`spec.http[0].route`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(
+        "."
+    )
 
 
 def sample(lesson: Lesson, found: Sequence[Mutation]) -> Mutation:
@@ -218,7 +236,8 @@ def sample(lesson: Lesson, found: Sequence[Mutation]) -> Mutation:
 
 
 def run(lesson: Lesson, mutation: Mutation | None, *, timeout_s: float = RUN_TIMEOUT_S) -> Outcome:
-    """Runs a lesson with its solutions, as a script, on a copy of the course's manifests with one wrong value.
+    """Runs a lesson with its solutions, as a script, on a copy of the course's manifests with one
+    wrong value.
 
     A script, not a notebook: it does the same, and starts in half of the time.
     """
@@ -230,7 +249,12 @@ def run(lesson: Lesson, mutation: Mutation | None, *, timeout_s: float = RUN_TIM
         if mutation:
             file = copy / "manifests" / mutation.file
             file.write_text(mutation.text(file.read_text(encoding="utf-8")), encoding="utf-8")
-        variables = {"LABKIT_COURSE": scratch, "LABKIT_STRICT": "1", "LABKIT_PROGRESS": "", "MPLBACKEND": "Agg"}
+        variables = {
+            "LABKIT_COURSE": scratch,
+            "LABKIT_STRICT": "1",
+            "LABKIT_PROGRESS": "",
+            "MPLBACKEND": "Agg",
+        }
         began = time.monotonic()
         process = subprocess.Popen(
             [sys.executable, str(lesson.source)],
@@ -249,14 +273,18 @@ def run(lesson: Lesson, mutation: Mutation | None, *, timeout_s: float = RUN_TIM
             os.killpg(process.pid, signal.SIGTERM)  # a mesh ends with its owner
             process.communicate()
             said = f"no end after {timeout_s:g} s"
-        return Outcome(lesson.name, mutation, process.returncode == 0, said, time.monotonic() - began)
+        return Outcome(
+            lesson.name, mutation, process.returncode == 0, said, time.monotonic() - began
+        )
 
 
 def message(errors: str) -> str:
     """The error of a script, without the frames that led to it."""
     lines = errors.rstrip().splitlines()
     starts = [
-        at for at, line in enumerate(lines) if re.match(r"^[\w.]+(Error|Failed|Refused|NotReady|NotFound|Died)\b", line)
+        at
+        for at, line in enumerate(lines)
+        if re.match(r"^[\w.]+(Error|Failed|Refused|NotReady|NotFound|Died)\b", line)
     ]
     return "\n".join(lines[starts[-1] :] if starts else lines[-3:])
 
@@ -267,12 +295,22 @@ def first_line(text: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs what the command line asks for; 0 when every wrong value was found, 1 when some survived."""
-    parser = argparse.ArgumentParser(prog="tools.mutations", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")
+    """Runs what the command line asks for; 0 when every wrong value was found, 1 when some
+    survived.
+    """
+    parser = argparse.ArgumentParser(
+        prog="tools.mutations", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)"
+    )
     parser.add_argument("--list", action="store_true", help="print the mutations and run nothing")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="lessons at the same time (default 2)")
-    parser.add_argument("--shard", default="1/1", metavar="K/N", help="every Nth mutation, beginning with the Kth")
+    parser.add_argument(
+        "--jobs", type=int, default=2, metavar="N", help="lessons at the same time (default 2)"
+    )
+    parser.add_argument(
+        "--shard", default="1/1", metavar="K/N", help="every Nth mutation, beginning with the Kth"
+    )
     args = parser.parse_args(arguments)
     chosen = lessons(*args.lessons)
     work = [(lesson, mutation) for lesson in chosen for mutation in mutations(lesson.name)]
@@ -283,7 +321,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     with ThreadPoolExecutor(max_workers=args.jobs) as pool:
         # a lesson that fails as it is would find every mutation
-        for outcome in pool.map(lambda lesson: run(lesson, None), {lesson: None for lesson, _ in work}):
+        for outcome in pool.map(
+            lambda lesson: run(lesson, None), {lesson: None for lesson, _ in work}
+        ):
             print(outcome, flush=True)
             if not outcome.passed:
                 raise LessonError(f"{outcome.lesson} fails without any mutation", seen=outcome.said)
@@ -291,9 +331,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for outcome in pool.map(lambda pair: run(*pair), work):
             print(outcome, flush=True)
             outcomes.append(outcome)
-    survivors = [one for one in outcomes if one.survived and one.mutation and one.mutation.name not in UNSEEN]
+    survivors = [
+        one for one in outcomes if one.survived and one.mutation and one.mutation.name not in UNSEEN
+    ]
     void = [one for one in outcomes if one.void]
-    print(f"{len(outcomes)} wrong values, {len(survivors)} survived, {len(void)} could not be tried")
+    print(
+        f"{len(outcomes)} wrong values, {len(survivors)} survived, {len(void)} could not be tried"
+    )
     for one in (*survivors, *void):
         print(f"  {one.mutation.name if one.mutation else one.lesson}")
     return 1 if survivors or void else 0

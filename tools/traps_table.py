@@ -1,4 +1,6 @@
-"""The page docs/traps.md, of the gallery's entries and the linter's codes: `python -m tools.traps_table`."""
+"""The page docs/traps.md, of the gallery's entries and the linter's codes: `python -m
+tools.traps_table`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ manifests (`--with FILE` adds what they will meet), `mesh.lint()` on a running m
 
 | trap | what | code | broken | fixed |
 |---|---|---|---|---|
-"""
+"""  # noqa: E501
 
 CODES_HEAD = """
 ## The linter's codes
@@ -32,14 +34,15 @@ make `labkit lint` end with exit code 1; a hint (info) does not.
 
 | code | name | elsewhere | level | why it matters |
 |---|---|---|---|---|
-"""
+"""  # noqa: E501
 
 
 def table() -> str:
     """The page as text."""
     rows = [_row(trap) for trap in TRAPS]
     codes = [
-        f"| {code.code} | {code.name} | {', '.join(code.also) or '-'} | {code.level} | {_cell(code.why)} |"
+        f"| {code.code} | {code.name} | {', '.join(code.also) or '-'} | {code.level} | "
+        f"{_cell(code.why)} |"
         for code in CODES.values()
     ]
     return HEAD + "\n".join(rows) + "\n" + CODES_HEAD + "\n".join(codes) + "\n"
@@ -61,7 +64,9 @@ def _row(trap: Trap) -> str:
 
 
 def _link(file: Path) -> str:
-    return f"[{file.stem}](../manifests/{file.relative_to(course_folder() / 'manifests').as_posix()})"
+    return (
+        f"[{file.stem}](../manifests/{file.relative_to(course_folder() / 'manifests').as_posix()})"
+    )
 
 
 def _cell(text: str) -> str:

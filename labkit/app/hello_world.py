@@ -1,4 +1,5 @@
-"""The hello-world service of the course: says which pod and which version answered, and misbehaves on request.
+"""The hello-world service of the course: says which pod and which version answered, and misbehaves
+on request.
 
     VERSION=v1 PORT=8080 python3 hello_world.py        # prints "listening on 8080"
     curl http://localhost:8080/                        # Hello world! version v1, pod my-host, path /
@@ -7,14 +8,15 @@
     curl -X POST 'http://localhost:8080/control/gate?closed=true'   # requests wait until the gate opens
     curl http://localhost:8080/control/state                        # what it counted
 
-The same file runs as a local process and, from a ConfigMap, in a pod with a stock Python image. So it uses the
-standard library only, and little of that: each pod pays for the imports when it starts. Measured on a busy machine
-with two cores, in CPU time over a bare `python -I -S`: http.server 40 to 70 ms, asyncio 55 to 85 ms, socket 14 ms,
-and `_socket` with `select`, which is what `socket` is made of, 2 ms. Therefore one loop, one thread and no framework.
-What is rarely needed (json, random) is imported when it is.
+The same file runs as a local process and, from a ConfigMap, in a pod with a stock Python image. So
+it uses the standard library only, and little of that: each pod pays for the imports when it starts.
+Measured on a busy machine with two cores, in CPU time over a bare `python -I -S`: http.server 40 to
+70 ms, asyncio 55 to 85 ms, socket 14 ms, and `_socket` with `select`, which is what `socket` is
+made of, 2 ms. Therefore one loop, one thread and no framework. What is rarely needed (json, random)
+is imported when it is.
 
 Requests under /control/ are not traffic: never counted, delayed, held or failed.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ import sys
 import time
 from heapq import heappop, heappush
 
-# `socket` and `signal` build an Enum of every constant when imported, which costs more than all the rest of this file.
+# `socket` and `signal` build an Enum of every constant when imported, which costs more than all the
+# rest of this file.
 try:
     import _signal as signal  # type: ignore[import-not-found]
     import _socket as socket
@@ -40,8 +43,12 @@ if TYPE_CHECKING:  # `typing` would cost 5 ms
     Reply = tuple[int, str, str]  # status, headers up to the content length, body
 
 MAX_HEAD = 64 * 1024  # longest request line and headers together: 431 beyond that
-MAX_PENDING = 256 * 1024  # bytes waiting to be read or written before we stop reading from a connection
-MAX_LINES = 200  # of the access log a second: a load test would fill the disk with a megabyte a second
+MAX_PENDING = (
+    256 * 1024
+)  # bytes waiting to be read or written before we stop reading from a connection
+MAX_LINES = (
+    200  # of the access log a second: a load test would fill the disk with a megabyte a second
+)
 GRACE_S = 1.0  # how long SIGTERM waits for requests under way
 READ, WRITE = 1, 4  # POLLIN and POLLOUT; epoll has the same numbers
 
@@ -72,7 +79,7 @@ POST /control/gate?closed=true|false               hold requests until the gate 
 POST /control/ready?ok=true|false                  what /control/ready says
 GET  /control/ready                                200 or 503
 POST /control/reset                                all of the above back to the start, counters too
-"""
+"""  # noqa: E501
 
 
 class BadRequest(Exception):
@@ -112,7 +119,18 @@ class SelectPoller:
 class Connection:
     """One client connection: bytes in, one request at a time, bytes out."""
 
-    __slots__ = ("body", "close", "eof", "inbox", "linger", "mask", "outbox", "request", "sock", "waiting")
+    __slots__ = (
+        "body",
+        "close",
+        "eof",
+        "inbox",
+        "linger",
+        "mask",
+        "outbox",
+        "request",
+        "sock",
+        "waiting",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -130,10 +148,20 @@ class Connection:
 class Request:
     __slots__ = ("arrived", "headers", "keep_alive", "method", "path", "query", "version")
 
-    def __init__(self, method: str, path: str, query: str, version: str, headers: dict[str, str]) -> None:
-        self.method, self.path, self.query, self.version, self.headers = method, path, query, version, headers
+    def __init__(
+        self, method: str, path: str, query: str, version: str, headers: dict[str, str]
+    ) -> None:
+        self.method, self.path, self.query, self.version, self.headers = (
+            method,
+            path,
+            query,
+            version,
+            headers,
+        )
         connection = headers.get("connection", "").lower()
-        self.keep_alive = "close" not in connection if version == "1.1" else "keep-alive" in connection
+        self.keep_alive = (
+            "close" not in connection if version == "1.1" else "keep-alive" in connection
+        )
         self.arrived = time.monotonic()
 
 
@@ -196,7 +224,9 @@ def parse_head(head: bytes) -> Request:
         if name in headers:
             if name in ("content-length", "host") and headers[name] != value:
                 raise BadRequest(400, "two different " + name)
-            value = headers[name] + ", " + value if name not in ("content-length", "host") else value
+            value = (
+                headers[name] + ", " + value if name not in ("content-length", "host") else value
+            )
         headers[name] = value
     target = words[1]
     if target.lower().startswith(("http://", "https://")):  # as a client sends it to a proxy
@@ -214,7 +244,9 @@ def body_of(request: Request) -> int | Chunks:
     coding = headers.get("transfer-encoding")
     length = headers.get("content-length")
     if coding is not None:
-        if length is not None:  # the two disagree about where the request ends: a way to smuggle one past a proxy
+        if (
+            length is not None
+        ):  # the two disagree about where the request ends: a way to smuggle one past a proxy
             raise BadRequest(400, "both Content-Length and Transfer-Encoding")
         if coding.lower() != "chunked":
             raise BadRequest(501, "of the transfer codings only chunked is known")
@@ -249,7 +281,9 @@ def truth(text: str) -> bool:
 
 
 def escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return (
+        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    )
 
 
 class App:
@@ -285,7 +319,9 @@ class App:
         return self.delay_ms / 1000
 
     def answer(self, request: Request) -> Reply:
-        """The status, headers and body for a request that is neither delayed nor held (any more)."""
+        """The status, headers and body for a request that is neither delayed nor
+        held (any more).
+        """
         status = 200
         if self.fail_next:
             self.fail_next -= 1
@@ -300,19 +336,27 @@ class App:
             said = f"Failed on request with {status}."
         if "text/html" in request.headers.get("accept", ""):
             return status, self.html, self.page(said, request.path)
-        return status, self.plain, f"{said} version {self.version}, pod {self.pod}, path {request.path}\n"
+        return (
+            status,
+            self.plain,
+            f"{said} version {self.version}, pod {self.pod}, path {request.path}\n",
+        )
 
     def page(self, said: str, path: str) -> str:
         colour = COLOURS.get(self.version, "#CC79A7")
         return (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(self.version)}: hello world</title>'
-            f'<body style="font:24px sans-serif;background:{colour};color:#fff;text-align:center;padding:15vh 1em">'
+            '<!doctype html><html lang="en"><meta '
+            f'charset="utf-8"><title>{escape(self.version)}: hello world</title>'
+            '<body style="font:24px '
+            f'sans-serif;background:{colour};color:#fff;text-align:center;padding:15vh 1em">'
             f"<h1>{said}</h1><p>version <b>{escape(self.version)}</b></p>"
             f"<p>pod {escape(self.pod)}, path {escape(path)}</p></body></html>\n"
         )
 
     def control(self, request: Request) -> Reply | None:
-        """Does what a request under /control/ asks. None: the answer is the state, after the gate has moved."""
+        """Does what a request under /control/ asks. None: the answer is the state, after the gate
+        has moved.
+        """
         name = request.path[len("/control/") :]
         given: dict[str, str] = {}
         for pair in request.query.split("&") if request.query else ():
@@ -352,7 +396,9 @@ class App:
             if "ok" in given:
                 self.ready = truth(given["ok"])
             else:
-                return (200, self.plain, "ready\n") if self.ready else (503, self.plain, "not ready\n")
+                return (
+                    (200, self.plain, "ready\n") if self.ready else (503, self.plain, "not ready\n")
+                )
         elif name == "reset":
             self.reset()
         return None
@@ -435,7 +481,9 @@ class Server:
                 if self.accepting:
                     self.pause_accepting()
                 left = self.stop_at - time.monotonic()
-                if left <= 0 or not (self.app.in_flight or any(c.outbox for c in self.connections.values())):
+                if left <= 0 or not (
+                    self.app.in_flight or any(c.outbox for c in self.connections.values())
+                ):
                     return
                 timeout = left if timeout is None else min(timeout, left)
             if self.unit == 1000:  # poll() counts in ms, and cuts what is after the point
@@ -503,7 +551,8 @@ class Server:
             return
         if not data:
             connection.eof = True
-            # A client that goes away while its request waits has given up: Envoy does that after a timeout.
+            # A client that goes away while its request waits has given up: Envoy does that after a
+            # timeout.
             if connection.waiting is not None or not connection.outbox:
                 self.drop(connection)
                 return
@@ -514,7 +563,11 @@ class Server:
     def advance(self, connection: Connection) -> None:
         """Does all that the bytes at hand allow, then sends what there is to send."""
         try:
-            while connection.waiting is None and not connection.close and len(connection.outbox) < MAX_PENDING:
+            while (
+                connection.waiting is None
+                and not connection.close
+                and len(connection.outbox) < MAX_PENDING
+            ):
                 if connection.request is None and not self.next_request(connection):
                     break
                 if not self.body_complete(connection):
@@ -530,7 +583,9 @@ class Server:
     def next_request(self, connection: Connection) -> bool:
         """Reads a request's head from the inbox; False when it is not complete yet."""
         inbox = connection.inbox
-        while inbox.startswith(b"\r\n"):  # RFC 9112 2.2: be lenient with empty lines before a request
+        while inbox.startswith(
+            b"\r\n"
+        ):  # RFC 9112 2.2: be lenient with empty lines before a request
             del inbox[:2]
         end = inbox.find(b"\r\n\r\n")
         if end < 0 or end > MAX_HEAD:
@@ -617,7 +672,9 @@ class Server:
             now = time.time()
             if int(now) != self.second:
                 if self.logged > MAX_LINES:
-                    self.lines.append(f"{self.stamp} and {self.logged - MAX_LINES} more in this second\n")
+                    self.lines.append(
+                        f"{self.stamp} and {self.logged - MAX_LINES} more in this second\n"
+                    )
                 self.second, self.logged = int(now), 0
                 self.stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
             self.logged += 1
@@ -625,10 +682,13 @@ class Server:
                 return
             took = (time.monotonic() - request.arrived) * 1000
             self.lines.append(
-                f"{self.stamp}.{int(now * 1000) % 1000:03d}Z {request.method} {request.path} {status} {took:.1f}ms\n"
+                f"{self.stamp}.{int(now * 1000) % 1000:03d}Z {request.method} {request.path} "
+                f"{status} {took:.1f}ms\n"
             )
 
-    def reply(self, connection: Connection, request: Request | None, status: int, kind: str, text: str) -> None:
+    def reply(
+        self, connection: Connection, request: Request | None, status: int, kind: str, text: str
+    ) -> None:
         body = text.encode()
         if request is None or not request.keep_alive or self.stop_at is not None:
             connection.close = True
@@ -636,7 +696,9 @@ class Server:
         else:
             life = "connection: keep-alive\r\n" if request.version == "1.0" else ""
         reason = REASONS.get(status, "Status")
-        connection.outbox += f"HTTP/1.1 {status} {reason}\r\n{kind}{len(body)}\r\n{life}\r\n".encode("latin-1")
+        connection.outbox += (
+            f"HTTP/1.1 {status} {reason}\r\n{kind}{len(body)}\r\n{life}\r\n".encode("latin-1")
+        )
         if request is None or request.method != "HEAD":
             connection.outbox += body
 
@@ -654,13 +716,16 @@ class Server:
                 return
             del outbox[:sent]
             if full and len(outbox) < MAX_PENDING and not connection.eof:
-                self.advance(connection)  # there may be requests in the inbox that had to wait for room
+                self.advance(
+                    connection
+                )  # there may be requests in the inbox that had to wait for room
                 return
         if not outbox and (connection.close or connection.eof):
             if not connection.linger or connection.eof:
                 self.drop(connection)
                 return
-            # To close with unread bytes at hand would reset the connection, and the client might not see why.
+            # To close with unread bytes at hand would reset the connection, and the client might
+            # not see why.
             try:
                 connection.sock.shutdown(socket.SHUT_WR)
             except OSError:  # it has gone meanwhile
@@ -687,7 +752,9 @@ def main() -> None:
     env = os.environ
     pod = env.get("POD_NAME") or env.get("HOSTNAME") or socket.gethostname()
     app = App(env.get("VERSION", "v1"), pod)
-    server = Server(app, env.get("BIND", "0.0.0.0"), int(env.get("PORT", "8080")), env.get("LOG", "1") != "0")
+    server = Server(
+        app, env.get("BIND", "0.0.0.0"), int(env.get("PORT", "8080")), env.get("LOG", "1") != "0"
+    )
     server.stop_on_signals()
     os.write(1, f"listening on {server.port}\n".encode())
     server.run()

@@ -1,4 +1,6 @@
-"""The command `labkit`: each command is a module of this folder with `configure(parser)` and `run(args) -> int`."""
+"""The command `labkit`: each command is a module of this folder with `configure(parser)` and
+`run(args) -> int`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from collections.abc import Sequence
 
 from labkit.errors import LabkitError
 
-# The module of a command is imported only when the command is used: `labkit validate` need not load pandas.
+# The module of a command is imported only when the command is used: `labkit validate` need not load
+# pandas.
 COMMANDS = {
     "lab": "open JupyterLab on the first lesson",
     "doctor": "show what is there, what is missing and what to do about it",
@@ -34,9 +37,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     about = "Istio's traffic management, on your own machine."
     parser = argparse.ArgumentParser(prog="labkit", description=about, allow_abbrev=False)
     shown = version() if VERSION in words else ""
-    parser.add_argument(VERSION, action="version", version=shown, help="show labkit's version and exit")
+    parser.add_argument(
+        VERSION, action="version", version=shown, help="show labkit's version and exit"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    command = next((word for word in words if word in COMMANDS), "")  # an option may stand before it
+    command = next(
+        (word for word in words if word in COMMANDS), ""
+    )  # an option may stand before it
     for name, text in COMMANDS.items():
         chosen = name == command
         sub = commands.add_parser(name, help=text, description=text, add_help=chosen)
@@ -68,4 +75,7 @@ def version() -> str:
     try:
         return f"labkit {metadata.version('labkit')}"
     except metadata.PackageNotFoundError:
-        return "labkit, which is not installed here: python3 -m pip install -e . in the course's folder"
+        return (
+            "labkit, which is not installed here: python3 -m pip install -e . in the course's "
+            "folder"
+        )

@@ -17,15 +17,24 @@ DEFAULT = Path("build/compare")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")
+    parser.add_argument(
+        "lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)"
+    )
     parser.add_argument(
         "--backends",
         nargs=2,
         default=("embedded", "cluster"),
         metavar=("ONE", "OTHER"),
-        help="which two (default: embedded cluster; the same one twice shows how much a mesh differs from itself)",
+        help="which two (default: embedded cluster; the same one twice shows how much a mesh "
+        "differs from itself)",
     )
-    parser.add_argument("--out", type=Path, default=DEFAULT, metavar="DIR", help=f"where to write (default {DEFAULT})")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=DEFAULT,
+        metavar="DIR",
+        help=f"where to write (default {DEFAULT})",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,5 +67,8 @@ def on_both(lesson: Lesson, names: tuple[str, str], out: Path) -> Compared:
 def summary(one: Compared) -> str:
     """How one lesson compares, with what differs."""
     sign, word = ("✔", "agree") if one.agrees else ("✘", "differ")
-    lines = [f"{sign} {one.left.lesson:<28} {len(one.rows)} verdicts, {len(one.gaps)} columns: they {word}"]
+    lines = [
+        f"{sign} {one.left.lesson:<28} {len(one.rows)} verdicts, {len(one.gaps)} columns: they "
+        f"{word}"
+    ]
     return "\n".join([*lines, *(f"    {told}" for told in one.explain())])

@@ -8,8 +8,15 @@ SIGNS = {"ok": "✔", "hint": "·", "missing": "✘"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", choices=("embedded", "cluster"), default="embedded", help="what you want to use")
-    parser.add_argument("--context", metavar="NAME", help="another context of the kubeconfig than its current one")
+    parser.add_argument(
+        "--backend",
+        choices=("embedded", "cluster"),
+        default="embedded",
+        help="what you want to use",
+    )
+    parser.add_argument(
+        "--context", metavar="NAME", help="another context of the kubeconfig than its current one"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,16 +10,27 @@ from labkit.mesh.embedded import state
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="also what somebody (a notebook, say) still uses")
-    parser.add_argument("--meshes", action="store_true", help="only meshes; what labkit up has made stays")
-    parser.add_argument("--forget", action="store_true", help="of clusters that are gone for good, remove the record")
+    parser.add_argument(
+        "--all", action="store_true", help="also what somebody (a notebook, say) still uses"
+    )
+    parser.add_argument(
+        "--meshes", action="store_true", help="only meshes; what labkit up has made stays"
+    )
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="of clusters that are gone for good, remove the record",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     ended = 0
     for mesh in list(state.meshes()):
         if mesh.owner_runs and not args.all:
-            print(f"mesh {mesh.folder.name}: belongs to process {mesh.owner}, which still runs; --all ends it too")
+            print(
+                f"mesh {mesh.folder.name}: belongs to process {mesh.owner}, which still runs; "
+                "--all ends it too"
+            )
             continue
         state.end(mesh)
         ended += 1
@@ -32,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def runs(*, everything: bool) -> int:
-    """Ends runs on the cluster of the kubeconfig's current context, if that is a local one and answers."""
+    """Ends runs on the cluster of the kubeconfig's current context, if that is a local one and
+    answers.
+    """
     from labkit.mesh.cluster.client.guard import kubeconfig_paths
 
     if not any(path.is_file() for path in kubeconfig_paths(None)):
@@ -57,7 +70,9 @@ def runs(*, everything: bool) -> int:
 
 
 def clusters(*, everything: bool, forget: bool) -> tuple[int, int]:
-    """Gives back each cluster that `labkit up` has worked on; how many were, and how many could not be."""
+    """Gives back each cluster that `labkit up` has worked on; how many were, and how many could not
+    be.
+    """
     from labkit.setup.record import records
 
     found = list(records())
@@ -75,7 +90,9 @@ def clusters(*, everything: bool, forget: bool) -> tuple[int, int]:
                 give_back(record, steps, everything=everything)
             say(f"cluster {name}: given back")
         except LabkitError as error:
-            if forget and isinstance(error, Gone):  # any other error comes from a cluster that is there
+            if forget and isinstance(
+                error, Gone
+            ):  # any other error comes from a cluster that is there
                 record.forget()
                 say(f"cluster {name}: forgotten. {error.message}")
                 continue

@@ -14,7 +14,9 @@ from labkit.resources.yaml.loading import check_text
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="YAML files or folders; - reads the standard input")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="YAML files or folders; - reads the standard input"
+    )
     parser.add_argument(
         "--with",
         dest="context",
@@ -52,4 +54,7 @@ def summary(found: Diagnoses, objects: int) -> str:
         number = sum(each.level == level for each in found)
         if number:
             counts.append(f"{number} {one if number == 1 else many}")
-    return f"{', '.join(counts) or 'no findings'} in {objects} {'object' if objects == 1 else 'objects'}"
+    return (
+        f"{', '.join(counts) or 'no findings'} in {objects} "
+        f"{'object' if objects == 1 else 'objects'}"
+    )

@@ -1,4 +1,6 @@
-"""`labkit status`: the meshes of this user on this machine, and the clusters that `labkit up` has worked on."""
+"""`labkit status`: the meshes of this user on this machine, and the clusters that `labkit up` has
+worked on.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,18 @@ def run(args: argparse.Namespace) -> int:
         )
         for m in state.meshes()
     ]
-    print(table(("MESH", "GATEWAY", "OWNER", "OWNER IS", "AGE"), rows) if rows else "No mesh is open.")
+    print(
+        table(("MESH", "GATEWAY", "OWNER", "OWNER IS", "AGE"), rows) if rows else "No mesh is open."
+    )
     up = [
-        (r.context or r.profile, r.server or "none yet", made(r), r.state, answers(r.server), age(r.begun))
+        (
+            r.context or r.profile,
+            r.server or "none yet",
+            made(r),
+            r.state,
+            answers(r.server),
+            age(r.begun),
+        )
         for r in records()
     ]
     if up:

@@ -10,10 +10,16 @@ from labkit.lessons.notebook.report import write_report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)")
+    parser.add_argument(
+        "lessons", nargs="*", metavar="LESSON", help="name or number (all where none is given)"
+    )
     add_parameters(parser)
     parser.add_argument(
-        "--out", type=Path, default=Path("build/tour"), metavar="DIR", help="where to write (default build/tour)"
+        "--out",
+        type=Path,
+        default=Path("build/tour"),
+        metavar="DIR",
+        help="where to write (default build/tour)",
     )
 
 

@@ -10,7 +10,15 @@ from typing import Any
 
 from labkit.errors import NotFound, ParseError
 from labkit.resources import Resource, load, load_text
-from labkit.translate import Pod, Snapshot, check_supported, gateway_config, normalised, sidecar_config, snapshot_of
+from labkit.translate import (
+    Pod,
+    Snapshot,
+    check_supported,
+    gateway_config,
+    normalised,
+    sidecar_config,
+    snapshot_of,
+)
 
 STDIN = "-"
 
@@ -27,7 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="a manifest, a folder of manifests, a JSON file with a list of objects, or - for standard input",
+        help="a manifest, a folder of manifests, a JSON file with a list of objects, or - for "
+        "standard input",
     )
 
 
@@ -66,7 +75,9 @@ def parsed_list(text: str, name: str) -> list[Any]:
 
 
 def pod_of(snapshot: Snapshot, proxy: str) -> Pod:
-    """A pod of the Deployment that `--proxy sidecar:DEPLOYMENT` names: all of them are configured alike."""
+    """A pod of the Deployment that `--proxy sidecar:DEPLOYMENT` names: all of them are configured
+    alike.
+    """
     word, colon, wanted = proxy.partition(":")
     namespace, slash, name = wanted.rpartition("/")
     if word == "sidecar" and colon:

@@ -1,4 +1,6 @@
-"""`labkit up`: a cluster with Istio to learn on. Starts Minikube if asked to, installs Istio if there is none."""
+"""`labkit up`: a cluster with Istio to learn on. Starts Minikube if asked to, installs Istio if
+there is none.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +18,58 @@ CHARTS = ("base", "istiod", "gateway")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    where = parser.add_argument_group("which cluster (without these: the kubeconfig's current context, if it is local)")
-    where.add_argument("--minikube", action="store_true", help="Minikube; started, or made, where it does not run")
-    where.add_argument("--context", metavar="NAME", help="this context of the kubeconfig, also one that is not local")
+    where = parser.add_argument_group(
+        "which cluster (without these: the kubeconfig's current context, if it is local)"
+    )
+    where.add_argument(
+        "--minikube", action="store_true", help="Minikube; started, or made, where it does not run"
+    )
+    where.add_argument(
+        "--context",
+        metavar="NAME",
+        help="this context of the kubeconfig, also one that is not local",
+    )
     where.add_argument("--kubeconfig", metavar="FILE", help="another kubeconfig")
     new = parser.add_argument_group("a new Minikube")
-    new.add_argument("--profile", default="minikube", metavar="NAME", help="its name (default: %(default)s)")
-    new.add_argument("--driver", default="", metavar="NAME", help="what it runs in (default: the first that works)")
-    new.add_argument("--memory", type=int, default=0, metavar="MB", help="its memory (default: by the machine's)")
-    new.add_argument("--cpus", type=int, default=0, metavar="N", help="its processors (default: by the machine's)")
+    new.add_argument(
+        "--profile", default="minikube", metavar="NAME", help="its name (default: %(default)s)"
+    )
+    new.add_argument(
+        "--driver",
+        default="",
+        metavar="NAME",
+        help="what it runs in (default: the first that works)",
+    )
+    new.add_argument(
+        "--memory", type=int, default=0, metavar="MB", help="its memory (default: by the machine's)"
+    )
+    new.add_argument(
+        "--cpus",
+        type=int,
+        default=0,
+        metavar="N",
+        help="its processors (default: by the machine's)",
+    )
     istio = parser.add_argument_group("Istio")
-    istio.add_argument("--with", dest="way", choices=("istioctl", "helm", "addons"), default="", help="by which tool")
-    istio.add_argument("--istio-version", default="", metavar="VERSION", help="of Helm's charts, such as 1.31.0")
-    istio.add_argument("--charts", default="", metavar="FOLDER", help="Helm's charts (also: LABKIT_ISTIO_CHARTS)")
     istio.add_argument(
-        "--istioctl-option", action="append", default=[], metavar="WORDS", help="more words for istioctl install"
+        "--with",
+        dest="way",
+        choices=("istioctl", "helm", "addons"),
+        default="",
+        help="by which tool",
+    )
+    istio.add_argument(
+        "--istio-version", default="", metavar="VERSION", help="of Helm's charts, such as 1.31.0"
+    )
+    istio.add_argument(
+        "--charts", default="", metavar="FOLDER", help="Helm's charts (also: LABKIT_ISTIO_CHARTS)"
+    )
+    istio.add_argument(
+        "--istioctl-option",
+        action="append",
+        default=[],
+        metavar="WORDS",
+        help="more words for istioctl install",
     )
     istio.add_argument(
         "--helm-option",
@@ -40,8 +79,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="more words for a chart's helm install",
     )
     then = parser.add_argument_group("then")
-    then.add_argument("--tunnel", action="store_true", help="hold `minikube tunnel` open until Ctrl-C")
-    then.add_argument("--edit-hosts", action="store_true", help="write the gateway's line into /etc/hosts")
+    then.add_argument(
+        "--tunnel", action="store_true", help="hold `minikube tunnel` open until Ctrl-C"
+    )
+    then.add_argument(
+        "--edit-hosts", action="store_true", help="write the gateway's line into /etc/hosts"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -80,7 +123,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def next_words(options: Options, context: str) -> list[str]:
-    """What to type now. A lesson takes the kubeconfig's current context, so that has to be this one."""
+    """What to type now. A lesson takes the kubeconfig's current context, so that has to be this
+    one.
+    """
     from labkit.setup.installation import current_context
 
     lines = ["Next:"]
@@ -88,8 +133,13 @@ def next_words(options: Options, context: str) -> list[str]:
         lines.append(f"    export KUBECONFIG={shlex.quote(str(options.kubeconfig))}")
     if current_context(options) != context:
         lines.append(f"    kubectl config use-context {context}")
-    lines.append('    labkit run 01 --backend cluster     # or labkit lab, and in a lesson: backend = "cluster"')
-    lines.append("    labkit down                         # at the end: gives back what was made here")
+    lines.append(
+        "    labkit run 01 --backend cluster     # or labkit lab, and in a lesson: backend = "
+        '"cluster"'
+    )
+    lines.append(
+        "    labkit down                         # at the end: gives back what was made here"
+    )
     return lines
 
 

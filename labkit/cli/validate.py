@@ -1,4 +1,6 @@
-"""`labkit validate FILE…|-`: the verdict of Kubernetes and Istio on manifests, without a cluster."""
+"""`labkit validate FILE…|-`: the verdict of Kubernetes and Istio on manifests,
+without a cluster.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,16 @@ from labkit.resources.yaml.loading import check_text
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="YAML files or folders; - reads the standard input")
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="YAML files or folders; - reads the standard input"
+    )
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a verdict for each object; 0 when all are accepted (warnings do not count), 1 when one is refused."""
+    """Prints a verdict for each object; 0 when all are accepted (warnings do not count), 1 when one
+    is refused.
+    """
     verdicts = list(_verdicts(args.files))
     if args.json:
         print(json.dumps([as_dict(verdict) for verdict in verdicts], indent=2))

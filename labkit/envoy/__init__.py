@@ -1,4 +1,5 @@
-"""One Envoy process: its bootstrap, the files it is configured by, its administration and its access log.
+"""One Envoy process: its bootstrap, the files it is configured by, its administration and its
+access log.
 
 Knows nothing of Istio: what to configure comes from `labkit.translate`.
 """

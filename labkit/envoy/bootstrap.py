@@ -1,4 +1,6 @@
-"""The bootstrap of one Envoy: who it is, where its administration listens and where it reads its configuration."""
+"""The bootstrap of one Envoy: who it is, where its administration listens and where it reads its
+configuration.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ LOG = "envoy.log"
 def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
     """The bootstrap configuration as JSON-able values.
 
-    The administration interface is a Unix socket in `folder`: it can stop the proxy, so no other user and no web page
-    may reach it, and it needs no port. Listeners and clusters come from files, and those name their own.
+    The administration interface is a Unix socket in `folder`: it can stop the proxy, so no other
+    user and no web page may reach it, and it needs no port. Listeners and clusters come from files,
+    and those name their own.
     """
 
     def discovery(name: str) -> dict[str, Any]:
@@ -25,14 +28,17 @@ def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
     return {
         "node": {"id": node, "cluster": cluster},
         "admin": {"address": {"pipe": {"path": str(folder / ADMIN_SOCKET), "mode": 0o600}}},
-        "dynamic_resources": {"lds_config": discovery("lds.json"), "cds_config": discovery("cds.json")},
+        "dynamic_resources": {
+            "lds_config": discovery("lds.json"),
+            "cds_config": discovery("cds.json"),
+        },
         # more than a lab ever needs; without a limit Envoy warns at each start
         "overload_manager": {
             "resource_monitors": [
                 {
                     "name": "envoy.resource_monitors.global_downstream_max_connections",
                     "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3."
+                        "@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3."  # noqa: E501
                         "DownstreamConnectionsConfig",
                         "max_active_downstream_connections": 50000,
                     },
@@ -41,7 +47,8 @@ def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
         },
         "layered_runtime": {
             "layers": [
-                # as in the bootstrap of Istio's proxies: what the administration changes, until the next start
+                # as in the bootstrap of Istio's proxies: what the administration changes, until the
+                # next start
                 {"name": "admin", "admin_layer": {}},
             ]
         },
@@ -51,8 +58,9 @@ def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
 def command(program: str, folder: Path) -> list[str]:
     """How Envoy is started.
 
-    One worker, since each worker has its own connection pools and breakers, and counts must be exact. Unknown fields
-    are refused: by default Envoy only warns, and a mistake in the translation would pass in silence.
+    One worker, since each worker has its own connection pools and breakers, and counts must be
+    exact. Unknown fields are refused: by default Envoy only warns, and a mistake in the translation
+    would pass in silence.
     """
     return [
         program,
@@ -63,7 +71,8 @@ def command(program: str, folder: Path) -> list[str]:
         # the access log is read after each run: the default of 10 s would be felt
         *("--file-flush-interval-msec", "20"),
         *("--log-level", "warning"),
-        # Istio still sets a field that Envoy calls deprecated, in every route: each would be a warning
+        # Istio still sets a field that Envoy calls deprecated, in every route: each would be a
+        # warning
         *("--component-log-level", "misc:error"),
         *("--drain-time-s", "1"),
     ]

@@ -20,8 +20,10 @@ from labkit.processes import Family, end, tail
 from labkit.waiting import wait_until
 
 NO_INOTIFY = (
-    "Envoy watches its files with inotify, and this user has used up the instances that Linux gives "
-    "(sysctl fs.inotify.max_user_instances): close other meshes (labkit status, labkit down --all) or raise that number"
+    "Envoy watches its files with inotify, and this user has used up the instances that Linux "
+    "gives "
+    "(sysctl fs.inotify.max_user_instances): close other meshes (labkit status, labkit down "
+    "--all) or raise that number"
 )
 
 
@@ -51,7 +53,9 @@ class Envoy:
     # starting and ending
 
     def start(self, config: Config | None = None) -> None:
-        """Starts the process (it reads `config`, or what it was told last); returns at once. See wait_live."""
+        """Starts the process (it reads `config`, or what it was told last); returns at once. See
+        wait_live.
+        """
         if config is not None:
             self.prepare(config)
         self.was_live = False
@@ -60,7 +64,9 @@ class Envoy:
         self.process = self.family.start(self.name, argv, log=self.log)
 
     def prepare(self, config: Config) -> None:
-        """Puts a configuration where an Envoy that is about to start, or is starting, will read it."""
+        """Puts a configuration where an Envoy that is about to start, or is
+        starting, will read it.
+        """
         for step in self.xds.stage(config):
             self.xds.move(step)
         self.config = config
@@ -82,7 +88,9 @@ class Envoy:
         return live
 
     def wait_live(self, timeout_s: float = 15.0) -> None:
-        """Waits until `live`. Raises EnvoyDied when the process ends instead, NotReady when it takes too long."""
+        """Waits until `live`. Raises EnvoyDied when the process ends instead, NotReady when it
+        takes too long.
+        """
 
         def there() -> bool:
             self.check_running()
@@ -104,11 +112,15 @@ class Envoy:
         )
 
     def cannot_watch(self) -> bool:
-        """Whether it ended because the system gave it no way to watch its files: starting it again would not help."""
+        """Whether it ended because the system gave it no way to watch its files: starting it again
+        would not help.
+        """
         return not self.running and "fs.inotify" in self.log_tail()
 
     def log_tail(self) -> str:
-        """The last lines of the log, without the addresses of a backtrace, which say nothing to a reader."""
+        """The last lines of the log, without the addresses of a backtrace, which say nothing to a
+        reader.
+        """
         lines = tail(self.log, lines=80).splitlines()
         told = [line for line in lines if "UNKNOWN [0x" not in line and "[backtrace]" not in line]
         return "\n".join(told[-20:])
@@ -130,7 +142,9 @@ class Envoy:
         return held
 
     def holds(self, versions: dict[str, str]) -> bool:
-        """Whether every subscription holds the version given for it, and nothing is still warming up."""
+        """Whether every subscription holds the version given for it, and nothing is still warming
+        up.
+        """
         try:
             held = self.held()
         except (OSError, http.client.HTTPException, EnvoyError):
@@ -143,14 +157,18 @@ class Envoy:
         return Change(self, config, steps) if steps else None
 
     def apply(self, config: Config, *, timeout_s: float = 5.0) -> None:
-        """Moves `config` into place and returns when this Envoy holds it. Raises ConfigRejected (see Change.finish)."""
+        """Moves `config` into place and returns when this Envoy holds it. Raises ConfigRejected
+        (see Change.finish).
+        """
         change = self.stage(config)
         if change:
             change.run(timeout_s)
 
 
 class Change:
-    """One change of one Envoy's configuration, step by step, so that several Envoys can be changed side by side."""
+    """One change of one Envoy's configuration, step by step, so that several Envoys can be changed
+    side by side.
+    """
 
     def __init__(self, envoy: Envoy, config: Config, steps: list[list[File]]) -> None:
         self.envoy = envoy
@@ -171,18 +189,22 @@ class Change:
         self.wanted = self.envoy.xds.move(self.steps.pop(0))
 
     def poll(self, *, going_back: bool = False) -> bool:
-        """Looks once, goes on to the next step where one is done; True when all is held. May raise ConfigRejected."""
+        """Looks once, goes on to the next step where one is done; True when all is held. May raise
+        ConfigRejected.
+        """
         try:
             held = self.envoy.held()
         except (OSError, http.client.HTTPException):
             self.envoy.check_running()
             return False
-        # going back, a refusal is of the change that another Envoy refused first: the old will be held all the same
+        # going back, a refusal is of the change that another Envoy refused first: the old will be
+        # held all the same
         if held.rejected > self.rejected_before and not going_back:
             raise ConfigRejected(
                 f"Envoy {self.envoy.name} refused the configuration; the one before stays in force",
                 seen=self.reason(),
-                try_next="compare mesh.config(…) before and after; if labkit validate accepts this manifest, "
+                try_next="compare mesh.config(…) before and after; if labkit validate accepts "
+                "this manifest, "
                 "please report it with the manifest",
             )
         if held.warming or any(held.versions.get(s) != v for s, v in self.wanted.items()):
@@ -215,9 +237,14 @@ class Change:
             with open(self.envoy.log, encoding="utf-8", errors="replace") as file:
                 file.seek(self.log_from)
                 text = file.read().splitlines()
-            # a refused message is printed whole, over many lines; what is wrong with it comes last, after a colon
+            # a refused message is printed whole, over many lines; what is wrong with it comes last,
+            # after a colon
             wrong = [line.removeprefix(": ") for line in text if line.startswith(": ")]
-            return wrong or [line.split("] ", 1)[-1] for line in text if "reject" in line and "debugstr" not in line]
+            return wrong or [
+                line.split("] ", 1)[-1]
+                for line in text
+                if "reject" in line and "debugstr" not in line
+            ]
 
         with contextlib.suppress(NotReady):
             wait_until(lambda: bool(lines()), 1, "Envoy's reason")
@@ -229,8 +256,8 @@ def run_changes(
 ) -> dict[str, float]:
     """Changes several Envoys side by side; returns how long each took, in ms by name.
 
-    Returns when every Envoy holds its new configuration. When one refuses, ends or is late, all go back to the
-    configuration before, and the error names that one.
+    Returns when every Envoy holds its new configuration. When one refuses, ends or is late, all go
+    back to the configuration before, and the error names that one.
     """
     started = clock()
     took: dict[str, float] = {}
@@ -260,7 +287,10 @@ def run_changes(
         for change in begun:
             try:
                 change.roll_back(timeout_s)
-            except (LabkitError, OSError) as late:  # the others go back all the same, and the first error is the cause
+            except (
+                LabkitError,
+                OSError,
+            ) as late:  # the others go back all the same, and the first error is the cause
                 error.add_note(f"{change.envoy.name} did not go back: {late}")
         raise
     return took

@@ -1,7 +1,8 @@
 """The files an Envoy reads its configuration from, replaced one whole file at a time.
 
-Envoy takes a new file only when it is *moved* into place, and never sees half of one. Each file is a DiscoveryResponse
-with a version; Envoy says which version of each it holds, and so a change can be followed until it is in force.
+Envoy takes a new file only when it is *moved* into place, and never sees half of one. Each file is
+a DiscoveryResponse with a version; Envoy says which version of each it holds, and so a change can
+be followed until it is in force.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Config(Protocol):
 
 @dataclass(frozen=True)
 class File:
-    """One subscription: what Envoy calls it ("cds", "eds CLUSTER", "rds ROUTE", "lds"), its file and its content."""
+    """One subscription: what Envoy calls it ("cds", "eds CLUSTER", "rds ROUTE", "lds"), its file
+    and its content.
+    """
 
     subscription: str
     path: Path
@@ -46,8 +49,9 @@ class File:
 
 
 def files_of(config: Config, folder: Path) -> dict[str, File]:
-    """The files of a configuration by subscription. Endpoints and routes go where their cluster or listener says,
-    one each: a subscription by file hands Envoy everything in the file, and Envoy wants just one there."""
+    """The files of a configuration by subscription. Endpoints and routes go where their cluster or
+    listener says, one each: a subscription by file hands Envoy everything in the file, and Envoy
+    wants just one there."""
     files = {
         "cds": File("cds", folder / "cds.json", tuple(config.clusters)),
         "lds": File("lds", folder / "lds.json", tuple(config.listeners)),
@@ -58,7 +62,9 @@ def files_of(config: Config, folder: Path) -> dict[str, File]:
         if source:
             name = str(source.get("service_name") or cluster["name"])
             path = Path(source["eds_config"]["path_config_source"]["path"])
-            files[f"eds {name}"] = File(f"eds {name}", path, (endpoints.get(name, {"cluster_name": name}),))
+            files[f"eds {name}"] = File(
+                f"eds {name}", path, (endpoints.get(name, {"cluster_name": name}),)
+            )
     routes = {str(r["name"]): r for r in config.routes}
     for name, path in route_files(config.listeners):
         subscription = f"rds {stat_name(name)}"
@@ -67,7 +73,8 @@ def files_of(config: Config, folder: Path) -> dict[str, File]:
 
 
 def stat_name(name: str) -> str:
-    """A name as Envoy's counters have it, where the version that it holds is found: a colon splits parts of them.
+    """A name as Envoy's counters have it, where the version that it holds is found: a colon splits
+    parts of them.
 
     >>> stat_name("hello-world.hello-world.svc.cluster.local:80")
     'hello-world.hello-world.svc.cluster.local_80'
@@ -82,15 +89,19 @@ def route_files(listeners: Sequence[Message]) -> Iterator[tuple[str, Path]]:
             for network_filter in chain.get("filters", ()):
                 rds = network_filter["typed_config"].get("rds")
                 if rds:
-                    yield str(rds["route_config_name"]), Path(rds["config_source"]["path_config_source"]["path"])
+                    yield (
+                        str(rds["route_config_name"]),
+                        Path(rds["config_source"]["path_config_source"]["path"]),
+                    )
 
 
 @dataclass
 class XdsFolder:
     """The xDS files of one Envoy.
 
-    `stage` gives the steps of a change, in the order in which nothing is ever missing: new clusters with their
-    endpoints first, then listeners and routes that use them, and only then are unused clusters left out.
+    `stage` gives the steps of a change, in the order in which nothing is ever missing: new clusters
+    with their endpoints first, then listeners and routes that use them, and only then are unused
+    clusters left out.
     """
 
     folder: Path
@@ -109,14 +120,20 @@ class XdsFolder:
         first.append(File("cds", cds.path, cds.resources + leaving) if leaving else cds)
         second = [f for s, f in new.items() if s.startswith("rds ")] + [new["lds"]]
         third = [cds] if leaving else []
-        return [changed for step in (first, second, third) if (changed := [f for f in step if self.differs(f)])]
+        return [
+            changed
+            for step in (first, second, third)
+            if (changed := [f for f in step if self.differs(f)])
+        ]
 
     def differs(self, file: File) -> bool:
         there = self.written.get(file.subscription)
         return there is None or there.resources != file.resources or there.path != file.path
 
     def move(self, step: Sequence[File]) -> dict[str, str]:
-        """Moves one step's files into place; returns the version that each subscription must come to hold."""
+        """Moves one step's files into place; returns the version that each subscription must come
+        to hold.
+        """
         self.version += 1
         version = str(self.version)
         for file in step:
@@ -134,7 +151,9 @@ class XdsFolder:
 
 
 def write(file: File, version: str) -> None:
-    """Writes beside the file and moves into place: Envoy watches for moves, and never reads half a file."""
+    """Writes beside the file and moves into place: Envoy watches for moves, and never reads half a
+    file.
+    """
     kind = TYPES[file.subscription.split(" ", 1)[0]]
     body = {"version_info": version, "resources": [{"@type": kind, **r} for r in file.resources]}
     beside = file.path.with_suffix(".new")

@@ -47,14 +47,25 @@ class CourseMap:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """Columns lesson, title, state, solved, exercises (counts) and notebook (the name of its file)."""
+        """Columns lesson, title, state, solved, exercises (counts) and notebook (the name of its
+        file).
+        """
         import pandas as pd
 
         rows = [
-            (stop.number, stop.title, stop.state, len(stop.solved), len(stop.exercises), stop.notebook)
+            (
+                stop.number,
+                stop.title,
+                stop.state,
+                len(stop.solved),
+                len(stop.exercises),
+                stop.notebook,
+            )
             for stop in self.stops
         ]
-        return pd.DataFrame(rows, columns=["lesson", "title", "state", "solved", "exercises", "notebook"])
+        return pd.DataFrame(
+            rows, columns=["lesson", "title", "state", "solved", "exercises", "notebook"]
+        )
 
     @property
     def next(self) -> Stop | None:
@@ -64,13 +75,16 @@ class CourseMap:
     def __repr__(self) -> str:
         width = max((len(stop.title) for stop in self.stops), default=0)
         return "\n".join(
-            f"{SIGNS[stop.state]} {stop.number}  {stop.title:<{width}}  {_state_text(stop)}" for stop in self.stops
+            f"{SIGNS[stop.state]} {stop.number}  {stop.title:<{width}}  {_state_text(stop)}"
+            for stop in self.stops
         )
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td><span aria-hidden='true'>{SIGNS[stop.state]}</span></td><td>{stop.number}</td>"
-            f"<td style='text-align:left'><a href='{html.escape(stop.notebook)}'>{html.escape(stop.title)}</a></td>"
+            "<tr><td><span "
+            f"aria-hidden='true'>{SIGNS[stop.state]}</span></td><td>{stop.number}</td>"
+            "<td style='text-align:left'><a "
+            f"href='{html.escape(stop.notebook)}'>{html.escape(stop.title)}</a></td>"
             f"<td style='text-align:left'>{_state_text(stop)}</td></tr>"
             for stop in self.stops
         )
@@ -83,13 +97,17 @@ class CourseMap:
 
 
 def course_map(folder: Path | None = None) -> CourseMap:
-    """The map of the notebooks in a folder (the course's, unless given), with the learner's progress.
+    """The map of the notebooks in a folder (the course's, unless given), with the learner's
+    progress.
 
-    A lesson is done when its last cell says so (`finish_lesson`) or all of its exercises are solved.
+    A lesson is done when its last cell says so (`finish_lesson`) or all of its exercises are
+    solved.
     """
     notebooks = folder or course_folder() / "notebooks"
     kept = progress.load()
-    return CourseMap(tuple(_stop(path, kept) for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))))
+    return CourseMap(
+        tuple(_stop(path, kept) for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")))
+    )
 
 
 def _stop(path: Path, kept: progress.State) -> Stop:
@@ -97,7 +115,11 @@ def _stop(path: Path, kept: progress.State) -> Stop:
     number = path.name[:2]
     entries: dict[str, Any] = kept["exercises"]
     solved = tuple(id for id in exercises if entries.get(id, {}).get("state") == "done")
-    touched = [id for id, entry in entries.items() if id.startswith(f"{number}-") and set(entry) - {"state"}]
+    touched = [
+        id
+        for id, entry in entries.items()
+        if id.startswith(f"{number}-") and set(entry) - {"state"}
+    ]
     state = kept["lessons"].get(number, {}).get("state", OPEN)
     if state != DONE:
         if exercises and len(solved) == len(exercises):
@@ -106,16 +128,22 @@ def _stop(path: Path, kept: progress.State) -> Stop:
             state = STARTED
         else:
             state = OPEN
-    return Stop(number, title or path.stem[3:].replace("_", " "), path.name, state, solved, exercises)
+    return Stop(
+        number, title or path.stem[3:].replace("_", " "), path.name, state, solved, exercises
+    )
 
 
 def _read_notebook(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The first heading, and the ids of the exercises. Plain JSON: nbformat takes a while to load."""
+    """The first heading, and the ids of the exercises. Plain JSON: nbformat takes
+    a while to load.
+    """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
     except (ValueError, KeyError, TypeError) as error:
-        raise LessonError(f"{path.name} is not a notebook", seen=str(error), try_next="labkit build") from error
+        raise LessonError(
+            f"{path.name} is not a notebook", seen=str(error), try_next="labkit build"
+        ) from error
     lines = [line for kind, text in sources if kind == "markdown" for line in text.splitlines()]
     title = next((line[2:].strip() for line in lines if line.startswith("# ")), "")
     # "03 · Load balancing" and "Lesson 3: Load balancing" both have the number already
@@ -127,4 +155,7 @@ def _read_notebook(path: Path) -> tuple[str, tuple[str, ...]]:
 def _state_text(stop: Stop) -> str:
     if not stop.exercises:
         return stop.state
-    return f"{stop.state}, {len(stop.solved)} of {len(stop.exercises)} exercise{'s' if len(stop.exercises) > 1 else ''}"
+    return (
+        f"{stop.state}, {len(stop.solved)} of {len(stop.exercises)} "
+        f"exercise{'s' if len(stop.exercises) > 1 else ''}"
+    )

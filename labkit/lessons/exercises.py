@@ -33,7 +33,8 @@ class Hint:
 
 @dataclass(frozen=True, repr=False)
 class Exercise:
-    """A task with its check. `judge` gets what the learner made (or a mesh) and returns a verdict, or True or False.
+    """A task with its check. `judge` gets what the learner made (or a mesh) and returns a verdict,
+    or True or False.
 
     What else `check` is given, a mesh to compare an answer with, say, `judge` gets as well.
 
@@ -49,9 +50,9 @@ class Exercise:
     >>> task.hint()
     Hint 1 of 3: Weights are in the VirtualService.
 
-    Its id begins with the number of its lesson. While solutions are run in CI (LABKIT_STRICT=1), an exercise that is
-    not solved raises instead of saying NOT YET.
-    """
+    Its id begins with the number of its lesson. While solutions are run in CI (LABKIT_STRICT=1), an
+    exercise that is not solved raises instead of saying NOT YET.
+    """  # noqa: E501
 
     id: str
     prompt: str
@@ -61,16 +62,22 @@ class Exercise:
 
     def __post_init__(self) -> None:
         if len(self.hints) != HINTS:
-            raise LessonError(f"Exercise {self.id} needs {HINTS} hints", seen=f"{len(self.hints)} were given")
+            raise LessonError(
+                f"Exercise {self.id} needs {HINTS} hints", seen=f"{len(self.hints)} were given"
+            )
         if not self.solution.strip():
             raise LessonError(f"Exercise {self.id} has no solution")
         if not self.id[:2].isdigit():
-            raise LessonError(f"The id of an exercise begins with its lesson, not {self.id!r}", try_next='"03-1"')
+            raise LessonError(
+                f"The id of an exercise begins with its lesson, not {self.id!r}", try_next='"03-1"'
+            )
         # the course map counts the exercises that a learner has met
         progress.update(lambda state: state["exercises"].setdefault(self.id, {"state": "open"}))
 
     def check(self, answer: Any, *also: Any) -> Verdict:
-        """Judges an answer, notes the result, and says PASS or NOT YET. Raises only under LABKIT_STRICT=1."""
+        """Judges an answer, notes the result, and says PASS or NOT YET. Raises only under
+        LABKIT_STRICT=1.
+        """
         verdict = self._judged(answer, *also)
         self._note(verdict)
         if progress.strict() and not verdict.passed:
@@ -78,7 +85,9 @@ class Exercise:
         return verdict
 
     def hint(self) -> Hint:
-        """The next hint; after the third the solution. Remembered, so a new kernel goes on where the last one was."""
+        """The next hint; after the third the solution. Remembered, so a new kernel goes on where
+        the last one was.
+        """
         shown = 0
 
         def climb(state: progress.State) -> None:
@@ -108,11 +117,14 @@ class Exercise:
             with quietly():
                 found = self.judge(answer, *also)
         except CheckFailed as failure:
-            return self._not_yet(f"{failure.verdict.line}: {failure.verdict.why.seen}", failure.verdict.why.evidence)
+            return self._not_yet(
+                f"{failure.verdict.line}: {failure.verdict.why.seen}", failure.verdict.why.evidence
+            )
         except LabkitError as error:
             return self._not_yet(str(error), ())
         except Exception as error:
-            # a slip in the learner's answer may break the judge in any way; in CI the cause is wanted in full
+            # a slip in the learner's answer may break the judge in any way; in CI the cause is
+            # wanted in full
             if progress.strict():
                 raise
             return self._not_yet(f"the answer can't be judged: {type(error).__name__}: {error}", ())
@@ -121,7 +133,11 @@ class Exercise:
             passed = found.passed
         else:
             passed = bool(found)
-            why = Why("the answer is right", "it is" if passed else "it is not", near_miss="any other answer")
+            why = Why(
+                "the answer is right",
+                "it is" if passed else "it is not",
+                near_miss="any other answer",
+            )
         if not passed:
             return self._not_yet(why.seen, why.evidence)
         return Verdict(True, f"exercise {self.id}", why)

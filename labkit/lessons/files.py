@@ -1,4 +1,6 @@
-"""Where the course keeps its files: lessons and manifests are found from any folder, so a notebook needs no paths."""
+"""Where the course keeps its files: lessons and manifests are found from any folder, so a notebook
+needs no paths.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from labkit.errors import LessonError
 def course_folder(start: str | None = None) -> Path:
     """The folder that holds `manifests/` and `notebooks/`.
 
-    Looked for in LABKIT_COURSE, then from the working folder upwards, then beside the installed package.
+    Looked for in LABKIT_COURSE, then from the working folder upwards, then beside the installed
+    package.
     """
     named = os.environ.get("LABKIT_COURSE")
     places = [Path(named)] if named else []

@@ -1,4 +1,6 @@
-"""Predictions: the learner says what will happen before it does, and compares afterwards. Never wrong, never graded."""
+"""Predictions: the learner says what will happen before it does, and compares afterwards. Never
+wrong, never graded.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ class Prediction:
         """In words."""
         if self.answer is None:
             if self.guess is None:
-                return f"Choose one: {' · '.join(self.options)}" if self.options else "Write down your guess."
+                return (
+                    f"Choose one: {' · '.join(self.options)}"
+                    if self.options
+                    else "Write down your guess."
+                )
             return f"Your guess: {self.guess}. Now see what happens."
         said = f"Your guess: {self.guess}. " if self.guess is not None else "You made no guess. "
         hit = "Just so: " if self.guess == self.answer else "It is: "
@@ -39,12 +45,17 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         sign = "✎" if self.answer is None else "✔" if self.guess == self.answer else "➜"
-        return f'<div class="labkit-prediction"><span aria-hidden="true">{sign} </span>{html.escape(self.text)}</div>'
+        return (
+            f'<div class="labkit-prediction"><span aria-hidden="true">{sign} '
+            f"</span>{html.escape(self.text)}</div>"
+        )
 
 
-def predict(id: str, guess: str | EllipsisType | None = None, *, options: Sequence[str] = ()) -> Prediction:
-    """Writes down a guess, for `reveal` to come back to. Without a guess, or with `...` still standing
-    there, it shows what there is to choose from.
+def predict(
+    id: str, guess: str | EllipsisType | None = None, *, options: Sequence[str] = ()
+) -> Prediction:
+    """Writes down a guess, for `reveal` to come back to. Without a guess, or with `...` still
+    standing there, it shows what there is to choose from.
 
     >>> predict("09-1", "80/20", options=["80/20", "v2 gets everything", "v1 gets everything"])
     Your guess: 80/20. Now see what happens.
@@ -67,7 +78,7 @@ def reveal(id: str, answer: str, why: str = "") -> Prediction:
 
     >>> reveal("09-1", "v2 gets everything", "Two routes are tried in order, and the first one matches all requests.")
     Your guess: 80/20. It is: v2 gets everything. Two routes are tried in order, …
-    """
+    """  # noqa: E501
     guess = progress.entry("predictions", id).get("guess")
     if guess is not None:
         progress.record("predictions", id, answer=answer, right=guess == answer)

@@ -1,18 +1,19 @@
 """A learner's progress: one JSON file that survives kernels, crashes and two notebooks at once.
 
-Every change takes a lock, reads the file as it is now, changes it and moves a new file into place. So two kernels
-never undo each other's work, and a crash leaves the old file or the new one, never half of one. A file that can't be
-read is set aside under another name, not overwritten.
+Every change takes a lock, reads the file as it is now, changes it and moves a new file into place.
+So two kernels never undo each other's work, and a crash leaves the old file or the new one, never
+half of one. A file that can't be read is set aside under another name, not overwritten.
 
-The file is LABKIT_PROGRESS, or `progress.json` in the folder where the system keeps such data (~/.local/share/labkit
-on Linux). Solutions that CI runs are not a learner's work: with LABKIT_STRICT=1 nothing is kept, unless
-LABKIT_PROGRESS is set as well.
+The file is LABKIT_PROGRESS, or `progress.json` in the folder where the system keeps such data
+(~/.local/share/labkit on Linux). Solutions that CI runs are not a learner's work: with
+LABKIT_STRICT=1 nothing is kept, unless LABKIT_PROGRESS is set as well.
 
-Where the file can't be read, locked or written (a home that is read-only, a network folder without locks, a full disk)
-that is said once, and progress is kept in memory: a course must not stop for it.
+Where the file can't be read, locked or written (a home that is read-only, a network folder without
+locks, a full disk) that is said once, and progress is kept in memory: a course must not stop for
+it.
 
-sqlite3 would do the locking for us; a JSON file can be read, mended and mailed by anybody. filelock would do it too,
-for one more dependency in place of the twenty lines below.
+sqlite3 would do the locking for us; a JSON file can be read, mended and mailed by anybody. filelock
+would do it too, for one more dependency in place of the twenty lines below.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ in_memory: dict[Path, State] = {}
 
 
 def strict() -> bool:
-    """Are solutions being run, so that an exercise that is not solved is an error? (LABKIT_STRICT=1)"""
+    """Are solutions being run, so that an exercise that is not solved is an error?
+    (LABKIT_STRICT=1)
+    """
     return os.environ.get("LABKIT_STRICT", "") not in ("", "0")
 
 
@@ -64,7 +67,9 @@ def lasts() -> bool:
 
 
 def load() -> State:
-    """What is kept: {"version", "lessons", "exercises", "predictions", "drafts"}, each a dict by id."""
+    """What is kept: {"version", "lessons", "exercises", "predictions", "drafts"}, each a dict by
+    id.
+    """
     path = progress_file()
     if path is None:
         return _empty()
@@ -173,10 +178,16 @@ def now() -> str:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock of a file (PATH.lock), which the system lets go of when its holder ends, however it ends."""
+    """Holds the lock of a file (PATH.lock), which the system lets go of when its holder ends,
+    however it ends.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_name(path.name + ".lock"), "ab") as lock:
-        wait_until(lambda: _try_lock(lock.fileno()), LOCK_TIMEOUT_S, f"another notebook to let go of {path.name}")
+        wait_until(
+            lambda: _try_lock(lock.fileno()),
+            LOCK_TIMEOUT_S,
+            f"another notebook to let go of {path.name}",
+        )
         try:
             yield
         finally:
@@ -219,8 +230,10 @@ def _give_up(path: Path, error: OSError) -> None:
         state = _read(path)
     in_memory[path] = state
     sys.stderr.write(
-        f"Your progress can't be kept in {path} ({error.strerror or error}). All works, but what you do is forgotten "
-        "when the kernel ends. To keep it, set LABKIT_PROGRESS to a file that you may write, on a disk of this "
+        f"Your progress can't be kept in {path} ({error.strerror or error}). All works, but what "
+        "you do is forgotten "
+        "when the kernel ends. To keep it, set LABKIT_PROGRESS to a file that you may write, on "
+        "a disk of this "
         "machine, and start JupyterLab again.\n"
     )
 
@@ -237,9 +250,13 @@ def _read(path: Path) -> State:
         return _empty()
     except ValueError:  # not UTF-8, or not JSON
         state = None
-    if not isinstance(state, dict) or not all(isinstance(state.get(section, {}), dict) for section in SECTIONS):
+    if not isinstance(state, dict) or not all(
+        isinstance(state.get(section, {}), dict) for section in SECTIONS
+    ):
         aside = _set_aside(path, "damaged")
-        sys.stderr.write(f"Your progress could not be read. It is now in {aside}, and a new one has begun.\n")
+        sys.stderr.write(
+            f"Your progress could not be read. It is now in {aside}, and a new one has begun.\n"
+        )
         return _empty()
     if state.get("version", VERSION) != VERSION:
         raise LessonError(

@@ -17,11 +17,12 @@ BACKENDS = ("embedded", "cluster")
 def open_mesh(backend: str = "embedded", **options: Any) -> Mesh:
     """Opens a mesh: a context manager that ends all it started.
 
-    `embedded` needs nothing but this package: real Envoy processes and local processes as pods, on 127.0.0.1.
-    Its option: seed (of the names of pods; the proxies' own choices can't be seeded).
+    `embedded` needs nothing but this package: real Envoy processes and local processes as pods, on
+    127.0.0.1. Its option: seed (of the names of pods; the proxies' own choices can't be seeded).
 
-    `cluster` is a Kubernetes with Istio: the kubeconfig's current context if that is a local one (see guard.py). Its
-    options: context (which one; named, it may also be elsewhere) and kubeconfig (a file's path).
+    `cluster` is a Kubernetes with Istio: the kubeconfig's current context if that is a local one
+    (see guard.py). Its options: context (which one; named, it may also be elsewhere) and kubeconfig
+    (a file's path).
 
     >>> with labkit.open_mesh("embedded") as mesh:
     ...     mesh.apply("manifests/hello-world.yaml")

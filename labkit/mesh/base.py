@@ -1,4 +1,6 @@
-"""The one interface to a mesh. What stands behind it, local processes or a cluster, a lesson never asks."""
+"""The one interface to a mesh. What stands behind it, local processes or a cluster, a lesson never
+asks.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,16 @@ from labkit.mesh.gate import Gate
 from labkit.mesh.history import History
 from labkit.mesh.table import Table
 from labkit.resources import Resource
-from labkit.traffic import ID_HEADER, FortioResult, Pending, Result, Target, concurrent, curl, fortio
+from labkit.traffic import (
+    ID_HEADER,
+    FortioResult,
+    Pending,
+    Result,
+    Target,
+    concurrent,
+    curl,
+    fortio,
+)
 from labkit.traffic.programs.fortio import find_fortio
 from labkit.waiting import wait_until
 
@@ -29,7 +40,8 @@ if TYPE_CHECKING:
 Program = Literal["auto", "built-in", "fortio", "docker", "cluster"]
 Progress = Callable[[int, int], None]
 
-# where Istio's ingress gateway really listens, by the port of its Service (Istio's default installation)
+# where Istio's ingress gateway really listens, by the port of its Service (Istio's default
+# installation)
 GATEWAY_PORTS = {80: 8080, 443: 8443}
 
 
@@ -55,7 +67,9 @@ class PodInfo:
 
 @dataclass(frozen=True)
 class Applied:
-    """What an apply did: a line an object, as kubectl prints, and how long each proxy took to hold it."""
+    """What an apply did: a line an object, as kubectl prints, and how long each proxy took to hold
+    it.
+    """
 
     lines: tuple[str, ...]
     warnings: tuple[str, ...] = ()
@@ -65,7 +79,11 @@ class Applied:
         text = [f"Warning: {w}" for w in self.warnings] + list(self.lines)
         if self.propagation_ms:
             slowest = max(self.propagation_ms.values())
-            proxies = "1 proxy holds" if len(self.propagation_ms) == 1 else f"{len(self.propagation_ms)} proxies hold"
+            proxies = (
+                "1 proxy holds"
+                if len(self.propagation_ms) == 1
+                else f"{len(self.propagation_ms)} proxies hold"
+            )
             text.append(f"({proxies} it after {slowest:.0f} ms)")
         return "\n".join(text)
 
@@ -85,15 +103,19 @@ class Mesh(ABC):
 
     @abstractmethod
     def apply(self, *manifests: Any, wait: bool = True, timeout_s: float = 60.0) -> Applied:
-        """Applies manifests: paths, folders, YAML text, dicts or Resources, as `kubectl apply` does.
+        """Applies manifests: paths, folders, YAML text, dicts or Resources, as `kubectl apply`
+        does.
 
-        Returns when every proxy concerned holds the new configuration and, with `wait`, when the pods asked for are
-        ready. Raises ParseError, ValidationError, UnsupportedError or ConfigRejected; what was in force before is
-        then in force again. Raises NotReady when pods take longer than that: what was applied stays, as with kubectl.
+        Returns when every proxy concerned holds the new configuration and, with `wait`, when the
+        pods asked for are ready. Raises ParseError, ValidationError, UnsupportedError or
+        ConfigRejected; what was in force before is then in force again. Raises NotReady when pods
+        take longer than that: what was applied stays, as with kubectl.
         """
 
     @abstractmethod
-    def delete(self, what: Any, name: str | None = None, *, namespace: str | None = None) -> Applied:
+    def delete(
+        self, what: Any, name: str | None = None, *, namespace: str | None = None
+    ) -> Applied:
         """Deletes by kind and name, or every object of a manifest.
 
         >>> mesh.delete("DestinationRule", "hello-world-dr")
@@ -113,27 +135,43 @@ class Mesh(ABC):
         """One object in detail, as `kubectl describe` prints it."""
 
     @abstractmethod
-    def label(self, kind: str, name: str, labels: Mapping[str, str | None], *, namespace: str | None = None) -> Applied:
+    def label(
+        self,
+        kind: str,
+        name: str,
+        labels: Mapping[str, str | None],
+        *,
+        namespace: str | None = None,
+    ) -> Applied:
         """Sets labels (None removes one), as `kubectl label --overwrite` does."""
 
     @abstractmethod
-    def scale(self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True) -> Applied:
+    def scale(
+        self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True
+    ) -> Applied:
         """Sets how many pods a Deployment has."""
 
     @abstractmethod
-    def restart(self, deployment: str, *, namespace: str | None = None, wait: bool = True) -> Applied:
+    def restart(
+        self, deployment: str, *, namespace: str | None = None, wait: bool = True
+    ) -> Applied:
         """Replaces a Deployment's pods one after the other, as `kubectl rollout restart` does."""
 
     @abstractmethod
     def objects(self) -> list[Resource]:
-        """Every object there is, pods as they run among them: `kubectl get -A -o yaml` of all kinds."""
+        """Every object there is, pods as they run among them: `kubectl get -A -o yaml` of all
+        kinds.
+        """
 
     @abstractmethod
     def reset(self) -> Applied:
-        """Deletes every Gateway, VirtualService and DestinationRule, and puts every application right again."""
+        """Deletes every Gateway, VirtualService and DestinationRule, and puts every application
+        right again.
+        """
 
     def lint(self, *manifests: Any) -> Diagnoses:
-        """Mistakes in all that is applied; or in manifests, as if they were applied here. Changes nothing.
+        """Mistakes in all that is applied; or in manifests, as if they were applied here. Changes
+        nothing.
 
         >>> mesh.lint("manifests/as-published/published-04-destinationrule.yaml").codes
         ('KIA0201',)
@@ -141,7 +179,11 @@ class Mesh(ABC):
         from labkit.resources.lint import lint
 
         known = self.objects()
-        return lint(*manifests, context=known, complete=True) if manifests else lint(known, complete=True)
+        return (
+            lint(*manifests, context=known, complete=True)
+            if manifests
+            else lint(known, complete=True)
+        )
 
     @cached_property
     def history(self) -> History:
@@ -159,24 +201,37 @@ class Mesh(ABC):
         """The pods, or those of one Deployment (or of one Service, by its name)."""
 
     @abstractmethod
-    def logs(self, pod: str, *, container: str | None = None, namespace: str | None = None, lines: int = 100) -> str:
+    def logs(
+        self,
+        pod: str,
+        *,
+        container: str | None = None,
+        namespace: str | None = None,
+        lines: int = 100,
+    ) -> str:
         """The last lines of a container's log; container "istio-proxy" is the sidecar."""
 
     @abstractmethod
     def app(self, pod: str, method: str, path: str) -> dict[str, Any]:
-        """Asks the application of one pod directly, past every proxy: its controls are not traffic."""
+        """Asks the application of one pod directly, past every proxy: its controls
+        are not traffic.
+        """
 
     # proxies
 
     @abstractmethod
     def stats(self, proxy: str = "gateway", match: str = "") -> pd.DataFrame:
-        """A proxy's own counters: a frame of proxy, stat, value. `match` is a regular expression."""
+        """A proxy's own counters: a frame of proxy, stat, value. `match` is a
+        regular expression.
+        """
 
     @abstractmethod
     def endpoints(self, proxy: str = "gateway") -> pd.DataFrame:
-        """Whom a proxy may send to: a frame of cluster, subset, pod, version, address, health, weight, requests.
+        """Whom a proxy may send to: a frame of cluster, subset, pod, version, address, health,
+        weight, requests.
 
-        health is "healthy", or what Envoy holds against it ("failed_outlier_check" for an ejected pod).
+        health is "healthy", or what Envoy holds against it ("failed_outlier_check" for an ejected
+        pod).
         """
 
     @abstractmethod
@@ -189,10 +244,11 @@ class Mesh(ABC):
 
     @abstractmethod
     def runtime(self, settings: Mapping[str, object], proxy: str = "gateway") -> None:
-        """Overrides values of a proxy's runtime until it is started again: what Envoy has and Istio has no field for.
+        """Overrides values of a proxy's runtime until it is started again: what Envoy has and Istio
+        has no field for.
 
-        An empty text takes an override back. On a cluster: kubectl exec -n NAMESPACE POD -c istio-proxy --
-        pilot-agent request POST 'runtime_modify?KEY=VALUE'
+        An empty text takes an override back. On a cluster: kubectl exec -n NAMESPACE POD -c
+        istio-proxy -- pilot-agent request POST 'runtime_modify?KEY=VALUE'
 
         >>> mesh.runtime({"outlier_detection.max_ejection_time_ms": 2000})
         """
@@ -206,7 +262,8 @@ class Mesh(ABC):
     def pod_url(self, pod: str) -> str:
         """An address of this machine that leads straight to a pod's application, past every proxy.
 
-        It is what `kubectl port-forward pod/NAME 8080` gives: a way into the cluster that is not the gateway's.
+        It is what `kubectl port-forward pod/NAME 8080` gives: a way into the cluster that is not
+        the gateway's.
 
         >>> mesh.pod_url(mesh.pods("hello-world-v1")[0].name)
         'http://127.0.0.1:27694'
@@ -214,7 +271,9 @@ class Mesh(ABC):
 
     @abstractmethod
     def target(self, url: str, source: str | None = None) -> tuple[Target, str]:
-        """Where a request for `url` must be sent, and the path: through the gateway, or from the pod `source`."""
+        """Where a request for `url` must be sent, and the path: through the gateway, or from the
+        pod `source`.
+        """
 
     @abstractmethod
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
@@ -248,16 +307,31 @@ class Mesh(ABC):
         timeout_s: float = 10.0,
         **options: Any,
     ) -> Result:
-        """Sends n requests one after the other; host and path of `url` decide where they go, as on a cluster.
+        """Sends n requests one after the other; host and path of `url` decide where they go, as on
+        a cluster.
 
-        `source="client"` calls from inside the mesh, through that pod's own sidecar. A row a request in `.frame`.
+        `source="client"` calls from inside the mesh, through that pod's own sidecar. A row a
+        request in `.frame`.
 
         >>> mesh.curl("http://test.example.com/", n=10, headers={"x-forwarded-for": "10.0.0.1"}).frame
-        """
+        """  # noqa: E501
         target, path = self.target(url, source)
-        result = curl(target, path, n=n, headers=headers, method=method, body=body, timeout_s=timeout_s, **options)
+        result = curl(
+            target,
+            path,
+            n=n,
+            headers=headers,
+            method=method,
+            body=body,
+            timeout_s=timeout_s,
+            **options,
+        )
         # what got no answer may have reached no proxy, and then no log has it
-        answered = [i for i, s in zip(result.column("id"), result.column("status"), strict=True) if i and s > 0]
+        answered = [
+            i
+            for i, s in zip(result.column("id"), result.column("status"), strict=True)
+            if i and s > 0
+        ]
         return result.with_flags(self.flags(answered, source))
 
     def fortio(
@@ -277,16 +351,20 @@ class Mesh(ABC):
         cancel: threading.Event | None = None,
         **options: Any,
     ) -> FortioResult:
-        """Load as `fortio load -c CONNECTIONS -qps QPS -n REQUESTS -t DURATION -X METHOD URL` makes it.
+        """Load as `fortio load -c CONNECTIONS -qps QPS -n REQUESTS -t DURATION -X METHOD URL` makes
+        it.
 
-        qps 0 means as fast as possible: each connection sends its next request when the last is answered. The real
-        Fortio is used where it is on PATH (`program`); it throws the answers away, so its rows come from Envoy's log.
-        program="docker" runs Fortio's own image, and program="cluster", on a cluster, a pod of it next to the gateway.
+        qps 0 means as fast as possible: each connection sends its next request when the last is
+        answered. The real Fortio is used where it is on PATH (`program`); it throws the answers
+        away, so its rows come from Envoy's log. program="docker" runs Fortio's own image, and
+        program="cluster", on a cluster, a pod of it next to the gateway.
         """
         target, path = self.target(url, source)
         fields = dict(headers or {})
         run = secrets.token_hex(6)
-        real = program in ("docker", "cluster") or (program != "built-in" and find_fortio() is not None)
+        real = program in ("docker", "cluster") or (
+            program != "built-in" and find_fortio() is not None
+        )
         if real:
             fields[ID_HEADER] = run
         result = fortio(
@@ -306,8 +384,14 @@ class Mesh(ABC):
         )
         if real:
             return result.with_rows(self.logged(run, len(result), source))
-        refused = [i for i, status in zip(result.column("id"), result.column("status"), strict=True) if status >= 400]
-        return result.with_flags(self.flags([i for i in refused if i], source)) if refused else result
+        refused = [
+            i
+            for i, status in zip(result.column("id"), result.column("status"), strict=True)
+            if status >= 400
+        ]
+        return (
+            result.with_flags(self.flags([i for i in refused if i], source)) if refused else result
+        )
 
     def start(
         self,
@@ -319,14 +403,19 @@ class Mesh(ABC):
         source: str | None = None,
         timeout_s: float = 30.0,
     ) -> Pending:
-        """Sends n requests at the same time, on n connections, and does not wait for the answers (see gate)."""
+        """Sends n requests at the same time, on n connections, and does not wait for the answers
+        (see gate).
+        """
         target, path = self.target(url, source)
-        return concurrent(target, path, n=n, headers=headers or {}, method=method, timeout_s=timeout_s)
+        return concurrent(
+            target, path, n=n, headers=headers or {}, method=method, timeout_s=timeout_s
+        )
 
     # what the applications do
 
     def gate(self, workload: str, *, namespace: str | None = None) -> Gate:
-        """Holds every request that reaches the pods of a workload until told: "at the same time" becomes a fact.
+        """Holds every request that reaches the pods of a workload until told: "at the same time"
+        becomes a fact.
 
         >>> with mesh.gate("hello-world") as gate:
         ...     burst = gate.send(url, n=10)
@@ -367,11 +456,16 @@ class Mesh(ABC):
                 self.app(name, "POST", f"/control/ready?ok={str(ready).lower()}")
 
     def states(self, workload: str, *, namespace: str | None = None) -> pd.DataFrame:
-        """What each pod of a workload counted: a frame of pod, version, served, held, failed and its settings."""
+        """What each pod of a workload counted: a frame of pod, version, served, held, failed and
+        its settings.
+        """
         import pandas as pd
 
         return pd.DataFrame(
-            [self.app(p.name, "GET", "/control/state") for p in self.pods(workload, namespace=namespace)]
+            [
+                self.app(p.name, "GET", "/control/state")
+                for p in self.pods(workload, namespace=namespace)
+            ]
         )
 
     def counter(self, name: str, *, cluster: str | None = None, proxy: str = "gateway") -> int:
@@ -389,9 +483,12 @@ class Mesh(ABC):
             )
         return int(frame["value"].sum())
 
-    def wait_for(self, condition: Callable[[], bool], what: str, *, timeout_s: float = 30.0) -> None:
-        """Waits for something to come true, looking again and again. Raises NotReady after `timeout_s` seconds.
+    def wait_for(
+        self, condition: Callable[[], bool], what: str, *, timeout_s: float = 30.0
+    ) -> None:
+        """Waits for something to come true, looking again and again. Raises NotReady after
+        `timeout_s` seconds.
 
         >>> mesh.wait_for(lambda: "failed_outlier_check" in set(mesh.endpoints()["health"]), "a pod to be ejected")
-        """
+        """  # noqa: E501
         wait_until(condition, timeout_s, what)

@@ -1,4 +1,6 @@
-"""The gate: requests are held open at the pods until told, so that "N at the same time" is a fact, not a hope."""
+"""The gate: requests are held open at the pods until told, so that "N at the same time" is a fact,
+not a hope.
+"""
 
 from __future__ import annotations
 
@@ -48,20 +50,26 @@ class Gate:
         return sum(int(self.mesh.app(pod, "GET", "/control/state")["held"]) for pod in self.pods)
 
     def wait_held(self, n: int, timeout_s: float = 10.0, burst: Burst | None = None) -> int:
-        """Waits until at least n requests are held; returns how many. Raises NotReady, with what a burst came to."""
+        """Waits until at least n requests are held; returns how many. Raises NotReady, with what a
+        burst came to.
+        """
         wait_until(
             lambda: self.held() >= n,
             timeout_s,
             f"{n} requests to be held at the gate",
-            explain=lambda: f"{self.held()} are held" + (f"; answered so far: {burst.codes}" if burst else ""),
+            explain=lambda: (
+                f"{self.held()} are held" + (f"; answered so far: {burst.codes}" if burst else "")
+            ),
         )
         return self.held()
 
     def wait_settled(self, burst: Burst | Pending, *, cluster: str, timeout_s: float = 10.0) -> int:
-        """Waits until each request of a burst was answered, is held, or waits while every connection is busy.
+        """Waits until each request of a burst was answered, is held, or waits while every
+        connection is busy.
 
-        A connection counts from the moment it is begun, and its request as pending until it is open: who looks at once
-        may see one held fewer than the limit lets through. `cluster` is the gateway's name for the service.
+        A connection counts from the moment it is begun, and its request as pending until it is
+        open: who looks at once may see one held fewer than the limit lets through. `cluster` is the
+        gateway's name for the service.
 
         Returns how many are held. Raises NotReady, with where the requests are.
 
@@ -69,34 +77,43 @@ class Gate:
         ...     burst = mesh.start(url, n=10)
         ...     held = gate.wait_settled(burst, cluster="outbound|80||hello-world.hello-world.svc.cluster.local")
         ...     gate.open()
-        """
+        """  # noqa: E501
 
         def gauge(name: str) -> int:
             return self.mesh.counter(name, cluster=cluster)
 
         def settled() -> bool:
-            # in the order in which a request moves on, backwards: one that moves meanwhile is missed, not counted twice
+            # in the order in which a request moves on, backwards: one that moves meanwhile is
+            # missed, not counted twice
             there = burst.answered + self.held() + gauge("upstream_rq_pending_active")
             return there == burst.n and self.held() == gauge("upstream_cx_active")
 
         def places() -> str:
             waiting, open_ = gauge("upstream_rq_pending_active"), gauge("upstream_cx_active")
-            return f"answered {burst.codes}, held {self.held()}, waiting {waiting}, connections {open_}"
+            return (
+                f"answered {burst.codes}, held {self.held()}, waiting {waiting}, connections "
+                f"{open_}"
+            )
 
-        wait_until(settled, timeout_s, f"each of {burst.n} requests to have its place", explain=places)
+        wait_until(
+            settled, timeout_s, f"each of {burst.n} requests to have its place", explain=places
+        )
         return self.held()
 
-    def send(self, url: str, n: int, *, connections: int = 1, timeout_s: float = 10.0, **options: Any) -> Burst:
+    def send(
+        self, url: str, n: int, *, connections: int = 1, timeout_s: float = 10.0, **options: Any
+    ) -> Burst:
         """Sends n requests that are all open at the same time, and gives them back while they are.
 
-        The first `connections` go one after the other, each held at a pod before the next is sent: while a connection
-        is being opened its request counts as pending, so a burst on a cold pool would meet the *pending* limit first.
-        The others go at once. With one pod, maxConnections c and http1MaxPendingRequests p, exactly n - c - p of them
-        are refused.
+        The first `connections` go one after the other, each held at a pod before the next is sent:
+        while a connection is being opened its request counts as pending, so a burst on a cold pool
+        would meet the *pending* limit first. The others go at once. With one pod, maxConnections c
+        and http1MaxPendingRequests p, exactly n - c - p of them are refused.
 
-        On a cluster the rule holds in the pod's own sidecar as well. Connections that were opened at the same moment,
-        by a burst before this one, have pools of their own there, and an idle one in each counts: then fewer are held.
-        So let a rule be applied in between, which begins with no connections.
+        On a cluster the rule holds in the pod's own sidecar as well. Connections that were opened
+        at the same moment, by a burst before this one, have pools of their own there, and an idle
+        one in each counts: then fewer are held. So let a rule be applied in between, which begins
+        with no connections.
 
         >>> with mesh.gate("hello-world") as gate:
         ...     burst = gate.send(url, n=10, connections=1)

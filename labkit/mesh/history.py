@@ -1,4 +1,6 @@
-"""What was changed in a mesh, and when: so that a plot of requests can say what happened in between."""
+"""What was changed in a mesh, and when: so that a plot of requests can say what happened in
+between.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from weakref import WeakSet
 
 @dataclass(frozen=True)
 class Change:
-    """Something that was applied, and since when every proxy holds it: what is sent later meets it."""
+    """Something that was applied, and since when every proxy holds it: what is
+    sent later meets it.
+    """
 
     at: float  # seconds since 1970
     what: str  # a few words, to stand beside a line in a plot
@@ -33,10 +37,14 @@ class History(Sequence[Change]):
         """Set at each change: for who draws it and would have to look again and again."""
 
     def note(self, lines: Sequence[str]) -> None:
-        """Notes a change that the proxies hold as of now, told in kubectl's lines: the first that says anything new."""
+        """Notes a change that the proxies hold as of now, told in kubectl's lines: the first that
+        says anything new.
+        """
         new = [line for line in lines if not line.endswith((" unchanged", " (unchanged)"))]
         what = new[0] if new else "nothing new"
-        self.changes.append(Change(time.time(), f"{what}, and {len(new) - 1} more" if len(new) > 1 else what))
+        self.changes.append(
+            Change(time.time(), f"{what}, and {len(new) - 1} more" if len(new) > 1 else what)
+        )
         for bell in list(self.bells):
             bell.set()
 
@@ -53,5 +61,7 @@ class History(Sequence[Change]):
         return self.changes[index] if isinstance(index, int) else tuple(self.changes[index])
 
     def __repr__(self) -> str:
-        lines = (f"{time.strftime('%H:%M:%S', time.localtime(c.at))}  {c.what}" for c in self.changes)
+        lines = (
+            f"{time.strftime('%H:%M:%S', time.localtime(c.at))}  {c.what}" for c in self.changes
+        )
         return "\n".join(lines) or "Nothing was applied yet."

@@ -27,16 +27,25 @@ class Table:
     def __repr__(self) -> str:
         if not self.rows:
             return "No resources found."
-        widths = [max(len(row[i]) for row in (self.columns, *self.rows)) for i in range(len(self.columns))]
-        lines = ("   ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in (self.columns, *self.rows))
+        widths = [
+            max(len(row[i]) for row in (self.columns, *self.rows)) for i in range(len(self.columns))
+        ]
+        lines = (
+            "   ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))
+            for row in (self.columns, *self.rows)
+        )
         return "\n".join(line.rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
         if not self.rows:
             return "<p>No resources found.</p>"
-        head = "".join(f'<th scope="col" style="text-align:left">{html.escape(c)}</th>' for c in self.columns)
+        head = "".join(
+            f'<th scope="col" style="text-align:left">{html.escape(c)}</th>' for c in self.columns
+        )
         body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{html.escape(c)}</td>' for c in row) + "</tr>"
+            "<tr>"
+            + "".join(f'<td style="text-align:left">{html.escape(c)}</td>' for c in row)
+            + "</tr>"
             for row in self.rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

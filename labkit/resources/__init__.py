@@ -1,4 +1,5 @@
-"""Kubernetes and Istio objects: load them, validate them as the API server would, edit and compare their YAML.
+"""Kubernetes and Istio objects: load them, validate them as the API server would, edit and compare
+their YAML.
 
 from labkit.resources import load, validate
 
@@ -39,7 +40,12 @@ __all__ = [
 ]
 
 # A mesh starts faster when what it does not use is not imported.
-_LATER = {"diff": "yaml.text", "dump": "yaml.text", "edit": "yaml.editing", "validate": "rules.validation"}
+_LATER = {
+    "diff": "yaml.text",
+    "dump": "yaml.text",
+    "edit": "yaml.editing",
+    "validate": "rules.validation",
+}
 
 
 def __getattr__(name: str) -> Any:

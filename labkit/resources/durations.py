@@ -21,7 +21,8 @@ EXAMPLES = "a number and a unit, such as 500ms, 10s, 5m, 1h30m (units: ns, us, m
 
 
 def nanoseconds(text: str) -> int | None:
-    """The length of a duration, or None where the text is none. The rules are those of Go's time.ParseDuration.
+    """The length of a duration, or None where the text is none. The rules are those of Go's
+    time.ParseDuration.
 
     >>> nanoseconds("1h30m") == 90 * 60 * 10**9, nanoseconds("5"), nanoseconds("1d")
     (True, None, None)

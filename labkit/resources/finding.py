@@ -20,7 +20,8 @@ class Finding:
     """One thing about one field. An error means that the API server would refuse the object.
 
     >>> print(validate(rule)[0])
-    rule.yaml:7: spec.trafficPolicy.loadBalancer.simple: not a known value; found "RANDON"; allowed: "RANDOM", …
+    rule.yaml:7: spec.trafficPolicy.loadBalancer.simple: not a known value; found "RANDON"; allowed:
+    "RANDOM", …
     """
 
     level: Level
@@ -53,7 +54,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What Kubernetes and Istio would say of one object, or of a text that is none (then `resource` is None)."""
+    """What Kubernetes and Istio would say of one object, or of a text that is none (then `resource`
+    is None).
+    """
 
     resource: Resource | None
     findings: tuple[Finding, ...]
@@ -82,7 +85,10 @@ class ManifestRefused(ValidationError):
         self.findings = tuple(findings)
         errors = [finding for finding in findings if finding.level == "error"]
         name = resource.name or "without a name"
-        lines = [f"{resource.kind or 'object'} {name} would be refused:", *(f"  {error}" for error in errors)]
+        lines = [
+            f"{resource.kind or 'object'} {name} would be refused:",
+            *(f"  {error}" for error in errors),
+        ]
         super().__init__("\n".join(lines))
 
 
@@ -95,14 +101,20 @@ class Report:
     mute: bool = False
 
     def errors_only(self) -> Report:
-        """The same report without ears for warnings: Istio's webhook itself drops those of some nested parts."""
+        """The same report without ears for warnings: Istio's webhook itself drops those of some
+        nested parts.
+        """
         return Report(self.resource, self.findings, mute=True)
 
-    def error(self, path: Path, message: str, *, found: Any = None, allowed: str = "", hint: str = "") -> None:
+    def error(
+        self, path: Path, message: str, *, found: Any = None, allowed: str = "", hint: str = ""
+    ) -> None:
         """The API server would refuse the object because of the field at `path`."""
         self._add("error", path, message, found, allowed, hint)
 
-    def warning(self, path: Path, message: str, *, found: Any = None, allowed: str = "", hint: str = "") -> None:
+    def warning(
+        self, path: Path, message: str, *, found: Any = None, allowed: str = "", hint: str = ""
+    ) -> None:
         """The object is accepted, but the field at `path` does not do what its author may think."""
         if not self.mute:
             self._add("warning", path, message, found, allowed, hint)
@@ -111,7 +123,9 @@ class Report:
     def refused(self) -> bool:
         return any(finding.level == "error" for finding in self.findings)
 
-    def _add(self, level: Level, path: Path, message: str, found: Any, allowed: str, hint: str) -> None:
+    def _add(
+        self, level: Level, path: Path, message: str, found: Any, allowed: str, hint: str
+    ) -> None:
         source = self.resource.source
         finding = Finding(
             level=level,
@@ -147,7 +161,11 @@ def shown(value: Any, limit: int = 60) -> str:
     if isinstance(value, str):
         text = '"' + value.replace("\n", "\\n") + '"'
     elif isinstance(value, dict):
-        text = "{" + ", ".join(f"{key}: {shown(item, 20)}" for key, item in list(value.items())[:4]) + "}"
+        text = (
+            "{"
+            + ", ".join(f"{key}: {shown(item, 20)}" for key, item in list(value.items())[:4])
+            + "}"
+        )
     elif isinstance(value, list):
         text = "[" + ", ".join(shown(item, 20) for item in value[:4]) + "]"
     else:

@@ -17,7 +17,9 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """Where an object was written: a file's name (or "<text>"), its first line there (1-based), and its text."""
+    """Where an object was written: a file's name (or "<text>"), its first line there (1-based), and
+    its text.
+    """
 
     name: str
     line: int
@@ -28,7 +30,9 @@ class Source:
     """Fields written twice in the same place; the last one counts, as for kubectl."""
 
     def line_of(self, path: Path) -> int:
-        """The line of a field, or of the nearest thing around it when the field itself is not there."""
+        """The line of a field, or of the nearest thing around it when the field itself is not
+        there.
+        """
         for length in range(len(path), 0, -1):
             found = self.lines.get(path[:length])
             if found is not None:

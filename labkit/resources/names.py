@@ -1,7 +1,8 @@
-"""What counts as a name, a host, a label, a port or a header: small predicates shared by the rules of all kinds.
+"""What counts as a name, a host, a label, a port or a header: small predicates shared by the rules
+of all kinds.
 
-Each returns "" for a good value, else what is wrong with it. Kubernetes' names are lower case; Istio's own
-checks of hosts and subsets also let capital letters pass, and so do these.
+Each returns "" for a good value, else what is wrong with it. Kubernetes' names are lower case;
+Istio's own checks of hosts and subsets also let capital letters pass, and so do these.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~A-Za-z0-9-]+")
 _PORT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
-LABEL_FORM = "lower-case letters, digits and '-', at most 63 characters, with a letter or digit at both ends"
+LABEL_FORM = (
+    "lower-case letters, digits and '-', at most 63 characters, with a letter or digit at both ends"
+)
 SUBDOMAIN_FORM = "lower-case letters, digits, '-' and '.', with a letter or digit at both ends"
-HOST_FORM = "a name such as hello-world, hello-world.hello-world.svc.cluster.local, test.example.com or *.example.com"
+HOST_FORM = (
+    "a name such as hello-world, hello-world.hello-world.svc.cluster.local, "
+    "test.example.com or *.example.com"
+)
 
 
 def dns_label(text: str) -> bool:
@@ -41,7 +47,11 @@ def istio_label(text: str) -> bool:
 def label_key(text: str) -> bool:
     """The name of a label or annotation, with or without a prefix such as `app.kubernetes.io/`."""
     prefix, slash, name = text.rpartition("/")
-    return (not slash or dns_subdomain(prefix)) and len(name) <= 63 and bool(_QUALIFIED.fullmatch(name))
+    return (
+        (not slash or dns_subdomain(prefix))
+        and len(name) <= 63
+        and bool(_QUALIFIED.fullmatch(name))
+    )
 
 
 def label_value(text: str) -> bool:
@@ -52,7 +62,9 @@ def label_value(text: str) -> bool:
 def istio_label_key(text: str) -> bool:
     """The name of a label in a subset: like `label_key`, with capital letters in the prefix too."""
     prefix, slash, name = text.rpartition("/")
-    good = not slash or (len(prefix) <= 253 and all(_ISTIO_LABEL.fullmatch(part) for part in prefix.split(".")))
+    good = not slash or (
+        len(prefix) <= 253 and all(_ISTIO_LABEL.fullmatch(part) for part in prefix.split("."))
+    )
     return good and len(name) <= 63 and bool(_QUALIFIED.fullmatch(name))
 
 
@@ -63,7 +75,12 @@ def istio_label_value(text: str) -> bool:
 
 def config_key(text: str) -> bool:
     """A key of a ConfigMap: it becomes the name of a file."""
-    return len(text) <= 253 and bool(_CONFIG_KEY.fullmatch(text)) and text not in (".", "..") and text[:2] != ".."
+    return (
+        len(text) <= 253
+        and bool(_CONFIG_KEY.fullmatch(text))
+        and text not in (".", "..")
+        and text[:2] != ".."
+    )
 
 
 def port_name(text: str) -> bool:

@@ -1,8 +1,9 @@
 """Whether a text is a regular expression of RE2, the library of Envoy and of Istio's own check.
 
-Python's `re` takes what RE2 does not (look-ahead, back references) and refuses what RE2 takes (`\\z`, `\\pL`,
-`[[:alpha:]]`), so that it can't judge. The Python bindings of RE2 are one more compiled package for every learner's
-machine, for one field; the grammar is small. A test compares this with Go's own package, which Istio's webhook uses.
+Python's `re` takes what RE2 does not (look-ahead, back references) and refuses what RE2 takes
+(`\\z`, `\\pL`, `[[:alpha:]]`), so that it can't judge. The Python bindings of RE2 are one more
+compiled package for every learner's machine, for one field; the grammar is small. A test compares
+this with Go's own package, which Istio's webhook uses.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _LETTERS = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 _NAMED_CLASSES = """
 alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit
 """
-# Go's package, since 1.25, knows no script of several words (such as Old_Italic), and so Istio refuses them.
+# Go's package, since 1.25, knows no script of several words (such as Old_Italic), and so Istio
+# refuses them.
 _UNICODE = """
 any assigned ascii c cc cf cn co cs l lc ll lm lo lt lu m mc me mn n nd nl no p pc pd pe pf pi po ps s sc sk
 sm so z zl zp zs casedletter closepunctuation combiningmark connectorpunctuation control currencysymbol
@@ -39,7 +41,7 @@ mandaic manichaean marchen medefaidrin miao modi mongolian mro multani myanmar n
 nko nushu ogham oriya osage osmanya palmyrene phoenician rejang runic samaritan saurashtra sharada shavian
 siddham sinhala sogdian soyombo sundanese syriac tagalog tagbanwa takri tamil tangsa tangut telugu thaana
 thai tibetan tifinagh tirhuta toto ugaritic vai vithkuqi wancho yezidi yi
-"""
+"""  # noqa: E501
 _NAMED = frozenset(_NAMED_CLASSES.split())
 _PROPERTIES = frozenset(_UNICODE.split())
 
@@ -63,7 +65,9 @@ class _Wrong(Exception):
 
 @dataclass
 class _Group:
-    """What has been read of a group: how often its parts repeat at most, and whether there is one to repeat."""
+    """What has been read of a group: how often its parts repeat at most, and whether there is one
+    to repeat.
+    """
 
     most: int = 1
     atom: int = 0
@@ -168,7 +172,9 @@ class _Parser:
             raise _Wrong(f"nothing that {shown} could repeat")
         group.atom = group.atom * times or 1
         if counted and group.atom > _MOST_REPEATS:
-            raise _Wrong(f"repetitions inside each other that come to more than {_MOST_REPEATS} times")
+            raise _Wrong(
+                f"repetitions inside each other that come to more than {_MOST_REPEATS} times"
+            )
         self.repeated = True
 
     def backslash(self) -> None:
@@ -203,7 +209,10 @@ class _Parser:
             if close < 0:
                 raise _Wrong("a { that is not closed")
             name, end = text[self.at + 3 : close], close + 1
-        if name.removeprefix("^").replace("_", "").replace("-", "").replace(" ", "").lower() not in _PROPERTIES:
+        if (
+            name.removeprefix("^").replace("_", "").replace("-", "").replace(" ", "").lower()
+            not in _PROPERTIES
+        ):
             raise _Wrong(f"{text[self.at : end]} is not a class of characters")
         self.at = end
         return True
@@ -243,10 +252,16 @@ class _Parser:
                 continue
             start = self.at
             low = self.one()
-            if text.startswith("-", self.at) and self.at + 1 < len(text) and text[self.at + 1] != "]":
+            if (
+                text.startswith("-", self.at)
+                and self.at + 1 < len(text)
+                and text[self.at + 1] != "]"
+            ):
                 self.at += 1
                 if self.one() < low:
-                    raise _Wrong(f"{text[start : self.at]} is not a range: its end comes before its start")
+                    raise _Wrong(
+                        f"{text[start : self.at]} is not a range: its end comes before its start"
+                    )
         self.at += 1
 
     def one(self) -> int:

@@ -9,11 +9,12 @@ _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+[a-z]*")
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """The known word nearest to `word`, or "" when none is near. The order of the parts of a name does not count.
+    """The known word nearest to `word`, or "" when none is near. The order of the parts of a name
+    does not count.
 
     >>> closest("consecutiveErrors5xx", ["consecutive5xxErrors", "consecutiveGatewayErrors", "interval"])
     'consecutive5xxErrors'
-    """
+    """  # noqa: E501
     import difflib  # only wrong manifests need it
 
     known = list(known)

@@ -1,7 +1,7 @@
 """What `labkit doctor` looks at.
 
-Each check stands alone: one that fails, or whose library is missing, is a line of the report and no end of it. So this
-module imports nothing but the standard library before it is asked to.
+Each check stands alone: one that fails, or whose library is missing, is a line of the report and no
+end of it. So this module imports nothing but the standard library before it is asked to.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ ISTIOCTL = "curl -L https://istio.io/downloadIstio | sh -, then put its folder b
 
 @dataclass(frozen=True)
 class Check:
-    """One line. `state`: ok; hint: not needed for what was asked about; missing: needed and not there."""
+    """One line. `state`: ok; hint: not needed for what was asked about; missing: needed and not
+    there.
+    """
 
     name: str
     state: str
@@ -43,7 +45,8 @@ class Check:
 
 
 def examine(backend: str = "embedded", *, context: str | None = None) -> Iterator[Check]:
-    """Every check, as it is done; what only a cluster needs is a hint unless the backend is "cluster".
+    """Every check, as it is done; what only a cluster needs is a hint unless the backend is
+    "cluster".
 
     >>> [check.name for check in examine() if check.state == "missing"]
     []
@@ -55,7 +58,9 @@ def examine(backend: str = "embedded", *, context: str | None = None) -> Iterato
     if sys.platform == "linux":
         yield guarded("inotify", inotify, backend != "embedded")
     optional = backend != "cluster"
-    yield program("kubectl", ("version", "--client"), "https://kubernetes.io/docs/tasks/tools/#kubectl")
+    yield program(
+        "kubectl", ("version", "--client"), "https://kubernetes.io/docs/tasks/tools/#kubectl"
+    )
     yield program("istioctl", ("version", "--remote=false"), ISTIOCTL)
     yield program("helm", ("version", "--short"), "https://helm.sh/docs/intro/install/")
     yield program("minikube", ("version", "--short"), "https://minikube.sigs.k8s.io/docs/start/")
@@ -89,7 +94,9 @@ def guarded(name: str, check: Callable[[], Check], optional: bool) -> Check:
     try:
         return check()
     except LabkitError as error:
-        return Check(name, HINT if optional else BAD, first(error.seen) or error.message, error.try_next)
+        return Check(
+            name, HINT if optional else BAD, first(error.seen) or error.message, error.try_next
+        )
     except ImportError as error:
         return Check(name, HINT if optional else BAD, str(error), INSTALL)
 
@@ -107,14 +114,17 @@ def envoy() -> Check:
         raise EnvoyUnavailable(
             "There is an Envoy, and it can't be run here",
             seen=first(text) or f"exit code {code}",
-            try_next="its program may need a newer Linux or processor: use a cluster (labkit up --minikube), or "
+            try_next="its program may need a newer Linux or processor: use a cluster (labkit up "
+            "--minikube), or "
             "another machine",
         )
     return Check("Envoy", GOOD, match[1])
 
 
 def ports() -> Check:
-    """The meshes listen on ports of 127.0.0.1 from a range of their own, so one of that range is tried."""
+    """The meshes listen on ports of 127.0.0.1 from a range of their own, so one of that range is
+    tried.
+    """
     try:
         from labkit.mesh.embedded.ports import FIRST, LAST
     except ImportError:  # a line of the report tells which library is missing
@@ -127,22 +137,35 @@ def ports() -> Check:
         except OSError as error:  # somebody may have this one
             trouble = error
         else:
-            return Check("ports", GOOD, f"free ports from {FIRST} to {LAST} on 127.0.0.1 can be had")
+            return Check(
+                "ports", GOOD, f"free ports from {FIRST} to {LAST} on 127.0.0.1 can be had"
+            )
     raise LabkitError(
         "No port can be had",
-        seen=f"none of {PORTS_TRIED} ports from {FIRST} to {LAST} on 127.0.0.1 can be had: {trouble}",
-        try_next="labkit down ends old meshes; else look what has taken them, or forbids to listen there",
+        seen=f"none of {PORTS_TRIED} ports from {FIRST} to {LAST} on 127.0.0.1 can be had: "
+        f"{trouble}",
+        try_next="labkit down ends old meshes; else look what has taken them, or forbids to "
+        "listen there",
     )
 
 
 def inotify() -> Check:
-    """Each Envoy watches its files with an inotify instance, and Linux gives each user a number of them only."""
+    """Each Envoy watches its files with an inotify instance, and Linux gives each user a number of
+    them only.
+    """
     free = watches()
     if free >= WATCHES:
         return Check("inotify", GOOD, f"{WATCHES} instances and more are free")
-    fix = "close other meshes (labkit status, labkit down --all); or sudo sysctl fs.inotify.max_user_instances=512"
+    fix = (
+        "close other meshes (labkit status, labkit down --all); or sudo sysctl "
+        "fs.inotify.max_user_instances=512"
+    )
     if not free:
-        raise LabkitError("No inotify instance is free", seen="no instance is free; each Envoy needs one", try_next=fix)
+        raise LabkitError(
+            "No inotify instance is free",
+            seen="no instance is free; each Envoy needs one",
+            try_next=fix,
+        )
     return Check("inotify", HINT, f"{free} instances are free; each Envoy needs one", fix)
 
 
@@ -160,7 +183,9 @@ def watches() -> int:
 
 
 def program(name: str, words: tuple[str, ...], fix: str) -> Check:
-    """A program on the PATH and its version. Not one of them is always needed, so one that is missing is a hint."""
+    """A program on the PATH and its version. Not one of them is always needed, so one that is
+    missing is a hint.
+    """
     path = shutil.which(name)
     if path is None:
         return Check(name, HINT, "not on the PATH", fix)
@@ -169,7 +194,10 @@ def program(name: str, words: tuple[str, ...], fix: str) -> Check:
     if code or not match:
         why = first(text) or f"exit code {code}"
         return Check(
-            name, HINT, f"{path} does not tell its version: {why}", f"it may be broken; install it again: {fix}"
+            name,
+            HINT,
+            f"{path} does not tell its version: {why}",
+            f"it may be broken; install it again: {fix}",
         )
     return Check(name, GOOD, f"{match[0]} ({path})")
 
@@ -177,7 +205,9 @@ def program(name: str, words: tuple[str, ...], fix: str) -> Check:
 def answer(path: str, *words: str) -> tuple[int, str]:
     """A program's exit code and what it said."""
     try:
-        found = subprocess.run([path, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=15)
+        found = subprocess.run(
+            [path, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=15
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return -1, str(error)
     return found.returncode, (found.stdout + found.stderr).decode(errors="replace")
@@ -242,7 +272,9 @@ def connect(context: str | None) -> Api:
 def kubernetes(api: Api, state: str) -> Check:
     from labkit.mesh.cluster.istio import kubernetes_version
 
-    return Check("cluster", GOOD, f"Kubernetes {kubernetes_version(api)}, context {api.pinned.context}")
+    return Check(
+        "cluster", GOOD, f"Kubernetes {kubernetes_version(api)}, context {api.pinned.context}"
+    )
 
 
 def istio(api: Api, state: str) -> Check:
@@ -255,8 +287,12 @@ def istio(api: Api, state: str) -> Check:
     if is_too_old(found[0].version):
         return Check("Istio", state, words, "upgrade Istio, or labkit up --minikube")
     if not found[0].ready:
-        return Check("Istio", state, f"{found[0]}: no ready pod", "kubectl -n istio-system get pods")
-    return Check("Istio", GOOD if not words else HINT, f"{found[0]}" + (f". {words}" if words else ""))
+        return Check(
+            "Istio", state, f"{found[0]}: no ready pod", "kubectl -n istio-system get pods"
+        )
+    return Check(
+        "Istio", GOOD if not words else HINT, f"{found[0]}" + (f". {words}" if words else "")
+    )
 
 
 def webhook(api: Api, state: str) -> Check:
@@ -287,4 +323,6 @@ def gateway(api: Api, state: str) -> Check:
     if words := about_port(gateway_port(api)):
         return Check("gateway", HINT, words)
     address = gateway_address(api)
-    return Check("gateway", GOOD, f"{found[0]}, " + (f"address {address}" if address else "by port-forward"))
+    return Check(
+        "gateway", GOOD, f"{found[0]}, " + (f"address {address}" if address else "by port-forward")
+    )

@@ -1,9 +1,11 @@
 """The drivers of Minikube: what it can run Kubernetes in on this machine.
 
-Minikube looks for a driver itself. We look first, since its own message comes after half a minute, and since a driver
-knows how much memory there is: on a Mac, Docker runs in a virtual machine that has less than the machine.
+Minikube looks for a driver itself. We look first, since its own message comes after half a minute,
+and since a driver knows how much memory there is: on a Mac, Docker runs in a virtual machine that
+has less than the machine.
 
-Source of the names and their order: Minikube's own (minikube.sigs.k8s.io/docs/drivers), containers before machines.
+Source of the names and their order: Minikube's own (minikube.sigs.k8s.io/docs/drivers), containers
+before machines.
 """
 
 from __future__ import annotations
@@ -44,10 +46,28 @@ KINDS = (
     ),
     Kind("kvm2", ("linux",), "virsh", ("--connect", "qemu:///system", "version"), "start libvirtd"),
     Kind("vfkit", ("darwin",), "vfkit", ("--version",), "brew install vfkit"),
-    Kind("hyperkit", ("darwin",), "hyperkit", ("-v",), "brew install hyperkit (Macs with an Intel processor)"),
+    Kind(
+        "hyperkit",
+        ("darwin",),
+        "hyperkit",
+        ("-v",),
+        "brew install hyperkit (Macs with an Intel processor)",
+    ),
     Kind("qemu2", ("linux", "darwin"), "", ("--version",), "install QEMU"),
-    Kind("hyperv", ("win32",), "powershell", ("-Command", "Get-VMHost"), "turn Hyper-V on, as an administrator"),
-    Kind("virtualbox", ("linux", "darwin", "win32"), "VBoxManage", ("--version",), "install VirtualBox"),
+    Kind(
+        "hyperv",
+        ("win32",),
+        "powershell",
+        ("-Command", "Get-VMHost"),
+        "turn Hyper-V on, as an administrator",
+    ),
+    Kind(
+        "virtualbox",
+        ("linux", "darwin", "win32"),
+        "VBoxManage",
+        ("--version",),
+        "install VirtualBox",
+    ),
     Kind(
         "podman",
         ("linux", "darwin", "win32"),
@@ -60,7 +80,9 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Driver:
-    """A driver that was looked at. `works`, or else why not and what helps; its memory and processors if it says."""
+    """A driver that was looked at. `works`, or else why not and what helps; its memory and
+    processors if it says.
+    """
 
     name: str
     works: bool
@@ -71,34 +93,59 @@ class Driver:
 
 
 def find_drivers(steps: Steps, system: str = sys.platform) -> list[Driver]:
-    """Each driver that this system can have and whose program is there, in Minikube's order of preference."""
-    return [look(kind, steps) for kind in KINDS if system in kind.systems and steps.find(program(kind))]
+    """Each driver that this system can have and whose program is there, in Minikube's order of
+    preference.
+    """
+    return [
+        look(kind, steps) for kind in KINDS if system in kind.systems and steps.find(program(kind))
+    ]
 
 
 def program(kind: Kind) -> str:
-    return kind.program or f"qemu-system-{'aarch64' if platform.machine() in ('arm64', 'aarch64') else 'x86_64'}"
+    return (
+        kind.program
+        or f"qemu-system-{'aarch64' if platform.machine() in ('arm64', 'aarch64') else 'x86_64'}"
+    )
 
 
 def look(kind: Kind, steps: Steps) -> Driver:
     if kind.not_as_root and hasattr(os, "geteuid") and os.geteuid() == 0:
         return Driver(
-            kind.name, False, "Minikube does not use it as root", "run this as an ordinary user, without sudo"
+            kind.name,
+            False,
+            "Minikube does not use it as root",
+            "run this as an ordinary user, without sudo",
         )
     try:
         found = steps.ask(program(kind), *kind.words, timeout_s=ASK_S)
     except MeshError as error:
         return Driver(kind.name, False, error.message, kind.fix)
     if found.code != 0:
-        return Driver(kind.name, False, last_words((found.errors or found.output).splitlines(), 1), kind.fix)
+        return Driver(
+            kind.name, False, last_words((found.errors or found.output).splitlines(), 1), kind.fix
+        )
     numbers = [int(word) for word in found.output.split() if word.isdigit()]
     memory, cpus = numbers if "--format" in kind.words and len(numbers) == 2 else (0, 0)
-    if "--format" in kind.words and not memory:  # docker info ends well, with an empty answer, when its server is off
-        return Driver(kind.name, False, last_words((found.errors or found.output).splitlines(), 1), kind.fix)
-    return Driver(kind.name, True, found.output.splitlines()[0].strip() if found.output else "", "", memory // MB, cpus)
+    if (
+        "--format" in kind.words and not memory
+    ):  # docker info ends well, with an empty answer, when its server is off
+        return Driver(
+            kind.name, False, last_words((found.errors or found.output).splitlines(), 1), kind.fix
+        )
+    return Driver(
+        kind.name,
+        True,
+        found.output.splitlines()[0].strip() if found.output else "",
+        "",
+        memory // MB,
+        cpus,
+    )
 
 
 def choose(drivers: Sequence[Driver], wanted: str = "") -> Driver:
-    """The driver of that name, or the first that works. Raises MeshError, with what is wrong with each."""
+    """The driver of that name, or the first that works. Raises MeshError, with what is wrong with
+    each.
+    """
     for driver in drivers:
         if driver.works and driver.name == (wanted or driver.name):
             return driver
@@ -111,7 +158,11 @@ def choose(drivers: Sequence[Driver], wanted: str = "") -> Driver:
             try_next="labkit up --minikube, without --driver, takes one that works",
         )
     raise MeshError(
-        f"Minikube's driver {wanted!r} does not work" if wanted else "Minikube has nothing to run Kubernetes in",
+        f"Minikube's driver {wanted!r} does not work"
+        if wanted
+        else "Minikube has nothing to run Kubernetes in",
         seen=seen or "none of Docker, Podman, libvirt, QEMU, VirtualBox is installed",
-        try_next=next((d.fix for d in about if d.fix), "install Docker: https://docs.docker.com/get-docker/"),
+        try_next=next(
+            (d.fix for d in about if d.fix), "install Docker: https://docs.docker.com/get-docker/"
+        ),
     )

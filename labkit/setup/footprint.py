@@ -1,8 +1,10 @@
-"""What an Istio leaves on a cluster, as paths of the API server: so what was made can be told from what was there.
+"""What an Istio leaves on a cluster, as paths of the API server: so what was made can be told from
+what was there.
 
-Istio's own `istioctl uninstall` and `helm uninstall` leave things on purpose: the definitions of its kinds, its
-namespace, and a certificate in each namespace. Whoever took a cluster as it was wants it back as it was. So we look
-before the first write and after the installation, and remove the difference; never more than that.
+Istio's own `istioctl uninstall` and `helm uninstall` leave things on purpose: the definitions of
+its kinds, its namespace, and a certificate in each namespace. Whoever took a cluster as it was
+wants it back as it was. So we look before the first write and after the installation, and remove
+the difference; never more than that.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ Json = dict[str, Any]
 Footprint = dict[str, str]  # path: the object's uid, which no later object of the same name has
 
 NAMESPACE = "istio-system"
-CERTIFICATES = ("istio-ca-root-cert", "istio-ca-crl")  # istiod puts them into each namespace, also into later ones
+CERTIFICATES = (
+    "istio-ca-root-cert",
+    "istio-ca-crl",
+)  # istiod puts them into each namespace, also into later ones
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-# In the order in which they are removed: first the webhooks, which would refuse requests once istiod is gone. A list
-# that the API server does not have (an older Kubernetes, no Gateway API) is empty.
+# In the order in which they are removed: first the webhooks, which would refuse requests once
+# istiod is gone. A list that the API server does not have (an older Kubernetes, no Gateway API) is
+# empty.
 LISTS = (
     f"{ADMISSION}/mutatingwebhookconfigurations",
     f"{ADMISSION}/validatingwebhookconfigurations",
@@ -51,7 +57,8 @@ INSIDE = tuple(
 
 
 def footprint(api: Api) -> Footprint:
-    """Everything that is some Istio's: outside namespaces, in its own namespace, and its certificates anywhere.
+    """Everything that is some Istio's: outside namespaces, in its own namespace, and its
+    certificates anywhere.
 
     >>> footprint(api)
     {'/api/v1/namespaces/istio-system': '0b1f…', …}
@@ -67,7 +74,10 @@ def footprint(api: Api) -> Footprint:
 def certificates(api: Api) -> Footprint:
     found = {}
     for name in CERTIFICATES:
-        for metadata in (body["metadata"] for body in api.list("ConfigMap", fieldSelector=f"metadata.name={name}")):
+        for metadata in (
+            body["metadata"]
+            for body in api.list("ConfigMap", fieldSelector=f"metadata.name={name}")
+        ):
             found[path_of("ConfigMap", metadata["namespace"], name)] = str(metadata["uid"])
     return found
 
@@ -93,10 +103,13 @@ def is_istios(path: str, body: Json) -> bool:
         return str(body.get("spec", {}).get("controllerName", "")).startswith("istio.io/")
     if path == DEFINITIONS and metadata["name"].endswith(".istio.io"):
         return True
-    if path in INSIDE and (metadata["name"] in ("istio", "values") or metadata["name"].startswith("istio")):
+    if path in INSIDE and (
+        metadata["name"] in ("istio", "values") or metadata["name"].startswith("istio")
+    ):
         return True
     return labels.get("app.kubernetes.io/part-of") == "istio" or any(
-        key.startswith(("operator.istio.io/", "install.operator.istio.io/", "istio.io/")) for key in labels
+        key.startswith(("operator.istio.io/", "install.operator.istio.io/", "istio.io/"))
+        for key in labels
     )
 
 
@@ -106,7 +119,9 @@ def made_since(before: Mapping[str, str], now: Mapping[str, str]) -> Footprint:
 
 
 def in_use(api: Api, made: Iterable[str]) -> list[str]:
-    """Objects of the kinds that would go, which somebody made elsewhere: they would go with their kinds."""
+    """Objects of the kinds that would go, which somebody made elsewhere: they would go with their
+    kinds.
+    """
     found = []
     for path in made:
         if path.startswith(DEFINITIONS):
@@ -117,14 +132,21 @@ def in_use(api: Api, made: Iterable[str]) -> list[str]:
             for body in listed(api, f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"):
                 metadata = body["metadata"]
                 if metadata.get("namespace") != NAMESPACE:
-                    found.append(f"{spec['names']['singular']} {metadata.get('namespace', '')}/{metadata['name']}")
+                    found.append(
+                        f"{spec['names']['singular']} "
+                        f"{metadata.get('namespace', '')}/{metadata['name']}"
+                    )
     return sorted(found)
 
 
-def remove(api: Api, made: Mapping[str, str], say: Callable[[str], None], timeout_s: float = 180.0) -> list[str]:
-    """Removes what is still there of `made`, in the order of LISTS, and returns the paths when they are gone.
+def remove(
+    api: Api, made: Mapping[str, str], say: Callable[[str], None], timeout_s: float = 180.0
+) -> list[str]:
+    """Removes what is still there of `made`, in the order of LISTS, and returns the paths when they
+    are gone.
 
-    A path whose object has another uid by now is somebody else's. What is in a namespace that goes, goes with it.
+    A path whose object has another uid by now is somebody else's. What is in a namespace that goes,
+    goes with it.
     """
     spaces = [f"{path}/" for path in made if path.rpartition("/")[0] == "/api/v1/namespaces"]
     rest = [path for path in made if not any(space in path for space in map(inside_of, spaces))]
@@ -155,7 +177,9 @@ def inside_of(space: str) -> str:
 
 def wait_gone(api: Api, path: str, timeout_s: float) -> None:
     folder, _, name = path.rpartition("/")
-    api.wait(folder, lambda found: name not in found, timeout_s, f"{command(path)} to be gone", name=name)
+    api.wait(
+        folder, lambda found: name not in found, timeout_s, f"{command(path)} to be gone", name=name
+    )
 
 
 def command(*paths: str) -> str:
@@ -166,7 +190,11 @@ def command(*paths: str) -> str:
     """
     words = paths[0].split("/")
     kind = words[-2]
-    singular = kind[:-3] + "y" if kind.endswith("ies") else kind.removesuffix("es" if kind.endswith("sses") else "s")
+    singular = (
+        kind[:-3] + "y"
+        if kind.endswith("ies")
+        else kind.removesuffix("es" if kind.endswith("sses") else "s")
+    )
     space = f"-n {words[words.index('namespaces') + 1]} " if "namespaces" in words[:-2] else ""
     names = " ".join(path.rpartition("/")[2] for path in paths)
     return " \\\n      ".join(wrap(f"{space}{singular} {names}", 100, break_on_hyphens=False))

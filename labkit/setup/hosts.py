@@ -1,8 +1,8 @@
 """The line in /etc/hosts that gives the lessons' host an address.
 
-labkit needs no such line: its requests carry the Host header. A browser does need it. The file belongs to the whole
-machine, so labkit explains the line; only `labkit up --edit-hosts` writes it, marked, and `labkit down` takes that one
-line out again.
+labkit needs no such line: its requests carry the Host header. A browser does need it. The file
+belongs to the whole machine, so labkit explains the line; only `labkit up --edit-hosts` writes it,
+marked, and `labkit down` takes that one line out again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def explained(address: str) -> str:
     return (
         f"A browser finds the gateway by the name {HOST} when {hosts_file()} has this line:\n"
         f"    {line(address)}\n"
-        "labkit does not write it: the file is the whole machine's, and the lessons do without. To write it yourself:\n"
+        "labkit does not write it: the file is the whole machine's, and the lessons do without. "
+        "To write it yourself:\n"
         f"    {command}\n"
         "Without it, curl can be told the address for one request:\n"
         f"    curl --resolve {HOST}:80:{address} http://{HOST}/"
@@ -45,7 +46,9 @@ def explained(address: str) -> str:
 
 
 def add(address: str, file: Path | None = None) -> str:
-    """Writes the marked line, in place of an older one; says what was done. Raises MeshError without the right to."""
+    """Writes the marked line, in place of an older one; says what was done. Raises MeshError
+    without the right to.
+    """
     file = file or hosts_file()
     text = file.read_text("utf-8")
     if any(HOST in words(one) for one in text.splitlines() if MARK not in one):

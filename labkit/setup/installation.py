@@ -1,11 +1,14 @@
-"""`labkit up` and `labkit down`: a cluster with Istio to learn on, and everything given back afterwards.
+"""`labkit up` and `labkit down`: a cluster with Istio to learn on, and everything given back
+afterwards.
 
-`up` may start Minikube, and installs Istio where there is none. It can be interrupted at any moment and called again:
-it looks what is there and goes on. Before the first write it makes sure that the cluster is meant (guard.py) and notes
-what was there (footprint.py); then each thing is written down before it is made (installed.py). `down` gives back what
-is written down, and nothing else: an Istio or a Minikube that was there before stays.
+`up` may start Minikube, and installs Istio where there is none. It can be interrupted at any moment
+and called again: it looks what is there and goes on. Before the first write it makes sure that the
+cluster is meant (guard.py) and notes what was there (footprint.py); then each thing is written down
+before it is made (installed.py). `down` gives back what is written down, and nothing else: an Istio
+or a Minikube that was there before stays.
 
-Where labkit talks to the API server itself, the command that a person would type is shown all the same.
+Where labkit talks to the API server itself, the command that a person would type is shown all the
+same.
 """
 
 from __future__ import annotations
@@ -81,7 +84,9 @@ class Up:
         self.options = options
         self.steps = steps
         self.say = steps.note
-        self.minikube: Minikube | None = Minikube(steps, options.profile) if options.minikube else None
+        self.minikube: Minikube | None = (
+            Minikube(steps, options.profile) if options.minikube else None
+        )
         self.record = Record("")
         self.started = False  # this very run started a Minikube that was there and stopped
 
@@ -92,13 +97,19 @@ class Up:
             self.start_minikube(self.minikube)
         pinned = self.pinned()
         api = Api(pinned)
-        self.say(f"Kubernetes {kubernetes_version(api)} at {pinned.server}, context {pinned.context}")
+        self.say(
+            f"Kubernetes {kubernetes_version(api)} at {pinned.server}, context {pinned.context}"
+        )
         self.know(pinned, api)
         if self.record.way and not self.record.done:
             self.say(f"An installation by {self.record.way} was begun here and goes on")
             self.install(pinned, api)
         elif not self.has_istio(api):
-            self.record.way, self.record.done, self.record.made = "", False, {}  # who took it away took all of it
+            self.record.way, self.record.done, self.record.made = (
+                "",
+                False,
+                {},
+            )  # who took it away took all of it
             self.install(pinned, api)
         self.look(api)
         self.say(f"Ready after {time.monotonic() - began:.0f} s")
@@ -117,7 +128,8 @@ class Up:
             self.record.former_context = self.record.former_context or current_context(options)
         if found is None:
             size = self.size()
-            # one that is written down is gone, with all that was made in it; of the new one there is no uid yet
+            # one that is written down is gone, with all that was made in it; of the new one there
+            # is no uid yet
             former, line = self.record.former_context, self.record.hosts
             self.record = Record(self.record.key, former_context=former, hosts=line)
             self.record.profile, self.record.profile_made = options.profile, True
@@ -126,7 +138,8 @@ class Up:
             return
         if found.memory_mb and found.memory_mb < LEAST_MB:
             raise MeshError(
-                f"The Minikube profile {options.profile!r} has {found.memory_mb} MB of memory, Istio needs {LEAST_MB}",
+                f"The Minikube profile {options.profile!r} has {found.memory_mb} MB of memory, "
+                f"Istio needs {LEAST_MB}",
                 seen=f"driver {found.driver}, {found.cpus} processors",
                 try_next="labkit up --minikube --profile istio makes another one beside it",
             )
@@ -158,38 +171,53 @@ class Up:
             pinned = pin(read(paths), named)
         except NotFound as error:
             raise NotFound(
-                error.message, seen=error.seen, try_next="labkit up --minikube, or labkit up --context NAME"
+                error.message,
+                seen=error.seen,
+                try_next="labkit up --minikube, or labkit up --context NAME",
             ) from error
         local = why_local(pinned)
         if self.minikube and not is_of_minikube(pinned, [self.options.profile]):
             raise MeshError(
-                f"The kubeconfig's context {pinned.context!r} is not that of the Minikube of this name",
+                f"The kubeconfig's context {pinned.context!r} is not that of the Minikube of "
+                "this name",
                 seen=f"its server is {pinned.server}",
-                try_next="labkit up --minikube --profile NAME, with a name that no other context has",
+                try_next="labkit up --minikube --profile NAME, with a name that no other context "
+                "has",
             )
         if not self.options.context and not local:
             raise MeshError(
-                f"The context {pinned.context!r} is not known to be on this machine, so labkit changes nothing there",
+                f"The context {pinned.context!r} is not known to be on this machine, so labkit "
+                "changes nothing there",
                 seen=seen_of(pinned),
-                try_next=f"if you mean it: labkit up --context {pinned.context}; if not: labkit up --minikube",
+                try_next=f"if you mean it: labkit up --context {pinned.context}; if not: labkit "
+                "up --minikube",
             )
         self.say(f"The context {pinned.context} is meant: {local or 'you named it'}")
         return pinned
 
     def know(self, pinned: Pinned, api: Api) -> None:
-        """Finds what is written down of this cluster; a record of another one with the same address is of no use."""
+        """Finds what is written down of this cluster; a record of another one with the same address
+        is of no use.
+        """
         uid = cluster_uid(api)
         if not self.record.profile:  # a Minikube that was made or started is found by its name
             self.record = known(self.record.key or key_for(pinned.context, pinned.server), uid)
         if self.record.uid and uid and self.record.uid != uid:
             self.say("The cluster that labkit installed Istio on before is gone; this is a new one")
             self.record.forget()
-            # whoever made this one did so without labkit, so `down` must not delete it; the line in /etc/hosts is ours
+            # whoever made this one did so without labkit, so `down` must not delete it; the line in
+            # /etc/hosts is ours
             self.record = Record(self.record.key, hosts=self.record.hosts)
             if self.started:
                 self.record.profile, self.record.profile_started = self.options.profile, True
-        self.record.context, self.record.server, self.record.uid = pinned.context, pinned.server, uid
-        self.record.kubeconfig = [str(path.absolute()) for path in kubeconfig_paths(self.options.kubeconfig)]
+        self.record.context, self.record.server, self.record.uid = (
+            pinned.context,
+            pinned.server,
+            uid,
+        )
+        self.record.kubeconfig = [
+            str(path.absolute()) for path in kubeconfig_paths(self.options.kubeconfig)
+        ]
         if self.record.profile or self.record.way or self.record.hosts:
             self.record.save()
 
@@ -198,7 +226,9 @@ class Up:
         found = control_planes(api)
         for one in found:
             self.say(f"{one} is there already; nothing is installed")
-            if is_too_old(one.version) and not self.record.done:  # the add-ons' old Istio was asked for
+            if (
+                is_too_old(one.version) and not self.record.done
+            ):  # the add-ons' old Istio was asked for
                 raise MeshError(
                     about(one.version),
                     seen=str(one),
@@ -232,7 +262,9 @@ class Up:
         record.save()
 
     def way(self, wishes: Wishes) -> Way:
-        """The way to install: the one that was begun, the one asked for, or the first that can be gone."""
+        """The way to install: the one that was begun, the one asked for, or the first that can be
+        gone.
+        """
         known = ways(self.steps, wishes, self.minikube)
         begun, wanted = self.record.way, self.options.way
         if begun and wanted and begun != wanted:
@@ -247,7 +279,14 @@ class Up:
         path = path_of("Namespace", name=NAMESPACE)
         if api.find(path) is None:
             self.say(f"$ kubectl create namespace {NAMESPACE}")
-            api.put(path, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": MANAGED}})
+            api.put(
+                path,
+                {
+                    "apiVersion": "v1",
+                    "kind": "Namespace",
+                    "metadata": {"name": NAMESPACE, "labels": MANAGED},
+                },
+            )
 
     def wait_ready(self, api: Api) -> None:
         """Watches the two Deployments that the lessons need."""
@@ -268,26 +307,38 @@ class Up:
         self.say(f"$ kubectl -n {NAMESPACE} rollout status deployment")
         began = time.monotonic()
         try:
-            api.wait(path_of("Deployment", NAMESPACE), done, READY_TIMEOUT_S, "Istio's pods to be ready", explain)
+            api.wait(
+                path_of("Deployment", NAMESPACE),
+                done,
+                READY_TIMEOUT_S,
+                "Istio's pods to be ready",
+                explain,
+            )
         except NotReady as error:
             raise NotReady(
-                error.message, seen=error.seen, try_next=f"kubectl -n {NAMESPACE} describe pods; then labkit up again"
+                error.message,
+                seen=error.seen,
+                try_next=f"kubectl -n {NAMESPACE} describe pods; then labkit up again",
             ) from error
         self.say(f"  done after {time.monotonic() - began:.0f} s")
 
     # what is there now
 
     def look(self, api: Api) -> None:
-        """What a lesson needs: an istiod, its webhook, a gateway. Raises MeshError with what is missing."""
+        """What a lesson needs: an istiod, its webhook, a gateway. Raises MeshError with what is
+        missing.
+        """
         if not injectors(api):
             raise MeshError(
-                "Istio's webhook that adds sidecars is not there", try_next="labkit doctor --backend cluster"
+                "Istio's webhook that adds sidecars is not there",
+                try_next="labkit doctor --backend cluster",
             )
         if not gateways(api):
             raise MeshError(
                 "There is no ingress gateway that is ready",
                 seen="no ready pod has the label istio=ingressgateway",
-                try_next="istioctl install --set profile=default adds one; or helm install istio-ingressgateway, "
+                try_next="istioctl install --set profile=default adds one; or helm install "
+                "istio-ingressgateway, "
                 "with Istio's chart gateway",
             )
         self.say(f"Gateway: {', '.join(gateways(api))}")
@@ -296,14 +347,20 @@ class Up:
         address = gateway_address(api)
         if self.options.edit_hosts:
             if not address:
-                raise MeshError("The gateway has no address yet that a line in /etc/hosts could name", try_next=TUNNEL)
+                raise MeshError(
+                    "The gateway has no address yet that a line in /etc/hosts could name",
+                    try_next=TUNNEL,
+                )
             self.record.hosts = str(hosts.hosts_file())
             self.record.save()
             self.say(hosts.add(address))
         elif address:
             self.say(hosts.explained(address))
         else:
-            self.say(f"The gateway has no address of its own; the lessons need none. To give it one: {TUNNEL}")
+            self.say(
+                "The gateway has no address of its own; the lessons need none. To give it one: "
+                f"{TUNNEL}"
+            )
 
 
 TUNNEL = "minikube tunnel, in a terminal of its own, or labkit up --tunnel"
@@ -321,7 +378,9 @@ def current_context(options: Options) -> str:
 
 
 def target_of(pinned: Pinned, steps: Steps) -> Target:
-    """A private kubeconfig with this one context: whatever happens to the learner's, the tools act on this cluster."""
+    """A private kubeconfig with this one context: whatever happens to the learner's, the tools act
+    on this cluster.
+    """
     file = steps.folder / "kubeconfig"
     file.touch(mode=0o600)
     file.write_text(yaml.safe_dump(pinned.config), "utf-8")
@@ -331,7 +390,7 @@ def target_of(pinned: Pinned, steps: Steps) -> Target:
 def ready(deployment: Json | None) -> str:
     if deployment is None:
         return "not there yet"
-    return f"{deployment.get('status', {}).get('availableReplicas', 0)}/{deployment['spec'].get('replicas', 1)}"
+    return f"{deployment.get('status', {}).get('availableReplicas', 0)}/{deployment['spec'].get('replicas', 1)}"  # noqa: E501
 
 
 def pods_now(api: Api) -> str:
@@ -360,6 +419,8 @@ def hold_tunnel(minikube: Minikube, api: Api, say: Callable[[str], None]) -> Non
         tunnel.wait(lambda: gateway_address(api))
         say(hosts.explained(gateway_address(api)))
         say("The tunnel is open until you press Ctrl-C")
-        wait_until(lambda: tunnel.failure is not None, float("inf"), "the tunnel to end", longest_s=0.5)
+        wait_until(
+            lambda: tunnel.failure is not None, float("inf"), "the tunnel to end", longest_s=0.5
+        )
         if tunnel.failure is not None:
             raise tunnel.failure

@@ -1,11 +1,13 @@
-"""The ways to install Istio, in the order in which they are tried: istioctl, Helm, Minikube's add-ons.
+"""The ways to install Istio, in the order in which they are tried: istioctl, Helm, Minikube's
+add-ons.
 
-Each is a few commands of the tool itself, shown as a person would type them. What the tools need besides is passed
-through: words for istioctl, words for a chart, a folder of charts in place of Istio's own repository.
+Each is a few commands of the tool itself, shown as a person would type them. What the tools need
+besides is passed through: words for istioctl, words for a chart, a folder of charts in place of
+Istio's own repository.
 
-The add-ons are the way of older texts. They put Istio's operator into the cluster, which Istio deprecated in 1.23 and
-then removed (kubernetes/minikube#21194); so the newest Istio that they can install is 1.23, and they are only used
-when asked for.
+The add-ons are the way of older texts. They put Istio's operator into the cluster, which Istio
+deprecated in 1.23 and then removed (kubernetes/minikube#21194); so the newest Istio that they can
+install is 1.23, and they are only used when asked for.
 """
 
 from __future__ import annotations
@@ -26,19 +28,20 @@ from labkit.setup.steps import Done, Steps, last_words
 REPOSITORY = "https://istio-release.storage.googleapis.com/charts"
 CHARTS_VARIABLE = "LABKIT_ISTIO_CHARTS"
 GATEWAY = "istio-ingressgateway"
-# releases by Helm, in their order, each with its chart and the places of that chart in a folder of Istio's sources
+# releases by Helm, in their order, each with its chart and the places of that chart in a folder of
+# Istio's sources
 RELEASES = {
     "istio-base": ("base", ("base",)),
     "istiod": ("istiod", ("istiod", "istio-control/istio-discovery")),
     GATEWAY: ("gateway", ("gateway",)),
 }
-# Istio asks for as much as a busy mesh needs: istiod for half a processor and 2 GB, each sidecar for a tenth of one. A
-# lesson's mesh needs less.
+# Istio asks for as much as a busy mesh needs: istiod for half a processor and 2 GB, each sidecar
+# for a tenth of one. A lesson's mesh needs less.
 SMALL = {"pilot": {"cpu": "100m", "memory": "512Mi"}, "proxy": {"cpu": "10m"}}
 
 
-# Istio's chart lets the gateway listen on the ports 80 and 443 of its pod. With istioctl it listens on 8080 and 8443,
-# and so do the lessons tell it.
+# Istio's chart lets the gateway listen on the ports 80 and 443 of its pod. With istioctl it listens
+# on 8080 and 8443, and so do the lessons tell it.
 PORTS = [
     {"name": "status-port", "port": 15021, "targetPort": 15021},
     {"name": "http2", "port": 80, "targetPort": 8080},
@@ -52,7 +55,9 @@ class Wishes:
     """What a learner adds to the tools' commands."""
 
     istioctl: tuple[str, ...] = ()
-    helm: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by chart: base, istiod, gateway
+    helm: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # by chart: base, istiod, gateway
     charts: str = ""
     version: str = ""
     small: bool = False  # ask for less than Istio's defaults
@@ -60,7 +65,9 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Target:
-    """The cluster that the tools act on: the context's name, and a private copy of its part of the kubeconfig."""
+    """The cluster that the tools act on: the context's name, and a private copy of its part of the
+    kubeconfig.
+    """
 
     context: str
     kubeconfig: str
@@ -82,7 +89,11 @@ class Way:
 
     def why_not(self) -> str:
         """Why this way can't be gone here; "" when it can."""
-        return "" if self.steps.find(self.program) else f"there is no program {self.program} on the PATH"
+        return (
+            ""
+            if self.steps.find(self.program)
+            else f"there is no program {self.program} on the PATH"
+        )
 
     def install(self, target: Target) -> None:
         """Runs the commands. May be called again after it was interrupted."""
@@ -99,8 +110,15 @@ class Istioctl(Way):
     def small(self) -> list[str]:
         if not self.wishes.small:
             return []
-        places = {"pilot": "values.pilot.resources.requests", "proxy": "values.global.proxy.resources.requests"}
-        return [f"--set={at}.{what}={n}" for part, at in places.items() for what, n in SMALL[part].items()]
+        places = {
+            "pilot": "values.pilot.resources.requests",
+            "proxy": "values.global.proxy.resources.requests",
+        }
+        return [
+            f"--set={at}.{what}={n}"
+            for part, at in places.items()
+            for what, n in SMALL[part].items()
+        ]
 
     def install(self, target: Target) -> None:
         words = ("--set=profile=default", *self.small(), *self.wishes.istioctl)
@@ -119,7 +137,9 @@ class Istioctl(Way):
         if self.steps.find("istioctl"):
             words = ("uninstall", "--revision=default", "-y", f"--context={target.context}")
             manifests = manifests_of(self.wishes.istioctl)
-            done = self.steps.run("istioctl", *words, *manifests, env=target.env, progress=error_line)
+            done = self.steps.run(
+                "istioctl", *words, *manifests, env=target.env, progress=error_line
+            )
             self.steps.note(f"  {done.output.count('Removed ')} objects removed")
 
 
@@ -146,7 +166,8 @@ def istioctl_failed(done: Done) -> MeshError:
     lines = done.output.splitlines()
     return MeshError(
         f"istioctl install failed with exit code {done.code}",
-        seen=last_words(filter(None, map(error_line, lines))) or last_words(map(istioctl_line, lines)),
+        seen=last_words(filter(None, map(error_line, lines)))
+        or last_words(map(istioctl_line, lines)),
         try_next="kubectl -n istio-system get pods; then labkit up again, it goes on",
     )
 
@@ -160,27 +181,38 @@ class Helm(Way):
             if state == "deployed":
                 self.steps.note(f"{release} is installed already")
                 continue
-            if state.startswith("pending") or state == "failed":  # a Helm that was ended half-way left it so
+            if (
+                state.startswith("pending") or state == "failed"
+            ):  # a Helm that was ended half-way left it so
                 self.steps.note(f"{release} was left {state}: it is begun anew")
                 self.remove(release, target)
             where = self.chart(chart, places)
-            wait = () if release == GATEWAY else ("--wait",)  # a LoadBalancer may wait for ever for its address
+            wait = (
+                () if release == GATEWAY else ("--wait",)
+            )  # a LoadBalancer may wait for ever for its address
             ports = (GATEWAY_PORTS,) if release == GATEWAY else ()
             more = (*ports, *self.small(chart), *self.wishes.helm.get(chart, ()))
             self.helm(target, "install", release, *where, f"--namespace={NAMESPACE}", *wait, *more)
 
     def chart(self, chart: str, places: Sequence[str]) -> tuple[str, ...]:
-        """The words that name a chart: a folder of ours, or Istio's repository and a version of it."""
+        """The words that name a chart: a folder of ours, or Istio's repository and
+        a version of it.
+        """
         top = self.wishes.charts or os.environ.get(CHARTS_VARIABLE, "")
         if not top:
-            return (chart, f"--repo={REPOSITORY}", f"--version={self.wishes.version or f'~{dotted(TESTED[1])}.0'}")
+            return (
+                chart,
+                f"--repo={REPOSITORY}",
+                f"--version={self.wishes.version or f'~{dotted(TESTED[1])}.0'}",
+            )
         for place in places:
             if (Path(top) / place / "Chart.yaml").is_file():
                 return (str(Path(top) / place),)
         raise MeshError(
             f"The folder of charts has none for {chart!r}",
             seen=f"looked for {' and '.join(f'{top}/{p}/Chart.yaml' for p in places)}",
-            try_next=f"labkit up --charts FOLDER; without it, Istio's own repository is used: {REPOSITORY}",
+            try_next="labkit up --charts FOLDER; without it, Istio's own repository is used: "
+            f"{REPOSITORY}",
         )
 
     def small(self, chart: str) -> list[str]:
@@ -189,12 +221,23 @@ class Helm(Way):
         own = SMALL["pilot"] if chart == "istiod" else SMALL["proxy"]
         words = [f"--set=resources.requests.{what}={n}" for what, n in own.items()]
         if chart == "istiod":
-            words += [f"--set=global.proxy.resources.requests.{what}={n}" for what, n in SMALL["proxy"].items()]
+            words += [
+                f"--set=global.proxy.resources.requests.{what}={n}"
+                for what, n in SMALL["proxy"].items()
+            ]
         return words
 
     def state(self, release: str, target: Target) -> str:
-        """Helm's word for the state of a release: deployed, failed, pending-install …; "" where there is none."""
-        words = ("status", release, f"--namespace={NAMESPACE}", f"--kube-context={target.context}", "--output=json")
+        """Helm's word for the state of a release: deployed, failed, pending-install …; "" where
+        there is none.
+        """
+        words = (
+            "status",
+            release,
+            f"--namespace={NAMESPACE}",
+            f"--kube-context={target.context}",
+            "--output=json",
+        )
         found = self.steps.ask("helm", *words, env=target.env)
         if found.code != 0:
             if "not found" in found.errors:
@@ -226,7 +269,9 @@ class Helm(Way):
 
 
 def helm_line(line: str) -> str:
-    """Of Helm's report, how it went, and what went wrong; its notes for further reading are left out."""
+    """Of Helm's report, how it went, and what went wrong; its notes for further reading are left
+    out.
+    """
     text = line.strip()
     return text if text.startswith(("STATUS:", "Error:", "WARNING:", "release ")) else ""
 
@@ -240,7 +285,9 @@ class Addons(Way):
         self.minikube = minikube
 
     def version(self) -> str:
-        """The Istio that these add-ons would install, by the image of their operator; "" where they are gone."""
+        """The Istio that these add-ons would install, by the image of their operator; "" where they
+        are gone.
+        """
         for image in self.minikube.images(self.provisioner):
             if match := re.search(r"operator:(\d+\.\d+(?:\.\d+)?)", image):
                 return match[1]
@@ -251,7 +298,10 @@ class Addons(Way):
             return missing
         version = self.version()
         if not version:
-            return f"this Minikube has no add-on {self.provisioner!r} that names a version of Istio's operator"
+            return (
+                f"this Minikube has no add-on {self.provisioner!r} that names a version of "
+                "Istio's operator"
+            )
         known = pair(version)
         if known is None or known < OLDEST:
             return (
@@ -280,15 +330,22 @@ def ways(steps: Steps, wishes: Wishes, minikube: Minikube | None) -> dict[str, W
 
 
 def choose(known: Mapping[str, Way], wanted: str = "") -> Way:
-    """The way asked for, or the first that can be gone. Raises MeshError with what is wrong with each."""
+    """The way asked for, or the first that can be gone. Raises MeshError with what is wrong with
+    each.
+    """
     if wanted:
         way = known.get(wanted)
         if way is None:
             raise MeshError(
-                "Minikube's add-ons install Istio into a Minikube only", try_next="labkit up --with istioctl, or helm"
+                "Minikube's add-ons install Istio into a Minikube only",
+                try_next="labkit up --with istioctl, or helm",
             )
         if not way.steps.find(way.program):
-            raise MeshError(f"Istio can't be installed by {wanted}", seen=way.why_not(), try_next="labkit doctor")
+            raise MeshError(
+                f"Istio can't be installed by {wanted}",
+                seen=way.why_not(),
+                try_next="labkit doctor",
+            )
         return way
     reasons = {}
     for name, way in known.items():
@@ -298,6 +355,11 @@ def choose(known: Mapping[str, Way], wanted: str = "") -> Way:
     raise MeshError(
         "Nothing here can install the Istio that the course is made for",
         seen="; ".join(f"{name}: {reason}" for name, reason in reasons.items()),
-        try_next="get istioctl: curl -L https://istio.io/downloadIstio | sh -, then put its folder bin on the PATH"
-        + (". To have the old Istio all the same: labkit up --with addons" if "addons" in known else ""),
+        try_next="get istioctl: curl -L https://istio.io/downloadIstio | sh -, then put its "
+        "folder bin on the PATH"
+        + (
+            ". To have the old Istio all the same: labkit up --with addons"
+            if "addons" in known
+            else ""
+        ),
     )

@@ -1,7 +1,8 @@
-"""How much memory and how many processors there are, for a program that is about to take a large share of them.
+"""How much memory and how many processors there are, for a program that is about to take a large
+share of them.
 
-psutil tells what the machine has. A container or a service may be allowed less: Linux says so in its control groups
-(cgroups), where each group's limit also holds for the groups inside it.
+psutil tells what the machine has. A container or a service may be allowed less: Linux says so in
+its control groups (cgroups), where each group's limit also holds for the groups inside it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 @dataclass(frozen=True)
 class Machine:
-    """Memory in megabytes (2^20 bytes): all there is, and what is free now; processors; who sets the limit."""
+    """Memory in megabytes (2^20 bytes): all there is, and what is free now; processors; who sets
+    the limit.
+    """
 
     total_mb: int
     free_mb: int
@@ -27,7 +30,9 @@ class Machine:
     limited_by: str = ""
 
     def __str__(self) -> str:
-        words = f"{self.free_mb} MB of {self.total_mb} MB of memory are free, {self.cpus} processors"
+        words = (
+            f"{self.free_mb} MB of {self.total_mb} MB of memory are free, {self.cpus} processors"
+        )
         return words + (f" ({self.limited_by})" if self.limited_by else "")
 
 
@@ -38,7 +43,9 @@ def machine(cgroups: Path = CGROUPS, own: Path = OWN_GROUPS) -> Machine:
     """
     memory = psutil.virtual_memory()
     total, free = memory.total // MB, memory.available // MB
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    cpus = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    )
     limits = []
     for folder in groups(cgroups, own):
         limit = number(folder / "memory.max") or number(folder / "memory.limit_in_bytes")
@@ -55,7 +62,9 @@ def machine(cgroups: Path = CGROUPS, own: Path = OWN_GROUPS) -> Machine:
 
 
 def groups(cgroups: Path, own: Path) -> list[Path]:
-    """The folders of this process's control groups and of those around them, the innermost first."""
+    """The folders of this process's control groups and of those around them, the
+    innermost first.
+    """
     try:
         lines = own.read_text("utf-8").splitlines()
     except OSError:  # not Linux
@@ -68,7 +77,8 @@ def groups(cgroups: Path, own: Path) -> list[Path]:
             if controllers and not {"memory", "cpu"} & set(controllers.split(",")):
                 continue
             inner = top / path.lstrip("/")
-            # in a container the path may be the host's, which is not to be seen here: its top is the container's own
+            # in a container the path may be the host's, which is not to be seen here: its top is
+            # the container's own
             found += [f for f in (inner, *inner.parents) if f.is_relative_to(top) and f.is_dir()]
     return list(dict.fromkeys(found))
 
@@ -87,5 +97,12 @@ def processors(folder: Path) -> float:
     try:
         quota, period = (folder / "cpu.max").read_text("utf-8").split()[:2]
     except (OSError, ValueError):
-        quota, period = str(number(folder / "cpu.cfs_quota_us")), str(number(folder / "cpu.cfs_period_us"))
-    return int(quota) / int(period) if quota.isdigit() and int(quota) and period.isdigit() and int(period) else 0.0
+        quota, period = (
+            str(number(folder / "cpu.cfs_quota_us")),
+            str(number(folder / "cpu.cfs_period_us")),
+        )
+    return (
+        int(quota) / int(period)
+        if quota.isdigit() and int(quota) and period.isdigit() and int(period)
+        else 0.0
+    )

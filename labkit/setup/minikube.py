@@ -1,10 +1,11 @@
 """Minikube, a small Kubernetes on one machine, behind a small interface.
 
-`minikube start` is run with `--output=json`: each line is then an event ("CloudEvents"), with the number of the step
-and of all steps, or with an error, its name and an exit code. `minikube status` tells its answer by the exit code too
-(1 the machine, 2 the cluster, 4 the kubeconfig is not in order), so an exit code alone is no failure there; the JSON
-of a profile whose start was interrupted is `null`. The state that `minikube profile list` shows is empty for such a
-profile and for a stopped one, so `status` is what we ask.
+`minikube start` is run with `--output=json`: each line is then an event ("CloudEvents"), with the
+number of the step and of all steps, or with an error, its name and an exit code. `minikube status`
+tells its answer by the exit code too (1 the machine, 2 the cluster, 4 the kubeconfig is not in
+order), so an exit code alone is no failure there; the JSON of a profile whose start was interrupted
+is `null`. The state that `minikube profile list` shows is empty for such a profile and for a
+stopped one, so `status` is what we ask.
 """
 
 from __future__ import annotations
@@ -24,20 +25,24 @@ from labkit.setup.steps import Done, Steps, last_words
 Json = dict[str, Any]
 
 PROFILE = "minikube"  # the name that Minikube itself gives, and that its documentation means
-# What Istio and the lessons want (istiod alone asks for 2 GB), and what they can live with when their requests are cut
+# What Istio and the lessons want (istiod alone asks for 2 GB), and what they can live with when
+# their requests are cut
 WANTED_MB, LEAST_MB = 6144, 4096
 WANTED_CPUS, LEAST_CPUS = 4, 2
 SPARE_MB = 1024  # left for everything else on the machine
 START_TIMEOUT_S = 1200.0  # the first start fetches more than a gigabyte
 
-FIXES = {  # what to do about Minikube's named errors, where its own advice is none or is for another case
+# what to do about Minikube's named errors, where its own advice is none or is for another case
+FIXES = {
     "DRV_AS_ROOT": "run this as an ordinary user, without sudo",
-    "DRV_NOT_DETECTED": "install Docker, or another driver: https://minikube.sigs.k8s.io/docs/drivers/",
+    "DRV_NOT_DETECTED": "install Docker, or another driver: "
+    "https://minikube.sigs.k8s.io/docs/drivers/",
     "PROVIDER_DOCKER_NOT_RUNNING": "start Docker, then labkit up --minikube again",
     "RSRC_OVER_ALLOC_MEM": "labkit up --minikube --memory with a smaller number",
     "RSRC_INSUFFICIENT_REQ_MEMORY": "labkit up --minikube --memory with a larger number",
     "RSRC_INSUFFICIENT_CORES": "give Docker (or the virtual machine) two processors or more",
-    "RSRC_INSUFFICIENT_CONTAINER_MEMORY": "give Docker more memory, in its settings under Resources",
+    "RSRC_INSUFFICIENT_CONTAINER_MEMORY": "give Docker more memory, in its settings under "
+    "Resources",
 }
 
 
@@ -83,14 +88,19 @@ class Minikube:
 
     def profiles(self) -> list[Profile]:
         """Every profile of this user, also one that is broken."""
-        found = self.steps.ask("minikube", "profile", "list", "--light", "--output=json", timeout_s=60)
+        found = self.steps.ask(
+            "minikube", "profile", "list", "--light", "--output=json", timeout_s=60
+        )
         try:
             listed = json.loads(found.output)
         except ValueError as error:
             raise MeshError(
-                "minikube profile list gave no list", seen=last_words((found.output + found.errors).splitlines())
+                "minikube profile list gave no list",
+                seen=last_words((found.output + found.errors).splitlines()),
             ) from error
-        if "error" in listed and "valid" not in listed:  # Minikube 1.24 and older say so when there is no profile yet
+        if (
+            "error" in listed and "valid" not in listed
+        ):  # Minikube 1.24 and older say so when there is no profile yet
             return []
         return [profile(entry) for part in ("valid", "invalid") for entry in listed.get(part) or []]
 
@@ -99,11 +109,15 @@ class Minikube:
         return next((p for p in self.profiles() if p.name == self.profile), None)
 
     def status(self) -> dict[str, str]:
-        """Host, Kubelet, APIServer and Kubeconfig, each with Minikube's word for its state; {} with no such profile."""
+        """Host, Kubelet, APIServer and Kubeconfig, each with Minikube's word for its state; {} with
+        no such profile.
+        """
         found = self.steps.ask("minikube", "status", *self.named, "--output=json", timeout_s=60)
         for line in found.output.splitlines():
             value = as_json(line)
-            if isinstance(value, list) and value:  # a cluster of several nodes: the first is the control plane
+            if (
+                isinstance(value, list) and value
+            ):  # a cluster of several nodes: the first is the control plane
                 value = value[0]
             if isinstance(value, dict) and "Host" in value:
                 return {key: str(text) for key, text in value.items()}
@@ -116,7 +130,9 @@ class Minikube:
         return state.get("Host") == "Running" and state.get("APIServer") == "Running"
 
     def start(self, driver: str = "", size: Size | None = None) -> Done:
-        """Starts it, with a driver and a size where it is new; one that runs is looked over and left as it is."""
+        """Starts it, with a driver and a size where it is new; one that runs is looked over and
+        left as it is.
+        """
         words = [f"--driver={driver}"] if driver else []
         words += [f"--cpus={size.cpus}", f"--memory={size.memory_mb}"] if size else []
         return self.steps.run(
@@ -138,10 +154,14 @@ class Minikube:
         return self.steps.run("minikube", "delete", *self.named)
 
     def enable(self, addon: str) -> Done:
-        return self.steps.run("minikube", "addons", "enable", addon, *self.named, explain=addon_failed(addon))
+        return self.steps.run(
+            "minikube", "addons", "enable", addon, *self.named, explain=addon_failed(addon)
+        )
 
     def disable(self, addon: str) -> Done:
-        return self.steps.run("minikube", "addons", "disable", addon, *self.named, explain=addon_failed(addon))
+        return self.steps.run(
+            "minikube", "addons", "disable", addon, *self.named, explain=addon_failed(addon)
+        )
 
     def images(self, addon: str) -> list[str]:
         """The images that an add-on of this Minikube would use; [] when it has no such add-on."""
@@ -160,17 +180,20 @@ def profile(entry: Json) -> Profile:
 
 
 def is_of_minikube(pinned: Pinned, profiles: Sequence[str]) -> bool:
-    """Whether a context of the kubeconfig is one of these profiles': Minikube names the context after the profile and
-    writes its own certificates there, from ~/.minikube/profiles/NAME."""
+    """Whether a context of the kubeconfig is one of these profiles': Minikube names the context
+    after the profile and writes its own certificates there, from ~/.minikube/profiles/NAME."""
     certificate = str(pinned.user.get("client-certificate", ""))
     parts = certificate.replace("\\", "/").split("/")
-    return pinned.context in profiles and (("profiles" in parts and pinned.context in parts) or not certificate)
+    return pinned.context in profiles and (
+        ("profiles" in parts and pinned.context in parts) or not certificate
+    )
 
 
 def size_for(machine: Machine, driver: Driver) -> Size:
     """How much of the machine a new Minikube gets. Raises MeshError where there is too little.
 
-    The driver's own number counts where it gives one: Docker on a Mac has a part of the machine only.
+    The driver's own number counts where it gives one: Docker on a Mac has a part of the machine
+    only.
     """
     free = machine.free_mb - SPARE_MB
     cpus = min(machine.cpus, driver.cpus or machine.cpus)
@@ -179,9 +202,11 @@ def size_for(machine: Machine, driver: Driver) -> Size:
     if free < LEAST_MB:
         about = f"; {driver.name} has {driver.memory_mb} MB" if driver.memory_mb else ""
         raise MeshError(
-            f"There is too little memory for Minikube with Istio: it needs {LEAST_MB} MB, the rest {SPARE_MB} MB",
+            f"There is too little memory for Minikube with Istio: it needs {LEAST_MB} MB, the "
+            f"rest {SPARE_MB} MB",
             seen=f"{machine}{about}",
-            try_next="close other programs, or give Docker more memory in its settings; the lessons run without a "
+            try_next="close other programs, or give Docker more memory in its settings; the "
+            "lessons run without a "
             "cluster too: labkit lab",
         )
     if cpus < LEAST_CPUS:
@@ -202,26 +227,32 @@ def as_json(line: str) -> Any:
 
 
 def event(line: str) -> tuple[str, Json]:
-    """The kind of one of Minikube's events ("step", "error", …) and its data; ("", {}) for any other line.
+    """The kind of one of Minikube's events ("step", "error", …) and its data; ("", {}) for any
+    other line.
 
     >>> event('{"type": "io.k8s.sigs.minikube.step", "data": {"currentstep": "5", "totalsteps": "19", …}}')
     ('step', {'currentstep': '5', 'totalsteps': '19', …})
-    """
+    """  # noqa: E501
     value = as_json(line)
-    if not isinstance(value, dict) or not str(value.get("type", "")).startswith("io.k8s.sigs.minikube."):
+    if not isinstance(value, dict) or not str(value.get("type", "")).startswith(
+        "io.k8s.sigs.minikube."
+    ):
         return "", {}
     return str(value["type"]).removeprefix("io.k8s.sigs.minikube."), value.get("data") or {}
 
 
 def plain(message: str) -> str:
-    """A message on one line, without the picture in front of it; "" for Minikube's box of general advice.
+    """A message on one line, without the picture in front of it; "" for Minikube's box of general
+    advice.
 
     >>> plain("❗  docker volume create: exit status 1\\nstdout:\\n\\nstderr:\\nno such volume")
     'docker volume create: exit status 1; no such volume'
     """
     if message.lstrip().startswith("╭"):
         return ""
-    lines = [re.sub(r"^[^\w\"'(\[{<$/~-]+", "", line.strip()).strip() for line in message.splitlines()]
+    lines = [
+        re.sub(r"^[^\w\"'(\[{<$/~-]+", "", line.strip()).strip() for line in message.splitlines()
+    ]
     return "; ".join(line for line in lines if line not in ("", "stdout:", "stderr:"))
 
 
@@ -233,7 +264,9 @@ def step_of(line: str) -> str:
         return ""
     if kind == "step":
         return f"[{data.get('currentstep', '?'):>2}/{data.get('totalsteps', '?')}] {message}"
-    if kind == "error" and "exitcode" not in data:  # Minikube's way to write a warning; the failure itself comes later
+    if (
+        kind == "error" and "exitcode" not in data
+    ):  # Minikube's way to write a warning; the failure itself comes later
         return f"warning: {message}"
     if kind == "warning":
         return f"warning: {message}"

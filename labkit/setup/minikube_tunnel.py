@@ -1,14 +1,16 @@
-"""`minikube tunnel` under supervision: it gives the ingress gateway's LoadBalancer an address while it runs.
+"""`minikube tunnel` under supervision: it gives the ingress gateway's LoadBalancer an address while
+it runs.
 
-A tunnel is a program that must keep running. It ends when Minikube stops, when the network changes, or when somebody
-ends it. So a thread looks after it: it says what happened, with the tunnel's own last words, and starts it again; after
-several ends in a short time it gives up.
+A tunnel is a program that must keep running. It ends when Minikube stops, when the network changes,
+or when somebody ends it. So a thread looks after it: it says what happened, with the tunnel's own
+last words, and starts it again; after several ends in a short time it gives up.
 
-A tunnel needs the rights of root for a route, or for ports below 1024, and asks for a password with `sudo`. Nobody can
-type one here, so where `sudo` wants one, we say what to type in a terminal instead.
+A tunnel needs the rights of root for a route, or for ports below 1024, and asks for a password with
+`sudo`. Nobody can type one here, so where `sudo` wants one, we say what to type in a terminal
+instead.
 
-By itself a tunnel into a container (Docker, Podman) listens on every network of the machine: anybody near could come
-in. Ours listens on 127.0.0.1.
+By itself a tunnel into a container (Docker, Podman) listens on every network of the machine:
+anybody near could come in. Ours listens on 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Tunnel:
     ...     tunnel.wait(lambda: gateway_address(api))
     """
 
-    def __init__(self, minikube: Minikube, *, driver: str = "", say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self, minikube: Minikube, *, driver: str = "", say: Callable[[str], None] = print
+    ) -> None:
         self.minikube = minikube
         self.say = say
         bind = (f"--bind-address={LOOPBACK}",) if driver in CONTAINERS else ()
@@ -65,7 +69,9 @@ class Tunnel:
         self.say(f"$ {self.command}")
         self.family = Family(Path(tempfile.mkdtemp(prefix="labkit-tunnel-")))
         process = self.family.start("tunnel", [path, *self.words], log=self.log)
-        self.thread = threading.Thread(target=self.look_after, args=(path, process), name="labkit-tunnel", daemon=True)
+        self.thread = threading.Thread(
+            target=self.look_after, args=(path, process), name="labkit-tunnel", daemon=True
+        )
         self.thread.start()
         return self
 
@@ -73,7 +79,10 @@ class Tunnel:
         """A tunnel that waits for a password nobody can type would look as if it worked."""
         if sys.platform == "win32" or os.geteuid() == 0:
             return
-        if self.minikube.steps.find("sudo") and self.minikube.steps.ask("sudo", "-n", "true").code == 0:
+        if (
+            self.minikube.steps.find("sudo")
+            and self.minikube.steps.ask("sudo", "-n", "true").code == 0
+        ):
             return
         raise MeshError(
             "minikube tunnel needs your password, and it can't be typed here",
@@ -96,7 +105,8 @@ class Tunnel:
             words = self.last_word()
             if len(self.ends) >= OFTEN or self.family.lost:
                 self.failure = MeshError(
-                    f"minikube tunnel ended {len(self.ends)} times within {WITHIN_S:.0f} s and was given up",
+                    f"minikube tunnel ended {len(self.ends)} times within {WITHIN_S:.0f} s and "
+                    "was given up",
                     seen=f"exit code {code}: {words}",
                     try_next=f"minikube status; then in a terminal: {self.command}",
                 )
@@ -106,7 +116,9 @@ class Tunnel:
             process = self.family.start("tunnel", [path, *self.words], log=self.log)
 
     def last_word(self) -> str:
-        """What says why: Minikube puts a box of general advice below its errors, and a hint below the rest."""
+        """What says why: Minikube puts a box of general advice below its errors, and a hint below
+        the rest.
+        """
         lines = [plain(line) for line in tail(self.log).splitlines() if plain(line)]
         reasons = [line for line in lines if "Exiting due to" in line][-1:]
         return "; ".join(reasons or lines[-2:]) or "it said nothing"
@@ -116,14 +128,18 @@ class Tunnel:
         return self.failure is None and self.thread is not None and self.thread.is_alive()
 
     def wait(self, ready: Callable[[], object], timeout_s: float = 60.0) -> None:
-        """Waits until `ready()` is true; raises what went wrong when the tunnel was given up before."""
+        """Waits until `ready()` is true; raises what went wrong when the tunnel was given up
+        before.
+        """
 
         def done() -> bool:
             if self.failure is not None:
                 raise self.failure
             return bool(ready())
 
-        wait_until(done, timeout_s, "the tunnel to give the gateway an address", explain=self.last_word)
+        wait_until(
+            done, timeout_s, "the tunnel to give the gateway an address", explain=self.last_word
+        )
 
     def close(self) -> None:
         self.stopping.set()

@@ -1,7 +1,8 @@
 """What `labkit up` has made, written down before it is made: one small file for each cluster.
 
-So `labkit down` knows what to give back, and an `up` that was interrupted can go on. The files are in LABKIT_STATE, or
-in the folder where the system keeps such state (~/.local/state/labkit on Linux); no secret is in them.
+So `labkit down` knows what to give back, and an `up` that was interrupted can go on. The files are
+in LABKIT_STATE, or in the folder where the system keeps such state (~/.local/state/labkit on
+Linux); no secret is in them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Record:
     kubeconfig: list[str] = field(default_factory=list)
     # Istio
     way: str = ""
-    istioctl: list[str] = field(default_factory=list)  # more words for istioctl, some of which uninstalling needs too
+    istioctl: list[str] = field(
+        default_factory=list
+    )  # more words for istioctl, some of which uninstalling needs too
     before: dict[str, str] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     hosts: str = ""  # the file that got a line

@@ -1,4 +1,6 @@
-"""`labkit down` for a cluster: gives back what `labkit up` made, by its record, and nothing else."""
+"""`labkit down` for a cluster: gives back what `labkit up` made, by its record,
+and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ SHOWN = 5
 
 
 def give_back(record: Record, steps: Steps, *, everything: bool = False) -> None:
-    """Undoes one `labkit up`, then forgets it. Raises MeshError while somebody uses it, unless `everything`.
+    """Undoes one `labkit up`, then forgets it. Raises MeshError while somebody uses it, unless
+    `everything`.
 
-    Where another cluster has taken the place of the one that was worked on, nothing is undone: whoever ran
-    `minikube delete` took all of ours away with it, and what is there now is theirs.
+    Where another cluster has taken the place of the one that was worked on, nothing is undone:
+    whoever ran `minikube delete` took all of ours away with it, and what is there now is theirs.
 
     >>> for record in records():
     ...     give_back(record, steps)
@@ -38,9 +41,13 @@ def give_back(record: Record, steps: Steps, *, everything: bool = False) -> None
             theirs = api is None
         except LabkitError:
             if record.way and not record.profile_made:
-                raise  # else it is a Minikube to delete or to stop, which may be stopped or broken already
+                # else it is a Minikube to delete or to stop, which may be stopped or broken already
+                raise
     if theirs:
-        steps.note(f"The cluster of context {record.context} is another one by now: nothing of ours is there")
+        steps.note(
+            f"The cluster of context {record.context} is another one by now: nothing of ours is "
+            "there"
+        )
     elif record.profile_made and minikube:
         if api and not everything:
             check_runs(record, api, steps)
@@ -58,8 +65,10 @@ def delete_minikube(record: Record, minikube: Minikube, steps: Steps) -> None:
     """A Minikube that we made goes as a whole, and with it the Istio in it."""
     if not steps.find("minikube"):
         raise Gone(
-            f"The Minikube {minikube.profile!r} that labkit made can't be deleted: there is no minikube on the PATH",
-            try_next="install it again, then labkit down; or, when it is gone for good: labkit down --forget",
+            f"The Minikube {minikube.profile!r} that labkit made can't be deleted: there is no "
+            "minikube on the PATH",
+            try_next="install it again, then labkit down; or, when it is gone for good: labkit "
+            "down --forget",
         )
     minikube.delete()
     if not record.former_context:
@@ -73,24 +82,30 @@ def delete_minikube(record: Record, minikube: Minikube, steps: Steps) -> None:
     if steps.find("kubectl"):
         steps.run("kubectl", "config", "use-context", record.former_context)
     else:
-        steps.note(f"Your kubeconfig's current context was {record.former_context}; now it has none")
+        steps.note(
+            f"Your kubeconfig's current context was {record.former_context}; now it has none"
+        )
 
 
 class Gone(MeshError):
-    """The cluster of a record can't be reached, so nothing can be given back there. It may be gone for good."""
+    """The cluster of a record can't be reached, so nothing can be given back there. It may be gone
+    for good.
+    """
 
 
 def connect(record: Record) -> Api | None:
-    """The API server of the record's cluster; None where another cluster has taken its place. Raises Gone.
+    """The API server of the record's cluster; None where another cluster has taken its place.
+    Raises Gone.
 
-    The uid decides: a Minikube in Docker on a Mac has another port after each start. Only where a uid may not be read
-    is it the address.
+    The uid decides: a Minikube in Docker on a Mac has another port after each start. Only where a
+    uid may not be read is it the address.
     """
     try:
         pinned = pin(read([Path(p) for p in record.kubeconfig]), record.context)
     except NotFound as error:
         raise Gone(
-            f"The cluster that labkit installed Istio on is in no kubeconfig any more: context {record.context}",
+            "The cluster that labkit installed Istio on is in no kubeconfig any more: context "
+            f"{record.context}",
             seen=error.message,
             try_next="put the kubeconfig back; or, when the cluster is gone: labkit down --forget",
         ) from error
@@ -99,23 +114,29 @@ def connect(record: Record) -> Api | None:
         uid = cluster_uid(api)
     except MeshError as error:
         raise Gone(
-            f"The cluster that labkit installed Istio on can't be reached: context {record.context}",
+            "The cluster that labkit installed Istio on can't be reached: context "
+            f"{record.context}",
             seen=error.seen,
-            try_next="start it, then labkit down; or, when it is gone for good: labkit down --forget",
+            try_next="start it, then labkit down; or, when it is gone for good: labkit down "
+            "--forget",
         ) from error
     if uid and record.uid:
         return api if uid == record.uid else None
     if pinned.server == record.server:
         return api
     raise Gone(
-        f"Nothing tells whether the context {record.context} still leads to the cluster that labkit installed Istio on",
+        f"Nothing tells whether the context {record.context} still leads to the cluster that "
+        "labkit installed Istio on",
         seen=f"its server is {pinned.server}, it was {record.server}; its uid can't be read",
-        try_next="log in to it, then labkit down; or, when it is gone for good: labkit down --forget",
+        try_next="log in to it, then labkit down; or, when it is gone for good: labkit down "
+        "--forget",
     )
 
 
 def check_runs(record: Record, api: Api, steps: Steps) -> None:
-    """A mesh that is open on the cluster is in use, whoever opened it. What killed runs have left goes first."""
+    """A mesh that is open on the cluster is in use, whoever opened it. What killed runs have left
+    goes first.
+    """
     leftovers.end_abandoned(api, steps.note)
     open_runs = leftovers.find(api)
     if open_runs:
@@ -126,7 +147,9 @@ def check_runs(record: Record, api: Api, steps: Steps) -> None:
         )
 
 
-def uninstall(record: Record, api: Api, steps: Steps, minikube: Minikube | None, *, everything: bool) -> None:
+def uninstall(
+    record: Record, api: Api, steps: Steps, minikube: Minikube | None, *, everything: bool
+) -> None:
     steps.note(f"Istio goes from {record.server}, context {record.context}")
     if everything:
         for left in leftovers.find(api):
@@ -145,17 +168,22 @@ def uninstall(record: Record, api: Api, steps: Steps, minikube: Minikube | None,
     if way is not None:
         try:
             way.uninstall(target_of(api.pinned, steps))
-        except (
-            MeshError
-        ) as error:  # istioctl finds nothing to uninstall where it was killed early, and calls that an error
+        # istioctl finds nothing to uninstall where it was killed early, and calls that an error
+        except MeshError as error:
             steps.note(f"{error.message} ({error.seen}); what it has made is removed all the same")
-    remove(api, {p: uid for p, uid in still_there(record, api).items() if not is_certificate(p)}, steps.note)
+    remove(
+        api,
+        {p: uid for p, uid in still_there(record, api).items() if not is_certificate(p)},
+        steps.note,
+    )
     # only now that istiod is gone: it would write them again
     remove(api, made_since(record.before, certificates(api)), steps.note)
 
 
 def still_there(record: Record, api: Api) -> dict[str, str]:
-    """What we made and is there: by the list of a finished installation, else all of Istio's that is new."""
+    """What we made and is there: by the list of a finished installation, else all of Istio's that
+    is new.
+    """
     now = footprint(api)
     if not record.done:
         return made_since(record.before, now)

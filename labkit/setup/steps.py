@@ -1,13 +1,14 @@
-"""Running the tools that a person would type: each command is shown, its progress follows, then the time it took.
+"""Running the tools that a person would type: each command is shown, its progress follows, then the
+time it took.
 
     $ minikube start --driver=docker --cpus=4 --memory=6144
         [ 1/19] Using the docker driver based on user configuration
         [ 8/19] Creating docker container (CPUs=4, Memory=6144MB) ...
       done after 41 s
 
-No shell is involved: a command is a list of words. The tools are members of a family of processes (processes.py), so
-they end with this one, however it ends: when somebody kills `labkit up` half-way, no installer goes on behind the back
-of the `labkit down` that follows.
+No shell is involved: a command is a list of words. The tools are members of a family of processes
+(processes.py), so they end with this one, however it ends: when somebody kills `labkit up`
+half-way, no installer goes on behind the back of the `labkit down` that follows.
 """
 
 from __future__ import annotations
@@ -79,9 +80,15 @@ class Steps:
         self.say(text)
 
     def ask(
-        self, program: str, *words: str, timeout_s: float = ASK_TIMEOUT_S, env: Mapping[str, str] | None = None
+        self,
+        program: str,
+        *words: str,
+        timeout_s: float = ASK_TIMEOUT_S,
+        env: Mapping[str, str] | None = None,
     ) -> Done:
-        """Runs a command that only reads, and shows nothing. Its exit code is the caller's to judge."""
+        """Runs a command that only reads, and shows nothing. Its exit code is the caller's to
+        judge.
+        """
         path = self.find(program)
         if path is None:
             raise missing(program)
@@ -114,11 +121,12 @@ class Steps:
         env: Mapping[str, str] | None = None,
         timeout_s: float = 900.0,
     ) -> Done:
-        """Runs a command and shows it; `hidden` are more words that a person would not type (--output=json, say), `env`
-        is added to this process's own environment.
+        """Runs a command and shows it; `hidden` are more words that a person would not type
+        (--output=json, say), `env` is added to this process's own environment.
 
-        `progress` makes a line to show of a line that the tool wrote, or "". While a tool is silent, `self.watch` says
-        now and then how far things are. A command that fails raises what `explain` makes of it.
+        `progress` makes a line to show of a line that the tool wrote, or "". While a tool is
+        silent, `self.watch` says now and then how far things are. A command that fails raises what
+        `explain` makes of it.
         """
         path = self.find(program)
         if path is None:
@@ -131,7 +139,9 @@ class Steps:
         began = time.monotonic()
         argv = [path, *words, *hidden]
         try:
-            process = family.start(name, argv, log=log, env={**os.environ, **(env or {})}, cwd=Path.cwd())
+            process = family.start(
+                name, argv, log=log, env={**os.environ, **(env or {})}, cwd=Path.cwd()
+            )
         except OSError as error:
             raise MeshError(f"The program {path} can't be run", seen=str(error)) from error
         follower = Follower(log, lambda line: self.show(progress(line)), self.watch, self.show)
@@ -175,7 +185,11 @@ class Follower:
     """Reads a log as it grows, and says something when it does not."""
 
     def __init__(
-        self, log: Path, line: Callable[[str], None], watch: Callable[[], str], say: Callable[[str], None]
+        self,
+        log: Path,
+        line: Callable[[str], None],
+        watch: Callable[[], str],
+        say: Callable[[str], None],
     ) -> None:
         self.log, self.line, self.watch, self.say = log, line, watch, say
         self.offset = 0
@@ -198,7 +212,10 @@ class Follower:
         elif now - self.heard > QUIET_S:
             self.heard = now
             state = self.watch()
-            self.say(f"… {now - self.began:.0f} s" + (f": {state}" if state and state != self.last else ""))
+            self.say(
+                f"… {now - self.began:.0f} s"
+                + (f": {state}" if state and state != self.last else "")
+            )
             self.last = state
         return False
 

@@ -1,4 +1,5 @@
-"""Requests and their results: `curl` for one after the other, `fortio` for load, `concurrent` for many at once.
+"""Requests and their results: `curl` for one after the other, `fortio` for load, `concurrent` for
+many at once.
 
 Knows HTTP and addresses, not meshes: `labkit.mesh` gives it a Target and gets rows back.
 """

@@ -1,8 +1,8 @@
 """`curl`: one request after the other, each as the command of that name would make it.
 
-The client is the standard library's `http.client`. urllib3, requests and httpx were looked at: each brings pools,
-retries and redirects that would have to be turned off again, since a lesson shows what one request and one connection
-do, and takes 60 to 140 ms to import, against 24 ms.
+The client is the standard library's `http.client`. urllib3, requests and httpx were looked at: each
+brings pools, retries and redirects that would have to be turned off again, since a lesson shows
+what one request and one connection do, and takes 60 to 140 ms to import, against 24 ms.
 """
 
 from __future__ import annotations
@@ -46,15 +46,17 @@ def curl(
 ) -> Result:
     """Sends `n` requests, one after the other, and returns a row for each.
 
-    As with n commands of curl each request has a connection of its own, unless `new_connection=False`; redirects are
-    shown, not followed. `latency_ms` is curl's time_total: from before the connection to the last byte of the body.
-    `jar` is a dict of cookies, sent and brought up to date as curl does with -b and -c. A request that gets no answer
-    is a row with status -1; when the very first cannot even be sent (no such host, connection refused), TrafficError
-    says so. Setting `cancel` ends the loop with the rows so far; `watch` is given the rows as they come.
+    As with n commands of curl each request has a connection of its own, unless
+    `new_connection=False`; redirects are shown, not followed. `latency_ms` is curl's time_total:
+    from before the connection to the last byte of the body. `jar` is a dict of cookies, sent and
+    brought up to date as curl does with -b and -c. A request that gets no answer is a row with
+    status -1; when the very first cannot even be sent (no such host, connection refused),
+    TrafficError says so. Setting `cancel` ends the loop with the rows so far; `watch` is given the
+    rows as they come.
 
     >>> curl(Target("127.0.0.1", 8080, "test.example.com"), "/v2", n=10, headers={"x-forwarded-for": "10.1.2.3"}).codes
     {200: 10}
-    """
+    """  # noqa: E501
     from http.client import HTTPConnection, HTTPException
 
     path = clean_path(path)
@@ -90,10 +92,14 @@ def curl(
                     if connection is not None:
                         connection.close()
                         connection = None
-                    if reused and isinstance(error, ConnectionError):  # it had been closed while idle: curl tries again
+                    if reused and isinstance(
+                        error, ConnectionError
+                    ):  # it had been closed while idle: curl tries again
                         reused = False
                         continue
-                    response = Response(FAILED, latency_ms=_ms(started), at=started_at, error=reason(error))
+                    response = Response(
+                        FAILED, latency_ms=_ms(started), at=started_at, error=reason(error)
+                    )
                 else:
                     response = _response(answer, content, started_at, _ms(started))
                     if jar is not None:
@@ -113,7 +119,9 @@ def curl(
 
 
 def _connect(connection: HTTPConnection, target: Target, *, raises: bool) -> None:
-    """Connects; with `raises` a failure is the caller's to know, since nothing at all could be sent."""
+    """Connects; with `raises` a failure is the caller's to know, since nothing at all could be
+    sent.
+    """
     try:
         connection.connect()
     except OSError as error:
@@ -122,7 +130,13 @@ def _connect(connection: HTTPConnection, target: Target, *, raises: bool) -> Non
         raise
 
 
-def _send(connection: HTTPConnection, method: str, path: str, fields: Mapping[str, str], payload: bytes | None) -> None:
+def _send(
+    connection: HTTPConnection,
+    method: str,
+    path: str,
+    fields: Mapping[str, str],
+    payload: bytes | None,
+) -> None:
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in fields.items():
@@ -131,13 +145,18 @@ def _send(connection: HTTPConnection, method: str, path: str, fields: Mapping[st
             connection.putheader("content-length", str(len(payload)))
     except ValueError as error:  # a header or method that HTTP does not allow
         raise TrafficError(
-            "The request can't be written as HTTP", seen=str(error), try_next="look at headers= and method="
+            "The request can't be written as HTTP",
+            seen=str(error),
+            try_next="look at headers= and method=",
         ) from error
     connection.endheaders(payload)
 
 
 def _fields(
-    target: Target, headers: Mapping[str, str] | None, jar: Mapping[str, str] | None, request_id: str
+    target: Target,
+    headers: Mapping[str, str] | None,
+    jar: Mapping[str, str] | None,
+    request_id: str,
 ) -> dict[str, str]:
     given = {name.lower(): str(value) for name, value in (headers or {}).items()}
     fields = {"host": target.authority, "user-agent": "curl/labkit", "accept": "*/*"}
@@ -175,7 +194,9 @@ def _store_cookies(jar: MutableMapping[str, str], lines: list[str]) -> None:
                 jar[name] = morsel.value
 
 
-def _row(n: int, response: Response, method: str, path: str, connection: int, request_id: str) -> dict[str, Any]:
+def _row(
+    n: int, response: Response, method: str, path: str, connection: int, request_id: str
+) -> dict[str, Any]:
     return {
         "n": n,
         "at": response.at,
@@ -212,7 +233,12 @@ def reason(error: BaseException) -> str:
 def _unsendable(target: Target, error: OSError) -> TrafficError:
     where = f"{target.host}:{target.port}"
     if isinstance(error, socket.gaierror):
-        step = "use mesh.curl(url): it connects to the gateway and sends the host's name in the Host header"
+        step = (
+            "use mesh.curl(url): it connects to the gateway and sends the host's name in the "
+            "Host header"
+        )
     else:
         step = "mesh.get('pods') shows whether the gateway runs; mesh.gateway_url is its address"
-    return TrafficError(f"Nothing could be sent to {where}: {reason(error)}", seen=str(error), try_next=step)
+    return TrafficError(
+        f"Nothing could be sent to {where}: {reason(error)}", seen=str(error), try_next=step
+    )

@@ -1,16 +1,18 @@
 """The built-in load generator: a closed loop on c connections, as Fortio's.
 
-Each connection sends a request, waits for the answer, and sends the next; with a rate, it sleeps in between. As in
-Fortio
+Each connection sends a request, waits for the answer, and sends the next; with a rate, it sleeps in
+between. As in Fortio
 - the time of a request includes the connection, when a new one is needed;
-- an answer other than 2xx or 418 is known by its first line; the connection is closed then, and the next request opens
-  another. That is why a circuit breaker sees new connections after each 503;
-- a connection that dies, or stays silent until the timeout, before the first byte of an answer is replaced once,
-  unless it was new: an idle connection may have been closed by the server for good reason;
+- an answer other than 2xx or 418 is known by its first line; the connection is closed then, and the
+  next request opens another. That is why a circuit breaker sees new connections after each 503;
+- a connection that dies, or stays silent until the timeout, before the first byte of an answer is
+  replaced once, unless it was new: an idle connection may have been closed by the server for good
+  reason;
 - with a duration, each connection first sends one request that is not counted.
 
-One thread, one selector. asyncio would be the usual choice: it costs 50 ms to import and some microseconds an event,
-and in Jupyter a loop runs already. A selector has none of that, and runs in whatever thread calls it.
+One thread, one selector. asyncio would be the usual choice: it costs 50 ms to import and some
+microseconds an event, and in Jupyter a loop runs already. A selector has none of that, and runs in
+whatever thread calls it.
 """
 
 from __future__ import annotations
@@ -48,21 +50,31 @@ CANCEL_GRACE_S = 1.0  # how long requests under way may still take after a cance
 
 
 class Generator:
-    """One run. `run()` blocks; what it leaves is in `recorder`, `connections`, `began_at` and `elapsed_s`."""
+    """One run. `run()` blocks; what it leaves is in `recorder`, `connections`, `began_at` and
+    `elapsed_s`.
+    """
 
     def __init__(
-        self, load: Load, progress: Callable[[int, int], None] | None = None, cancel: Event | None = None
+        self,
+        load: Load,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: Event | None = None,
     ) -> None:
         self.load, self.plan = load, plan(load)
         self.recorder = Recorder()
         self.prefix = f"{os.urandom(6).hex()}-" if load.request_ids else ""
         self.before, self.after = build_request(
-            load.method, load.path, load.fields, load.body, "x-labkit-id" if load.request_ids else ""
+            load.method,
+            load.path,
+            load.fields,
+            load.body,
+            "x-labkit-id" if load.request_ids else "",
         )
         if self.prefix:
             self.before += self.prefix.encode()
         self.connections = [
-            Connection(i, self.plan.calls[i] if self.plan.calls else None) for i in range(self.plan.connections)
+            Connection(i, self.plan.calls[i] if self.plan.calls else None)
+            for i in range(self.plan.connections)
         ]
         self.cancel = cancel
         self.cancelled = False
@@ -106,7 +118,9 @@ class Generator:
     # --- the warm-up of a run that is limited by time ---
 
     def _warm_up(self) -> None:
-        """One request on each connection that is not counted, as Fortio does before it starts the clock."""
+        """One request on each connection that is not counted, as Fortio does before it starts the
+        clock.
+        """
         self.began = time.perf_counter()
         for connection in self.connections:
             connection.warming = True
@@ -115,7 +129,9 @@ class Generator:
         self._loop()
 
     def _reachable(self) -> bool:
-        """False when none of the connections could be made: Fortio refuses to start then. We keep those rows."""
+        """False when none of the connections could be made: Fortio refuses to start then. We keep
+        those rows.
+        """
         failed = len(self.recorder.status)
         if 0 < failed < len(self.connections):
             self.recorder = Recorder()
@@ -192,7 +208,9 @@ class Generator:
         for connection in self.connections:
             if connection.state in (CONNECTING, RECEIVING):
                 if connection.deadline <= now:
-                    self._broken(connection, TIMEOUT)  # which may begin again, with a deadline of its own
+                    self._broken(
+                        connection, TIMEOUT
+                    )  # which may begin again, with a deadline of its own
                 else:
                     self.next_deadline = min(self.next_deadline, connection.deadline)
 
@@ -264,7 +282,11 @@ class Generator:
     def _send(self, connection: Connection, now: float) -> None:
         sock = connection.sock
         assert sock is not None
-        request = b"%b%d%b" % (self.before, connection.id, self.after) if self.prefix else self.before + self.after
+        request = (
+            b"%b%d%b" % (self.before, connection.id, self.after)
+            if self.prefix
+            else self.before + self.after
+        )
         connection.state = RECEIVING
         connection.parser = None
         connection.deadline = now + self.load.timeout_s
@@ -311,16 +333,26 @@ class Generator:
                 self._broken(connection, CLOSED)
             return
         if connection.parser is None:
-            # The quick look: one piece with the whole of a plain 2xx response, which nearly all of them are.
+            # The quick look: one piece with the whole of a plain 2xx response, which nearly all of
+            # them are.
             if data[9:10] == b"2" and self.load.method != "HEAD":
                 end = data.find(b"\r\n\r\n")
                 at = data.find(b"\r\ncontent-length: ", 0, end)
-                if at > 0 and data.find(b"\r\nconnection: close", 0, end) < 0 and data.startswith(b"HTTP/1.1 "):
+                if (
+                    at > 0
+                    and data.find(b"\r\nconnection: close", 0, end) < 0
+                    and data.startswith(b"HTTP/1.1 ")
+                ):
                     length = data[at + 18 : data.find(b"\r", at + 18)]
                     if length.isdigit() and len(data) == end + 4 + int(length):
                         self._plain(connection, sock, data, end + 4)
                         return
-            elif len(data) >= 12 and data[9:10] in b"345" and data.startswith(b"HTTP/1") and data[9:12] != b"418":
+            elif (
+                len(data) >= 12
+                and data[9:10] in b"345"
+                and data.startswith(b"HTTP/1")
+                and data[9:12] != b"418"
+            ):
                 # An error is known by its first line: count it, close, and leave the rest unread.
                 self._close(connection)
                 pod = self.recorder.pod_of(data)
@@ -339,20 +371,39 @@ class Generator:
         elif parser.status and not is_ok(parser.status):
             self._answered(connection, parser, keep=False)
 
-    def _plain(self, connection: Connection, sock: socket.socket, data: bytes, head_size: int) -> None:
-        """A plain 2xx response. Without a rate the next request follows right here, as from a thread of its own.
+    def _plain(
+        self, connection: Connection, sock: socket.socket, data: bytes, head_size: int
+    ) -> None:
+        """A plain 2xx response. Without a rate the next request follows right here, as from a
+        thread of its own.
 
-        To collect the answers first and then send all the next requests would line them up, and a circuit breaker
-        would refuse more of them than of Fortio's (measured with Y7: 54 to 58 % instead of 47 to 50 %).
+        To collect the answers first and then send all the next requests would line them up, and a
+        circuit breaker would refuse more of them than of Fortio's (measured with Y7: 54 to 58 %
+        instead of 47 to 50 %).
         """
         recorder = self.recorder
         pod = recorder.pod_of(data)
-        if not self.flat_out or connection.warming or self.cancelled or connection.done + 1 == connection.limit:
+        if (
+            not self.flat_out
+            or connection.warming
+            or self.cancelled
+            or connection.done + 1 == connection.limit
+        ):
             self._record_done(connection, int(data[9:12]), len(data), head_size, pod, 0)
             return
         now = time.perf_counter()
         start = connection.start
-        recorder.add(start, now - start, int(data[9:12]), pod, connection.index, len(data), head_size, connection.id, 0)
+        recorder.add(
+            start,
+            now - start,
+            int(data[9:12]),
+            pod,
+            connection.index,
+            len(data),
+            head_size,
+            connection.id,
+            0,
+        )
         connection.done += 1
         if now > self.ends and self.plan.duration_s is not None:
             self._finish(connection)
@@ -381,7 +432,9 @@ class Generator:
         if silent and not connecting and not connection.fresh:
             self._connect(connection, time.perf_counter())
             return
-        self._record_done(connection, FAILED, connection.parser.size if connection.parser else 0, 0, 0, error)
+        self._record_done(
+            connection, FAILED, connection.parser.size if connection.parser else 0, 0, 0, error
+        )
 
     def _close(self, connection: Connection) -> None:
         if connection.sock is not None:
@@ -394,7 +447,9 @@ class Generator:
 
     # --- after a request ---
 
-    def _record(self, connection: Connection, status: int, size: int, header_size: int, pod: int, error: int) -> None:
+    def _record(
+        self, connection: Connection, status: int, size: int, header_size: int, pod: int, error: int
+    ) -> None:
         self.recorder.add(
             connection.start,
             time.perf_counter() - connection.start,
@@ -424,8 +479,9 @@ class Generator:
             self.ready.append(connection)
 
     def _pace(self, connection: Connection) -> None:
-        """Sleeps until the next call is due. Times are counted from the start: who is late does not sleep, and catches
-        up, unless `catch_up` is off; then calls that are late already are left out."""
+        """Sleeps until the next call is due. Times are counted from the start: who is late does not
+        sleep, and catches up, unless `catch_up` is off; then calls that are late already are left
+        out."""
         rate = self.load.qps / self.plan.connections
         limit = connection.limit or 0
         while True:

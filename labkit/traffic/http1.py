@@ -1,7 +1,9 @@
-"""HTTP/1.1 on the wire, from the client's side: a request as bytes, and a response out of the bytes that arrive.
+"""HTTP/1.1 on the wire, from the client's side: a request as bytes, and a response out of the bytes
+that arrive.
 
-Written here since the load generator has a few microseconds for each response. h11 was looked at: a fine parser, which
-took 80 µs a response where this parser took 28 and the quick look in `generator` 3. `curl` uses http.client instead.
+Written here since the load generator has a few microseconds for each response. h11 was looked at: a
+fine parser, which took 80 µs a response where this parser took 28 and the quick look in `generator`
+3. `curl` uses http.client instead.
 """
 
 from __future__ import annotations
@@ -18,16 +20,24 @@ class BadResponse(Exception):
 def build_request(
     method: str, path: str, fields: Mapping[str, str], body: bytes | None, id_header: str = ""
 ) -> tuple[bytes, bytes]:
-    """The request as bytes, in two parts: with `id_header` the request's id goes between them, else nothing does."""
+    """The request as bytes, in two parts: with `id_header` the request's id goes between them, else
+    nothing does.
+    """
     lines = [f"{method} {path} HTTP/1.1"]
     for name, value in fields.items():
         if not name or any(c in "\r\n\0: " for c in name) or any(c in "\r\n\0" for c in value):
             raise TrafficError(
-                "The request can't be written as HTTP", seen=f"header {name!r}: {value!r}", try_next="look at headers="
+                "The request can't be written as HTTP",
+                seen=f"header {name!r}: {value!r}",
+                try_next="look at headers=",
             )
         lines.append(f"{name}: {value}")
     if not method.isalpha() or not method.isupper():
-        raise TrafficError("The request can't be written as HTTP", seen=f"method {method!r}", try_next='method="POST"')
+        raise TrafficError(
+            "The request can't be written as HTTP",
+            seen=f"method {method!r}",
+            try_next='method="POST"',
+        )
     if body:
         if not any(name.lower() == "content-type" for name in fields):
             lines.append("Content-Type: application/octet-stream")
@@ -58,7 +68,9 @@ class ResponseParser:
         self.size = 0
         self.keep_alive = True
         self.complete = False
-        self._left: int | None = None  # bytes of the body, or of its chunk, to come; None: until the server closes
+        self._left: int | None = (
+            None  # bytes of the body, or of its chunk, to come; None: until the server closes
+        )
         self._chunked = False
         self._trailers = False
         self._line_end_due = False
@@ -104,7 +116,9 @@ class ResponseParser:
         self.head, self.status = head, status
         headers = self.headers
         life = headers.get("connection", "").lower()
-        self.keep_alive = "keep-alive" in life if head.startswith(b"HTTP/1.0") else "close" not in life
+        self.keep_alive = (
+            "keep-alive" in life if head.startswith(b"HTTP/1.0") else "close" not in life
+        )
         if self.head_only or status in (204, 304):
             self._left = 0
         elif "chunked" in headers.get("transfer-encoding", "").lower():

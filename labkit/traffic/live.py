@@ -12,7 +12,8 @@ LIVE_COLUMNS = ("at", "status", "pod", "version", "latency_ms")
 
 
 class LiveRows:
-    """The rows of a loop of curls, as they come. Another thread may take them while the loop goes on.
+    """The rows of a loop of curls, as they come. Another thread may take them while the loop goes
+    on.
 
     >>> result = curl(target, "/", n=1000, watch=lambda rows: plotter.follow(rows))
     """

@@ -1,4 +1,6 @@
-"""`fortio`: load on a few connections, by the real Fortio or by the built-in generator with the same meaning."""
+"""`fortio`: load on a few connections, by the real Fortio or by the built-in generator with the
+same meaning.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ class FortioResult(Result):
     ({200: 5, 503: 15}, 'built-in')
     """
 
-    def __init__(self, columns: Columns | Callable[[], Columns], json_result: dict[str, Any], program: str) -> None:
+    def __init__(
+        self, columns: Columns | Callable[[], Columns], json_result: dict[str, Any], program: str
+    ) -> None:
         super().__init__(columns)
         self.json = json_result
         self.program = program
@@ -42,7 +46,8 @@ class FortioResult(Result):
     @property
     def codes(self) -> dict[int, int]:
         return {
-            int(code): count for code, count in sorted(self.json["RetCodes"].items(), key=lambda pair: int(pair[0]))
+            int(code): count
+            for code, count in sorted(self.json["RetCodes"].items(), key=lambda pair: int(pair[0]))
         }
 
     @property
@@ -56,11 +61,15 @@ class FortioResult(Result):
 
     @property
     def connections_opened(self) -> int:
-        """How many connections were opened in all; more than asked for when some had to be closed."""
+        """How many connections were opened in all; more than asked for when some
+        had to be closed.
+        """
         return int(self.json["SocketCount"])
 
     def percentile_ms(self, percentile: float) -> float:
-        """The time that `percentile` per cent of the requests stay below: 50, 75, 90, 99 or 99.9, as Fortio reckons."""
+        """The time that `percentile` per cent of the requests stay below: 50, 75, 90, 99 or 99.9,
+        as Fortio reckons.
+        """
         for entry in self.json["DurationHistogram"].get("Percentiles", []):
             if entry["Percentile"] == percentile:
                 return float(entry["Value"]) * 1000
@@ -70,8 +79,14 @@ class FortioResult(Result):
     def text(self) -> str:
         """The last lines of Fortio's own output."""
         total = self.json["DurationHistogram"]["Count"]
-        lines = [f"Sockets used: {self.connections_opened} (for perfect keepalive, would be {self.json['NumThreads']})"]
-        lines += [f"Code {code:3d} : {count} ({100 * count / total:.1f} %)" for code, count in self.codes.items()]
+        lines = [
+            f"Sockets used: {self.connections_opened} (for perfect keepalive, would be "
+            f"{self.json['NumThreads']})"
+        ]
+        lines += [
+            f"Code {code:3d} : {count} ({100 * count / total:.1f} %)"
+            for code, count in self.codes.items()
+        ]
         average = self.json["DurationHistogram"]["Avg"] * 1000
         lines.append(f"All done {total} calls {average:.3f} ms avg, {self.qps:.1f} qps")
         return "\n".join(lines) + "\n"
@@ -83,14 +98,17 @@ class FortioResult(Result):
     def headline(self) -> str:
         total = len(self)
         return (
-            f"{total} request{'' if total == 1 else 's'} on {self.json['NumThreads']} connections in "
+            f"{total} request{'' if total == 1 else 's'} on {self.json['NumThreads']} "
+            "connections in "
             f"{self.duration_s:.3g} s ({self.qps:,.0f} a second), by {self.program}"
         )
 
     @property
     def summary(self) -> str:
         total = len(self)
-        codes = ", ".join(f"{code}: {count} ({share(count, total)})" for code, count in self.codes.items())
+        codes = ", ".join(
+            f"{code}: {count} ({share(count, total)})" for code, count in self.codes.items()
+        )
         return f"{self.headline} · {codes}".replace("-1:", "no answer:")
 
     def _repr_html_(self) -> str:
@@ -127,21 +145,23 @@ def fortio(
 ) -> FortioResult:
     """`fortio load -c connections -n requests -qps qps -t duration_s -X method -H headers http://…`
 
-    A closed loop: each connection sends its next request when the last one is answered, at most `qps` a second in all
-    (0: as fast as it goes). Ends after `requests`, or else after `duration_s` seconds (5 if neither is given).
-    `jitter`, `uniform` and `catch_up=False` are Fortio's -jitter, -uniform and -nocatchup. `timeout_s` holds for the
-    connection and for the answer, each. Without a `method` it is GET, or POST when there is a body.
+    A closed loop: each connection sends its next request when the last one is answered, at most
+    `qps` a second in all (0: as fast as it goes). Ends after `requests`, or else after `duration_s`
+    seconds (5 if neither is given). `jitter`, `uniform` and `catch_up=False` are Fortio's -jitter,
+    -uniform and -nocatchup. `timeout_s` holds for the connection and for the answer, each. Without
+    a `method` it is GET, or POST when there is a body.
 
-    `program`: "auto" takes the real Fortio where it is on PATH, else the built-in generator; "docker" a container of
-    Fortio's own image; `result.program` says which. A mesh gives one that runs somewhere else as `elsewhere`.
-    With `request_ids` the built-in one sends x-labkit-id, by which the lines of an access log are told apart.
-    `progress(done, total)` is called at most ten times a second, with total 0 in a run by time. Setting `cancel` ends
-    the run with the rows so far. A request without an answer has status -1. `watch` is given the rows as they come; it
-    is not called for the real Fortio, which keeps them to itself until it ends.
+    `program`: "auto" takes the real Fortio where it is on PATH, else the built-in generator;
+    "docker" a container of Fortio's own image; `result.program` says which. A mesh gives one that
+    runs somewhere else as `elsewhere`. With `request_ids` the built-in one sends x-labkit-id, by
+    which the lines of an access log are told apart. `progress(done, total)` is called at most ten
+    times a second, with total 0 in a run by time. Setting `cancel` ends the run with the rows so
+    far. A request without an answer has status -1. `watch` is given the rows as they come; it is
+    not called for the real Fortio, which keeps them to itself until it ends.
 
     >>> fortio(Target("127.0.0.1", 8080, "test.example.com"), connections=4, requests=20, method="POST").codes
     {200: 20}
-    """
+    """  # noqa: E501
     # Imported here, so that a mesh that only curls does not wait for it.
     from labkit.traffic.generator import Generator
     from labkit.traffic.live import LiveRun
@@ -183,7 +203,8 @@ def fortio(
         return FortioResult(columns, result, f"fortio {result['Version']} {elsewhere.where}")
     if program == "cluster":
         raise UnsupportedError(
-            "There is no cluster to run Fortio in", try_next='labkit.open_mesh("cluster"), or program="built-in"'
+            "There is no cluster to run Fortio in",
+            try_next='labkit.open_mesh("cluster"), or program="built-in"',
         )
     found = find_fortio() if program != "built-in" else None
     if found is not None:

@@ -1,7 +1,8 @@
-"""`concurrent`: n requests at the same instant, each on its own connection, and answers when they come.
+"""`concurrent`: n requests at the same instant, each on its own connection, and answers when they
+come.
 
-Made for the gate of the hello-world app: the pods hold the requests, so that all of them are under way at once as a
-fact. Then the gate opens, and `wait()` has the answers.
+Made for the gate of the hello-world app: the pods hold the requests, so that all of them are under
+way at once as a fact. Then the gate opens, and `wait()` has the answers.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ class Pending:
     (8, {503: 8})
     >>> pending.wait(5).codes                    # after the gate was opened
     {200: 2, 503: 8}
-    """
+    """  # noqa: E501
 
-    def __init__(self, target: Target, path: str, method: str, timeout_s: float, ids: list[str]) -> None:
+    def __init__(
+        self, target: Target, path: str, method: str, timeout_s: float, ids: list[str]
+    ) -> None:
         self.target, self.path, self.method, self.timeout_s = target, path, method, timeout_s
         self.ids = ids
         self.n = len(ids)
@@ -64,10 +67,13 @@ class Pending:
         return dict(sorted(found.items()))
 
     def wait(self, timeout_s: float = 10) -> Result:
-        """The result, when all have their answers; TrafficError when some have none after `timeout_s` seconds."""
+        """The result, when all have their answers; TrafficError when some have none after
+        `timeout_s` seconds.
+        """
         if not self._finished.wait(timeout_s):
             raise TrafficError(
-                f"{self.n - self.answered} of {self.n} requests have no answer after {timeout_s:g} s",
+                f"{self.n - self.answered} of {self.n} requests have no answer after "
+                f"{timeout_s:g} s",
                 seen=f"answered so far: {self.codes}",
                 try_next="open the gate first: gate.open()",
             )
@@ -142,7 +148,12 @@ class Pending:
                         fail(i, reason(error) if isinstance(error, OSError) else "not HTTP")
                         continue
                     if complete:
-                        finish(i, self._response(parsers[i], i, (time.perf_counter() - started[i]) * 1000))
+                        finish(
+                            i,
+                            self._response(
+                                parsers[i], i, (time.perf_counter() - started[i]) * 1000
+                            ),
+                        )
                     elif not data:
                         fail(i, "connection closed")
         finally:
@@ -152,7 +163,10 @@ class Pending:
             self._finished.set()
 
     def _send(
-        self, sockets: list[socket.socket], requests: list[bytes], after_each: Callable[[int], object] | None
+        self,
+        sockets: list[socket.socket],
+        requests: list[bytes],
+        after_each: Callable[[int], object] | None,
     ) -> None:
         for i, request in enumerate(requests):
             self._at[i], self._started[i] = time.time(), time.perf_counter()
@@ -189,12 +203,14 @@ def concurrent(
 ) -> Pending:
     """Opens n connections, then sends n requests at once, and returns while they are under way.
 
-    "At once" is some microseconds apart: less than Envoy needs for a connection to a pod. A request for which it makes
-    one is pending meanwhile, so with http1MaxPendingRequests p and no connection yet, all but p of them are refused
-    however many connections are allowed. For exact counts give `after_each`: it is called with 0, 1, … after each
-    request was sent, and can wait until that one has reached its place.
+    "At once" is some microseconds apart: less than Envoy needs for a connection to a pod. A request
+    for which it makes one is pending meanwhile, so with http1MaxPendingRequests p and no connection
+    yet, all but p of them are refused however many connections are allowed. For exact counts give
+    `after_each`: it is called with 0, 1, … after each request was sent, and can wait until that one
+    has reached its place.
 
-    Raises TrafficError when a connection can't be made. `timeout_s` is how long all the answers may take.
+    Raises TrafficError when a connection can't be made. `timeout_s` is how long all the answers may
+    take.
     """
     if n < 1:
         raise TrafficError("At least one request is needed", seen=f"n={n}")
@@ -214,13 +230,16 @@ def concurrent(
         for sock in sockets:
             sock.close()
         raise TrafficError(
-            f"Only {len(sockets)} of {n} connections to {target.host}:{target.port} could be made: {reason(error)}",
+            f"Only {len(sockets)} of {n} connections to {target.host}:{target.port} could be "
+            f"made: {reason(error)}",
             seen=str(error),
             try_next="mesh.get('pods') shows whether the gateway runs",
         ) from error
     pending = Pending(target, path, method, timeout_s, ids)
     requests = [before + request_id.encode() + after for request_id in ids]
-    pending._thread = threading.Thread(target=pending._run, args=(sockets,), name="labkit-concurrent", daemon=True)
+    pending._thread = threading.Thread(
+        target=pending._run, args=(sockets,), name="labkit-concurrent", daemon=True
+    )
     pending._thread.start()
     try:
         pending._send(sockets, requests, after_each)

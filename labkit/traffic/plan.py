@@ -33,7 +33,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Plan:
-    """How the calls are shared among the connections. `calls` is empty when only the time ends the run."""
+    """How the calls are shared among the connections. `calls` is empty when only the time ends the
+    run.
+    """
 
     connections: int
     calls: tuple[int, ...]
@@ -49,27 +51,34 @@ class Plan:
 def plan(load: Load) -> Plan:
     """Shares the calls as Fortio does.
 
-    Without qps each connection gets n // c, and the first the rest too. With qps no connection has less than two calls,
-    so that there is a pause to pace by: fewer connections are used when n is small. Where Fortio would send more than n
-    requests (n < c without qps: each connection sends at least one) we use fewer connections, too.
+    Without qps each connection gets n // c, and the first the rest too. With qps no connection has
+    less than two calls, so that there is a pause to pace by: fewer connections are used when n is
+    small. Where Fortio would send more than n requests (n < c without qps: each connection sends at
+    least one) we use fewer connections, too.
 
     >>> plan(Load("127.0.0.1", 80, "/", connections=4, requests=22)).calls
     (7, 5, 5, 5)
     """
     if load.connections < 1:
-        raise TrafficError("At least one connection is needed", seen=f"connections={load.connections}")
+        raise TrafficError(
+            "At least one connection is needed", seen=f"connections={load.connections}"
+        )
     if load.requests is not None and load.requests < 1:
         raise TrafficError("At least one request is needed", seen=f"requests={load.requests}")
     if load.requests is None:
         seconds = DEFAULT_DURATION_S if load.duration_s is None else load.duration_s
         if seconds <= 0:
-            raise TrafficError("The run needs some time", seen=f"duration_s={seconds}", try_next="duration_s=5")
+            raise TrafficError(
+                "The run needs some time", seen=f"duration_s={seconds}", try_next="duration_s=5"
+            )
         duration = go_duration(seconds)
         if load.qps <= 0:
             return Plan(load.connections, (), seconds, "max", duration)
         total = max(2, int(load.qps * seconds))
         connections = min(load.connections, total // 2)
-        return Plan(connections, (total // connections,) * connections, seconds, f"{load.qps:.9g}", duration)
+        return Plan(
+            connections, (total // connections,) * connections, seconds, f"{load.qps:.9g}", duration
+        )
     n = load.requests
     words = f"exactly {n} calls"
     if load.qps <= 0:

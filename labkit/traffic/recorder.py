@@ -1,4 +1,6 @@
-"""What the generator keeps: arrays of what happened to each request, and the state of each connection."""
+"""What the generator keeps: arrays of what happened to each request, and the state of each
+connection.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ TIMEOUT, REFUSED, CLOSED, NOT_HTTP, NO_HOST = range(1, 6)
 
 
 class Recorder:
-    """What is known of each request, in arrays: no object a request, since a second has tens of thousands."""
+    """What is known of each request, in arrays: no object a request, since a second has tens of
+    thousands.
+    """
 
     def __init__(self) -> None:
         self.start = array("d")  # perf_counter

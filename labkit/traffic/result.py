@@ -17,7 +17,20 @@ Columns = Mapping[str, Sequence[Any]]
 FAILED = -1
 """The status of a request that got no answer, as in Fortio's result."""
 
-COLUMNS = ("n", "at", "status", "pod", "version", "latency_ms", "flags", "method", "path", "connection", "id", "error")
+COLUMNS = (
+    "n",
+    "at",
+    "status",
+    "pod",
+    "version",
+    "latency_ms",
+    "flags",
+    "method",
+    "path",
+    "connection",
+    "id",
+    "error",
+)
 
 
 @dataclass(frozen=True)
@@ -46,15 +59,18 @@ class Response:
 class Result:
     """The rows of one or more requests.
 
-    `frame` has a row a request, in the order they were sent: n (from 0), at (seconds since 1970), status (-1: no
-    answer), pod, version, latency_ms, flags (Envoy's response flags, where known), method, path, connection, id, error.
+    `frame` has a row a request, in the order they were sent: n (from 0), at (seconds since 1970),
+    status (-1: no answer), pod, version, latency_ms, flags (Envoy's response flags, where known),
+    method, path, connection, id, error.
 
     >>> result = mesh.curl("http://test.example.com/", n=10)
     >>> result.codes
     {200: 10}
     """
 
-    def __init__(self, columns: Columns | Callable[[], Columns], responses: Sequence[Response] = ()) -> None:
+    def __init__(
+        self, columns: Columns | Callable[[], Columns], responses: Sequence[Response] = ()
+    ) -> None:
         self._source = columns
         self._frame: pd.DataFrame | None = None
         self.responses = tuple(responses)
@@ -67,11 +83,15 @@ class Result:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A pandas frame, a row a request. Made when first asked for: pandas takes a moment to load."""
+        """A pandas frame, a row a request. Made when first asked for: pandas takes a moment to
+        load.
+        """
         if self._frame is None:
             import pandas as pd
 
-            self._frame = pd.DataFrame({name: list(values) for name, values in self._columns.items()})
+            self._frame = pd.DataFrame(
+                {name: list(values) for name, values in self._columns.items()}
+            )
         return self._frame
 
     def column(self, name: str) -> Sequence[Any]:
@@ -93,11 +113,15 @@ class Result:
     @property
     def versions(self) -> dict[str, int]:
         """How many requests each version answered."""
-        return dict(sorted(Counter(version for version in self.column("version") if version).items()))
+        return dict(
+            sorted(Counter(version for version in self.column("version") if version).items())
+        )
 
     @property
     def flags(self) -> dict[str, int]:
-        """How many requests have which of Envoy's response flags: {'UO': 3} is three refused by the circuit breaker."""
+        """How many requests have which of Envoy's response flags: {'UO': 3} is three refused by the
+        circuit breaker.
+        """
         return dict(sorted(Counter(flags for flags in self.column("flags") if flags).items()))
 
     @property
@@ -106,9 +130,11 @@ class Result:
         return "".join(response.text for response in self.responses)
 
     def with_flags(self, flags: Mapping[str, str]) -> Self:
-        """The same rows with Envoy's response flags, given as {id of the request: flags} from an access log.
+        """The same rows with Envoy's response flags, given as {id of the request: flags} from an
+        access log.
 
-        A "-" in the log means that there is no flag. Requests that are not in the log keep what they have.
+        A "-" in the log means that there is no flag. Requests that are not in the log keep what
+        they have.
         """
         found = [
             flags.get(key, old).replace("-", "") if key else old
@@ -119,20 +145,29 @@ class Result:
             from dataclasses import replace
 
             other.responses = tuple(
-                replace(response, flags=flag) for response, flag in zip(self.responses, found, strict=True)
+                replace(response, flags=flag)
+                for response, flag in zip(self.responses, found, strict=True)
             )
         return other
 
     def with_rows(self, frame: pd.DataFrame) -> Self:
-        """The same result with other rows: those of an access log know the pod where the program did not.
+        """The same result with other rows: those of an access log know the pod where the program
+        did not.
 
         Columns that the new frame lacks are filled with what means "not known".
         """
         import pandas as pd
 
-        empty: dict[str, Any] = {"n": range(len(frame)), "status": FAILED, "at": float("nan"), "connection": FAILED}
+        empty: dict[str, Any] = {
+            "n": range(len(frame)),
+            "status": FAILED,
+            "at": float("nan"),
+            "connection": FAILED,
+        }
         columns = {
-            name: frame[name] if name in frame else pd.Series(empty.get(name, ""), index=frame.index)
+            name: frame[name]
+            if name in frame
+            else pd.Series(empty.get(name, ""), index=frame.index)
             for name in COLUMNS
             if name in frame or name != "latency_ms"
         }
@@ -168,9 +203,13 @@ class Result:
         )
         parts = [f"{total} request{'' if total == 1 else 's'}", codes or "nothing sent"]
         if self.flags:
-            parts.append("flags " + ", ".join(f"{flag}: {count}" for flag, count in self.flags.items()))
+            parts.append(
+                "flags " + ", ".join(f"{flag}: {count}" for flag, count in self.flags.items())
+            )
         if self.pods:
-            parts.append("answered by " + ", ".join(f"{pod}: {count}" for pod, count in self.pods.items()))
+            parts.append(
+                "answered by " + ", ".join(f"{pod}: {count}" for pod, count in self.pods.items())
+            )
         return " · ".join(parts)
 
     def __repr__(self) -> str:
@@ -188,11 +227,11 @@ class Result:
         rows += [(f"from {pod}", count, share(count, answered)) for pod, count in self.pods.items()]
         rows += [(f"flag {flag}", count, share(count, total)) for flag, count in self.flags.items()]
         body = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{count}</td><td>{part}</td></tr>"
+            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{count}</td><td>{part}</td></tr>"  # noqa: E501
             for name, count, part in rows
         )
         head = "<tr><th style='text-align:left'>answer</th><th>requests</th><th>share</th></tr>"
-        return f"<p>{html.escape(self.headline)}</p><table><thead>{head}</thead><tbody>{body}</tbody></table>"
+        return f"<p>{html.escape(self.headline)}</p><table><thead>{head}</thead><tbody>{body}</tbody></table>"  # noqa: E501
 
     @property
     def headline(self) -> str:

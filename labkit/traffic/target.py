@@ -11,8 +11,8 @@ from labkit.errors import TrafficError
 class Target:
     """The address to connect to, and what the Host header says.
 
-    The two differ in the lab as they do behind a cluster's gateway: one connects to where the gateway listens and asks
-    for test.example.com, like `curl --resolve` or an entry in /etc/hosts.
+    The two differ in the lab as they do behind a cluster's gateway: one connects to where the
+    gateway listens and asks for test.example.com, like `curl --resolve` or an entry in /etc/hosts.
 
     >>> Target("127.0.0.1", 32801, "test.example.com").url("/v2")
     'http://test.example.com/v2'
@@ -49,7 +49,9 @@ def split_url(url: str) -> tuple[str, str]:
         scheme, rest = "http", url
     if scheme.lower() != "http":
         raise TrafficError(
-            f"The lab sends plain HTTP, not {scheme}", seen=url, try_next=f"use http://{rest.partition('/')[0]}/"
+            f"The lab sends plain HTTP, not {scheme}",
+            seen=url,
+            try_next=f"use http://{rest.partition('/')[0]}/",
         )
     rest = rest.partition("#")[0]
     cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
@@ -71,10 +73,13 @@ def split_authority(authority: str) -> tuple[str, int]:
 
 
 def clean_path(path: str) -> str:
-    """A path that can stand in a request line: starts with a slash, and has no spaces or other raw characters.
+    """A path that can stand in a request line: starts with a slash, and has no spaces or other raw
+    characters.
 
     >>> clean_path("v2/a b")
     '/v2/a%20b'
     """
     path = path if path.startswith("/") else "/" + path
-    return "".join(c if "!" <= c <= "~" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in path)
+    return "".join(
+        c if "!" <= c <= "~" else "".join(f"%{byte:02X}" for byte in c.encode()) for c in path
+    )

@@ -1,4 +1,5 @@
-"""What istiod does, for the supported part: objects in, Envoy's clusters, endpoints, routes and listeners out.
+"""What istiod does, for the supported part: objects in, Envoy's clusters, endpoints, routes and
+listeners out.
 
 Pure functions: no files, no processes. Start with `snapshot_of` and `gateway_config`.
 """

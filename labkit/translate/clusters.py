@@ -8,7 +8,12 @@ from labkit.translate import protocols
 from labkit.translate.destination_rules import Rule, port_policy, subset_policy
 from labkit.translate.model import Json, Pod
 from labkit.translate.registry import Registry, Service, ServicePort, Target
-from labkit.translate.traffic_policy import HTTP_OPTIONS, apply_inbound, apply_outbound, use_client_protocol
+from labkit.translate.traffic_policy import (
+    HTTP_OPTIONS,
+    apply_inbound,
+    apply_outbound,
+    use_client_protocol,
+)
 
 FOR_EVER = "9223372035s"
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -39,23 +44,33 @@ def outbound(
 def clusters_of_port(
     registry: Registry, service: Service, port: ServicePort, rule: Rule | None, sidecar: bool
 ) -> Iterator[tuple[Json, Json]]:
-    # A sidecar passes on to a headless Service's pod as the client chose it; a gateway has nothing to pass on.
+    # A sidecar passes on to a headless Service's pod as the client chose it; a gateway has nothing
+    # to pass on.
     kind = "ORIGINAL_DST" if service.headless and sidecar else "EDS"
     policy, _ = port_policy(rule.policy if rule else None, port.number)
-    cluster = {**new_cluster(cluster_name(port.number, "", service.host), kind, port, sidecar), **origin(rule)}
+    cluster = {
+        **new_cluster(cluster_name(port.number, "", service.host), kind, port, sidecar),
+        **origin(rule),
+    }
     apply_outbound(cluster, policy)
     yield finished(cluster), assignment(registry, cluster, service, port, {}, policy)
     for subset in rule.subsets if rule else []:
         name = str(subset.get("name") or "")
         own = subset_policy(rule.policy if rule else None, subset, port.number)
-        cluster = {**new_cluster(cluster_name(port.number, name, service.host), kind, port, sidecar), **origin(rule)}
+        cluster = {
+            **new_cluster(cluster_name(port.number, name, service.host), kind, port, sidecar),
+            **origin(rule),
+        }
         apply_outbound(cluster, own)
-        yield finished(cluster), assignment(registry, cluster, service, port, subset.get("labels") or {}, own)
+        yield (
+            finished(cluster),
+            assignment(registry, cluster, service, port, subset.get("labels") or {}, own),
+        )
 
 
 def origin(rule: Rule | None) -> Json:
-    """Which DestinationRule a cluster was made of, for those who read a config_dump: it tells a rule that is in force
-    from one that is not, where what it asks for is the default as well."""
+    """Which DestinationRule a cluster was made of, for those who read a config_dump: it tells a
+    rule that is in force from one that is not, where what it asks for is the default as well."""
     if rule is None:
         return {}
     path = f"/apis/networking.istio.io/v1/namespaces/{rule.namespace}/destination-rule/{rule.name}"
@@ -78,7 +93,10 @@ def finished(cluster: Json) -> Json:
         if not options.keys() & {"explicit_http_config", "use_downstream_protocol_config"}:
             options["explicit_http_config"] = {"http_protocol_options": {}}
         cluster["typed_extension_protocol_options"] = {
-            HTTP_PROTOCOL_OPTIONS: {"@type": f"type.googleapis.com/{HTTP_PROTOCOL_OPTIONS}", **options}
+            HTTP_PROTOCOL_OPTIONS: {
+                "@type": f"type.googleapis.com/{HTTP_PROTOCOL_OPTIONS}",
+                **options,
+            }
         }
     if cluster["type"] == "EDS":
         cluster["eds_cluster_config"] = {
@@ -99,18 +117,23 @@ def assignment(
     """The endpoints of a cluster.
 
     A pod that is not ready is sent too, as unhealthy, so that Envoy knows of it; but not where a
-    `minHealthPercent` turns panic mode on, since panic would then send it traffic. The endpoints of an
-    ORIGINAL_DST cluster, which a client chooses without regard to labels, are not sent to Envoy at all.
+    `minHealthPercent` turns panic mode on, since panic would then send it traffic. The endpoints of
+    an ORIGINAL_DST cluster, which a client chooses without regard to labels, are not sent to Envoy
+    at all.
     """
     if cluster["type"] != "EDS":
         labels = {}
     with_unready = not ((policy or {}).get("outlierDetection") or {}).get("minHealthPercent")
     rows = [
-        endpoint(pod, number) for pod, number in registry.pods_of(service, port, labels) if pod.ready or with_unready
+        endpoint(pod, number)
+        for pod, number in registry.pods_of(service, port, labels)
+        if pod.ready or with_unready
     ]
     found: Json = {"cluster_name": cluster["name"]}
     if rows:
-        found["endpoints"] = [{"locality": {}, "lb_endpoints": rows, "load_balancing_weight": len(rows)}]
+        found["endpoints"] = [
+            {"locality": {}, "lb_endpoints": rows, "load_balancing_weight": len(rows)}
+        ]
     return found
 
 
@@ -123,20 +146,26 @@ def endpoint(pod: Pod, port: int) -> Json:
 
 
 def inbound(registry: Registry, pod: Pod) -> Iterator[Json]:
-    """One cluster for each port of the pod that a Service leads to: from the sidecar to its application.
+    """One cluster for each port of the pod that a Service leads to: from the sidecar to its
+    application.
 
-    Of the DestinationRule only `connectionPool` counts here, so that a server takes what its clients may send.
+    Of the DestinationRule only `connectionPool` counts here, so that a server takes what its
+    clients may send.
     """
     first: dict[int, Target] = {}
     for target in registry.targets_of(pod):
         first.setdefault(target.number, target)
     for number, target in first.items():
-        rule = registry.destination_rules.find(target.service.host, target.service.namespace, pod.namespace, None)
+        rule = registry.destination_rules.find(
+            target.service.host, target.service.namespace, pod.namespace, None
+        )
         policy, _ = port_policy(rule.policy if rule else None, target.port.number)
         cluster = new_cluster(f"inbound|{number}||", "ORIGINAL_DST", target.port, sidecar=True)
         cluster.pop("common_lb_config")
         cluster["cleanup_interval"] = FOR_EVER
-        cluster["upstream_bind_config"] = {"source_address": {"address": "127.0.0.6", "port_value": 0}}
+        cluster["upstream_bind_config"] = {
+            "source_address": {"address": "127.0.0.6", "port_value": 0}
+        }
         apply_inbound(cluster, policy)
         yield finished(cluster)
 

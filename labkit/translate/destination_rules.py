@@ -1,7 +1,8 @@
 """Which DestinationRule a proxy obeys for a host, and which policy it gives to a port and a subset.
 
-Rules of one host in one namespace become one: the oldest rule's policy counts, later rules only add subsets
-of new names. A second rule with nothing but a policy is therefore ignored, in silence: the article's trap.
+Rules of one host in one namespace become one: the oldest rule's policy counts, later rules only add
+subsets of new names. A second rule with nothing but a policy is therefore ignored, in silence: the
+article's trap.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ EXTRA_FIELDS = ("tunnel", "proxyProtocol", "retryBudget")
 
 @dataclass
 class Rule:
-    """One DestinationRule, or several merged. `policy` is None where no trafficPolicy is written, `name` that of the
-    first."""
+    """One DestinationRule, or several merged. `policy` is None where no trafficPolicy is written,
+    `name` that of the first."""
 
     host: str
     namespace: str
@@ -39,7 +40,13 @@ class Rule:
 
     def copy(self) -> Rule:
         return Rule(
-            self.host, self.namespace, self.export_to, self.selector, self.policy, list(self.subsets), self.name
+            self.host,
+            self.namespace,
+            self.export_to,
+            self.selector,
+            self.policy,
+            list(self.subsets),
+            self.name,
         )
 
 
@@ -66,16 +73,25 @@ class DestinationRules:
                 merge_into(self.root_private, rule)
 
     def find(
-        self, host: str, service_namespace: str, proxy_namespace: str, labels: Mapping[str, str] | None
+        self,
+        host: str,
+        service_namespace: str,
+        proxy_namespace: str,
+        labels: Mapping[str, str] | None,
     ) -> Rule | None:
         """The rule that a proxy obeys for `host`.
 
-        Looked for in the proxy's own namespace, then in the Service's, then in Istio's root namespace.
-        `labels` are the proxy's, to compare with a workloadSelector; None (inbound) obeys no such rule.
+        Looked for in the proxy's own namespace, then in the Service's, then in Istio's root
+        namespace. `labels` are the proxy's, to compare with a workloadSelector; None (inbound)
+        obeys no such rule.
         """
         candidates = self.candidates(host, service_namespace, proxy_namespace)
         for rule in candidates:
-            chosen = rule.selector is not None and labels is not None and rule.namespace == proxy_namespace
+            chosen = (
+                rule.selector is not None
+                and labels is not None
+                and rule.namespace == proxy_namespace
+            )
             if chosen and all((labels or {}).get(k) == v for k, v in (rule.selector or {}).items()):
                 return rule
         general = [rule for rule in candidates if rule.selector is None]
@@ -123,7 +139,11 @@ def merge_into(index: ByHost, rule: Rule) -> None:
         else:
             separate = True
             continue
-        if rule.selector is not None and existing.selector is not None and rule.selector != existing.selector:
+        if (
+            rule.selector is not None
+            and existing.selector is not None
+            and rule.selector != existing.selector
+        ):
             separate = True
             continue
         if (rule.selector is None) == (existing.selector is None):
@@ -145,12 +165,16 @@ def port_policy(policy: Json | None, port: int) -> tuple[Json | None, bool]:
     """
     for settings in at(policy, "portLevelSettings") or []:
         if at(settings, "port", "number") == port:
-            return {key: settings[key] for key in POLICY_FIELDS if settings.get(key) is not None}, True
+            return {
+                key: settings[key] for key in POLICY_FIELDS if settings.get(key) is not None
+            }, True
     return policy, False
 
 
 def subset_policy(policy: Json | None, subset: Json, port: int) -> Json | None:
-    """A subset's policy for a port. Each part that the subset has replaces the service's part whole."""
+    """A subset's policy for a port. Each part that the subset has replaces the service's part
+    whole.
+    """
     base, _ = port_policy(policy, port)
     own = subset.get("trafficPolicy")
     if own is None:
@@ -174,7 +198,9 @@ def consistent_hash(policy: Json | None) -> Json | None:
 
 
 def hash_for_port(rule: Rule | None, port: int) -> Json | None:
-    """The consistentHash of a route to a whole service: the service's, unless its port has one of its own."""
+    """The consistentHash of a route to a whole service: the service's, unless its port has one of
+    its own.
+    """
     if rule is None:
         return None
     own, by_port = port_policy(rule.policy, port)
@@ -184,7 +210,8 @@ def hash_for_port(rule: Rule | None, port: int) -> Json | None:
 
 
 def hash_for_destination(rule: Rule | None, destination: Json) -> Json | None:
-    """The consistentHash of a VirtualService's destination: the subset's before the port's before the service's.
+    """The consistentHash of a VirtualService's destination: the subset's before the port's before
+    the service's.
 
     A port's settings count only when the destination names the port.
     """

@@ -1,4 +1,6 @@
-"""What the ingress gateway gets: listeners from Gateways, routes from the VirtualServices bound to them."""
+"""What the ingress gateway gets: listeners from Gateways, routes from the VirtualServices bound to
+them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from labkit.translate.values import at
 INGRESS_LABELS: Mapping[str, str] = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 FIRST_UNPRIVILEGED_PORT = 1024
 TAKEN_PORTS = {15021, 15090}
-"""The gateway's pod answers probes and shows its metrics there: a Gateway gets no listener at these."""
+"""The gateway's pod answers probes and shows its metrics there: a Gateway gets no listener at
+these.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,10 @@ def gateway_config(
         clusters=tuple(cluster for cluster, _ in found),
         endpoints=tuple(endpoints for _, endpoints in found),
         routes=tuple(route_config(registry, port, labels, namespace) for port in ports),
-        listeners=tuple(listeners.gateway(port.bind or "0.0.0.0", port.number, port.route_config) for port in ports),
+        listeners=tuple(
+            listeners.gateway(port.bind or "0.0.0.0", port.number, port.route_config)
+            for port in ports
+        ),
     )
 
 
@@ -118,11 +125,17 @@ def route_config(registry: Registry, port: Port, labels: Mapping[str, str], name
         host["routes"] = catch_all_last(host["routes"])
         if not host["routes"]:
             del host["routes"]
-    return listeners.route_configuration(port.route_config, sorted(merged, key=lambda h: str(h["name"])))
+    return listeners.route_configuration(
+        port.route_config, sorted(merged, key=lambda h: str(h["name"]))
+    )
 
 
-def virtual_hosts(registry: Registry, port: Port, labels: Mapping[str, str], namespace: str) -> dict[str, Json]:
-    """Host → virtual host. A host that several VirtualServices have gets the routes of all, in their order."""
+def virtual_hosts(
+    registry: Registry, port: Port, labels: Mapping[str, str], namespace: str
+) -> dict[str, Json]:
+    """Host → virtual host. A host that several VirtualServices have gets the routes of all, in
+    their order.
+    """
     found: dict[str, Json] = {}
     cache: dict[tuple[str, str, str], list[Json]] = {}
     for server in port.servers:
@@ -169,7 +182,9 @@ def virtual_hosts(registry: Registry, port: Port, labels: Mapping[str, str], nam
 
 
 def merge_equal(hosts: dict[str, Json]) -> list[Json]:
-    """Virtual hosts with the very same routes become one with several domains, the most special first."""
+    """Virtual hosts with the very same routes become one with several domains, the most special
+    first.
+    """
     merged: dict[tuple[object, ...], Json] = {}
     for name in sorted(hosts, key=specificity):
         host = hosts[name]

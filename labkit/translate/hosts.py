@@ -1,4 +1,6 @@
-"""Host names: which full name a short one stands for, and which of two patterns covers the other."""
+"""Host names: which full name a short one stands for, and which of two patterns
+covers the other.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def service_host(name: str, namespace: str) -> str:
 def full_host(host: str, namespace: str) -> str:
     """The host that a rule means: a name without a dot is a Service of the rule's own namespace.
 
-    A name with a dot is taken as it is written: `hello-world.hello-world` does *not* become a full name.
+    A name with a dot is taken as it is written: `hello-world.hello-world` does *not* become a full
+    name.
 
     >>> full_host("hello-world", "hello-world")
     'hello-world.hello-world.svc.cluster.local'
@@ -35,7 +38,7 @@ def gateway_name(name: str, namespace: str) -> str:
 
     >>> gateway_name("hello-world-gateway", "hello-world"), gateway_name("gw.infra.svc.cluster.local", "x")
     ('hello-world/hello-world-gateway', 'infra/gw')
-    """
+    """  # noqa: E501
     if name == MESH_GATEWAY:
         return name
     before, slash, after = name.partition("/")
@@ -78,7 +81,8 @@ def matches(host: str, other: str) -> bool:
 
 
 def intersection(hosts: Iterable[str], others: Iterable[str]) -> list[str]:
-    """The hosts covered by both lists, the more special of each pair, in the order of the first list.
+    """The hosts covered by both lists, the more special of each pair, in the order of the first
+    list.
 
     >>> intersection(["*.example.com"], ["a.example.com", "b.org"])
     ['a.example.com']
@@ -95,7 +99,8 @@ def intersection(hosts: Iterable[str], others: Iterable[str]) -> list[str]:
 
 
 def for_namespace(hosts: Iterable[str], namespace: str) -> list[str]:
-    """Of a Gateway server's hosts, those that a VirtualService of `namespace` may use, without the namespace.
+    """Of a Gateway server's hosts, those that a VirtualService of `namespace` may use, without the
+    namespace.
 
     >>> for_namespace(["a/one.com", "two.com"], "b")
     ['two.com']
@@ -111,7 +116,9 @@ def for_namespace(hosts: Iterable[str], namespace: str) -> list[str]:
 
 
 def specificity(host: str) -> tuple[bool, int, str]:
-    """A sort key that puts the most special host first: no wildcard, then the longer, then the alphabet."""
+    """A sort key that puts the most special host first: no wildcard, then the longer, then the
+    alphabet.
+    """
     return (is_wildcard(host), -len(host), host)
 
 

@@ -18,7 +18,9 @@ FILTERS: tuple[Json, ...] = tuple(
 ADS: Json = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
 HTTP_INSPECTOR: Json = {
     "name": "envoy.filters.listener.http_inspector",
-    "typed_config": {"@type": f"{TYPE}envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"},
+    "typed_config": {
+        "@type": f"{TYPE}envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
+    },
 }
 LOOKS_LIKE_HTTP: Json = {
     "transport_protocol": "raw_buffer",
@@ -27,11 +29,13 @@ LOOKS_LIKE_HTTP: Json = {
 
 
 def connection_manager(stat_prefix: str, **own: object) -> Json:
-    """A network filter that speaks HTTP. `own` has what differs: where routes come from, and the class."""
+    """A network filter that speaks HTTP. `own` has what differs: where routes come from, and the
+    class.
+    """
     return {
         "name": HTTP_CONNECTION_MANAGER,
         "typed_config": {
-            "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",  # noqa: E501
             "stat_prefix": stat_prefix,
             "http_filters": list(FILTERS),
             "proxy_100_continue": True,
@@ -57,7 +61,9 @@ def listener(bind: str, port: int, direction: str, name: str = "") -> Json:
 
 
 def gateway(bind: str, port: int, route_config: str) -> Json:
-    """A gateway's listener. It is the first hop: it trusts no X-Forwarded-For, and says it is `istio-envoy`."""
+    """A gateway's listener. It is the first hop: it trusts no X-Forwarded-For, and says it is
+    `istio-envoy`.
+    """
     found = listener(bind, port, "OUTBOUND")
     manager = connection_manager(
         f"outbound_{bind}_{port}",
@@ -71,9 +77,13 @@ def gateway(bind: str, port: int, route_config: str) -> Json:
 
 
 def outbound(bind: str, port: int, route_config: str, other_traffic: Json) -> Json:
-    """A sidecar's listener for what its application sends. What is not HTTP goes to `other_traffic`."""
+    """A sidecar's listener for what its application sends. What is not HTTP goes to
+    `other_traffic`.
+    """
     found = listener(bind, port, "OUTBOUND")
-    manager = connection_manager(f"outbound_{bind}_{port}", rds=rds(route_config), use_remote_address=False)
+    manager = connection_manager(
+        f"outbound_{bind}_{port}", rds=rds(route_config), use_remote_address=False
+    )
     return {
         **found,
         "filter_chains": [{"filter_chain_match": LOOKS_LIKE_HTTP, "filters": [manager]}],
@@ -93,7 +103,8 @@ def outbound_tcp(bind: str, port: int, cluster: str) -> Json:
 def inbound(port: int, service_port: int) -> Json:
     """A sidecar's listener for what reaches one port of its pod.
 
-    Istio has one listener (`virtualInbound`) with a filter chain a port; here each port has a listener of its own.
+    Istio has one listener (`virtualInbound`) with a filter chain a port; here each port has a
+    listener of its own.
     """
     cluster = f"inbound|{port}||"
     route: Json = {

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from labkit.translate.registry import Registry
 
 Json = dict[str, Any]
-"""A message of Envoy's API as config_dump shows it: snake_case names, durations such as "0.500s"."""
+"""A message of Envoy's API as config_dump shows it: snake_case names, durations
+such as "0.500s".
+"""
 
 FIRST_CLUSTER_IP = "10.96.230.27"
 FIRST_POD_IP = "10.244.0.12"
@@ -20,7 +22,9 @@ FIRST_POD_IP = "10.244.0.12"
 
 @dataclass(frozen=True)
 class Pod:
-    """What translation needs of a pod: labels choose it, its address and ports are where traffic goes."""
+    """What translation needs of a pod: labels choose it, its address and ports are where traffic
+    goes.
+    """
 
     name: str
     namespace: str
@@ -41,8 +45,8 @@ class Pod:
 class Snapshot:
     """All that a control plane knows at one moment.
 
-    Where two objects of one kind compete, the older wins: by `metadata.creationTimestamp` (whole seconds,
-    as Kubernetes writes it; none is oldest), then by name, then by namespace.
+    Where two objects of one kind compete, the older wins: by `metadata.creationTimestamp` (whole
+    seconds, as Kubernetes writes it; none is oldest), then by name, then by namespace.
     """
 
     resources: tuple[Resource, ...]
@@ -61,7 +65,8 @@ class Snapshot:
 class ProxyConfig:
     """The resources that one Envoy gets: CDS, EDS, RDS and LDS, each a tuple of messages.
 
-    `endpoints` has also those of ORIGINAL_DST clusters, for `to_loopback`; on a cluster no Envoy is told them.
+    `endpoints` has also those of ORIGINAL_DST clusters, for `to_loopback`; on a cluster no Envoy is
+    told them.
     """
 
     clusters: tuple[Json, ...]
@@ -71,22 +76,27 @@ class ProxyConfig:
 
     def __repr__(self) -> str:
         sizes = ", ".join(
-            f"{len(getattr(self, part))} {part}" for part in ("clusters", "endpoints", "routes", "listeners")
+            f"{len(getattr(self, part))} {part}"
+            for part in ("clusters", "endpoints", "routes", "listeners")
         )
         return f"<ProxyConfig: {sizes}>"
 
 
 def snapshot_of(resources: Iterable[Resource]) -> Snapshot:
-    """A snapshot in which every Deployment has all its pods, ready: what `labkit translate` starts from.
+    """A snapshot in which every Deployment has all its pods, ready: what `labkit translate` starts
+    from.
 
-    A Service without `spec.clusterIP` gets an address in the order of the manifest, from 10.96.230.27 on.
+    A Service without `spec.clusterIP` gets an address in the order of the manifest, from
+    10.96.230.27 on.
 
     >>> snapshot_of(load("manifests/hello-world.yaml")).pods[0].name
     'hello-world-v1-1'
     """
     known = tuple(resources)
     injected_namespaces = {
-        r.name for r in known if r.kind == "Namespace" and r.labels.get("istio-injection") == "enabled"
+        r.name
+        for r in known
+        if r.kind == "Namespace" and r.labels.get("istio-injection") == "enabled"
     }
     pods: list[Pod] = []
     for resource in known:
@@ -121,7 +131,7 @@ def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -
 
     >>> pod_of({"metadata": {"labels": {"app": "client"}}}, "client-1", "hello-world", "10.244.0.15", True).group
     'client'
-    """
+    """  # noqa: E501
     metadata = template.get("metadata") or {}
     ports = [
         port
@@ -134,7 +144,9 @@ def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -
         labels=dict(metadata.get("labels") or {}),
         ip=ip,
         containers_ports=tuple(int(port["containerPort"]) for port in ports),
-        named_ports={port["name"]: int(port["containerPort"]) for port in ports if port.get("name")},
+        named_ports={
+            port["name"]: int(port["containerPort"]) for port in ports if port.get("name")
+        },
         injected=injected,
     )
 

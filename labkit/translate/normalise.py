@@ -1,7 +1,9 @@
-"""A ProxyConfig in the shape in which configurations are compared: only what traffic management decides.
+"""A ProxyConfig in the shape in which configurations are compared: only what traffic management
+decides.
 
-Left out: what a mesh without certificates and telemetry has no use for (transport sockets, metadata, statistics'
-names), Istio's own listeners and clusters, and services outside the lesson's namespace.
+Left out: what a mesh without certificates and telemetry has no use for (transport sockets,
+metadata, statistics' names), Istio's own listeners and clusters, and services outside the lesson's
+namespace.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ DROPPED = {
 
 
 def normalised(config: ProxyConfig, pods: Iterable[Pod]) -> Json:
-    """`{"clusters": …, "endpoints": …, "routes": …, "listeners": …}`, with pods named by Deployment.
+    """`{"clusters": …, "endpoints": …, "routes": …, "listeners": …}`, with pods named by
+    Deployment.
 
     >>> normalised(gateway_config(snapshot), snapshot.pods)["endpoints"]
     {'outbound|80||hello-world.hello-world.svc.cluster.local': [['hello-world-v1', 1], …]}
@@ -62,7 +65,9 @@ def concerns_lesson(name: str) -> bool:
 
 
 def cluster_view(cluster: Json) -> Json:
-    rest = {key: value for key, value in cluster.items() if key != "typed_extension_protocol_options"}
+    rest = {
+        key: value for key, value in cluster.items() if key != "typed_extension_protocol_options"
+    }
     found: Json = strip(rest)
     http = (cluster.get("typed_extension_protocol_options") or {}).get(HTTP_PROTOCOL_OPTIONS)
     if http:
@@ -114,13 +119,19 @@ def route_names(value: Any) -> Iterable[str]:
 
 
 def strip(value: Any) -> Any:
-    """Drops the fields above, and empty values, at every depth (an empty panic threshold means "off": it stays)."""
+    """Drops the fields above, and empty values, at every depth (an empty panic threshold means
+    "off": it stays).
+    """
     if isinstance(value, dict):
         kept = {key: strip(inner) for key, inner in value.items() if key not in DROPPED}
         if "typed_per_filter_config" in kept:
             filters = kept["typed_per_filter_config"]
             kept["typed_per_filter_config"] = {k: v for k, v in filters.items() if k == FAULT}
-        return {k: v for k, v in kept.items() if v not in ({}, [], None) or k == "healthy_panic_threshold"}
+        return {
+            k: v
+            for k, v in kept.items()
+            if v not in ({}, [], None) or k == "healthy_panic_threshold"
+        }
     if isinstance(value, list):
         return [strip(inner) for inner in value]
     return value

@@ -1,4 +1,6 @@
-"""The protocol that Istio takes a Service's port to speak, from `appProtocol` or the port's name."""
+"""The protocol that Istio takes a Service's port to speak, from `appProtocol`
+or the port's name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The Services, pods and Istio objects of a snapshot, indexed once and then asked by every proxy."""
+"""The Services, pods and Istio objects of a snapshot, indexed once and then
+asked by every proxy.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,11 @@ class Service:
         return replace(self, ports=(port,))
 
     def selects(self, pod: Pod) -> bool:
-        return bool(self.selector) and pod.namespace == self.namespace and has_labels(pod, self.selector)
+        return (
+            bool(self.selector)
+            and pod.namespace == self.namespace
+            and has_labels(pod, self.selector)
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,9 @@ class Target:
 
 
 class Registry:
-    """A snapshot, indexed. Raises UnsupportedError when an object asks for what this mesh does not do."""
+    """A snapshot, indexed. Raises UnsupportedError when an object asks for what this mesh does not
+    do.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         check_supported(snapshot.resources)
@@ -74,20 +82,30 @@ class Registry:
         self.services = [service_of(r, snapshot.service_ips) for r in by_age if r.kind == "Service"]
         self.by_host = {service.host: service for service in self.services}
         self.gateways = [r for r in by_age if r.kind == "Gateway"]
-        self.virtual_services: list[VirtualService] = resolve_all([r for r in by_age if r.kind == "VirtualService"])
-        self.destination_rules = DestinationRules([r for r in by_age if r.kind == "DestinationRule"])
+        self.virtual_services: list[VirtualService] = resolve_all(
+            [r for r in by_age if r.kind == "VirtualService"]
+        )
+        self.destination_rules = DestinationRules(
+            [r for r in by_age if r.kind == "DestinationRule"]
+        )
 
     def visible_services(self, namespace: str) -> list[Service]:
-        """The Services whose `networking.istio.io/exportTo` lets proxies of `namespace` see them."""
+        """The Services whose `networking.istio.io/exportTo` lets proxies of
+        `namespace` see them.
+        """
         return [s for s in self.services if is_visible(s.export_to, s.namespace, namespace)]
 
     def visible_service(self, host: str, namespace: str) -> Service | None:
         service = self.by_host.get(host)
-        visible = service is not None and is_visible(service.export_to, service.namespace, namespace)
+        visible = service is not None and is_visible(
+            service.export_to, service.namespace, namespace
+        )
         return service if visible else None
 
     def visible_virtual_services(self, namespace: str, gateway: str) -> list[VirtualService]:
-        """The VirtualServices bound to `gateway`: first the namespace's own private ones, then all others'."""
+        """The VirtualServices bound to `gateway`: first the namespace's own private ones, then all
+        others'.
+        """
         private, exported, public = [], [], []
         for vs in self.virtual_services:
             if gateway not in vs.gateways:
@@ -102,8 +120,12 @@ class Registry:
                 exported.append(vs)
         return private + exported + public
 
-    def pods_of(self, service: Service, port: ServicePort, labels: Mapping[str, str]) -> list[tuple[Pod, int]]:
-        """The pods behind a Service's port that have `labels` too, each with the port that takes the traffic."""
+    def pods_of(
+        self, service: Service, port: ServicePort, labels: Mapping[str, str]
+    ) -> list[tuple[Pod, int]]:
+        """The pods behind a Service's port that have `labels` too, each with the port that takes
+        the traffic.
+        """
         found = []
         for pod in self.pods:
             if service.selects(pod) and has_labels(pod, labels):
@@ -127,9 +149,14 @@ class Registry:
     def gateway_port(self, number: int, labels: Mapping[str, str], namespace: str) -> int:
         """The port at which a gateway's pod listens for a Gateway server's port.
 
-        A Service before the gateway translates its own ports (80 → 8080); any other is taken as it is.
+        A Service before the gateway translates its own ports (80 → 8080); any other is taken as it
+        is.
         """
-        own = [s for s in self.services if s.namespace == namespace and selects_labels(s.selector, labels)]
+        own = [
+            s
+            for s in self.services
+            if s.namespace == namespace and selects_labels(s.selector, labels)
+        ]
         for service in own:
             port = service.port(number)
             if port is not None and isinstance(port.target, int):
@@ -139,7 +166,11 @@ class Registry:
 
 def age(resource: Resource) -> tuple[str, str, str]:
     """Istio's order of objects: by creation, then by name, then by namespace."""
-    return (str(resource.metadata.get("creationTimestamp") or ""), resource.name, resource.namespace)
+    return (
+        str(resource.metadata.get("creationTimestamp") or ""),
+        resource.name,
+        resource.namespace,
+    )
 
 
 def has_labels(pod: Pod, labels: Mapping[str, str]) -> bool:
@@ -151,13 +182,17 @@ def selects_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> bo
 
 
 def is_visible(export_to: Iterable[str], owner: str, namespace: str) -> bool:
-    """True when `exportTo` of an object in `owner` covers proxies of `namespace`; an empty one is public."""
+    """True when `exportTo` of an object in `owner` covers proxies of `namespace`; an empty one is
+    public.
+    """
     names = set(export_to)
     return not names or "*" in names or namespace in names or ("." in names and owner == namespace)
 
 
 def target_port(pod: Pod, port: ServicePort) -> int | None:
-    """A target port's number; a name is looked up among the pod's own ports, and None where it has no such."""
+    """A target port's number; a name is looked up among the pod's own ports, and None where it has
+    no such.
+    """
     return port.target if isinstance(port.target, int) else pod.named_ports.get(port.target)
 
 
@@ -185,6 +220,8 @@ def service_port(port: dict[str, Any]) -> ServicePort:
     return ServicePort(
         number=number,
         name=name,
-        protocol=protocols.of_port(number, name, port.get("protocol") or "TCP", port.get("appProtocol")),
+        protocol=protocols.of_port(
+            number, name, port.get("protocol") or "TCP", port.get("appProtocol")
+        ),
         target=int(target) if str(target).isdigit() else str(target),
     )

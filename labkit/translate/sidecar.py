@@ -1,4 +1,6 @@
-"""What a pod's sidecar gets: clusters and routes for what it may call, and one listener for each of its ports."""
+"""What a pod's sidecar gets: clusters and routes for what it may call, and one listener for each of
+its ports.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from labkit.translate.routes.retries import retry_policy
 from labkit.translate.routes.virtual_services import VirtualService
 
 HTTP_PORT_OF_THE_GATEWAY = 80
-"""The ingress gateway's own Service has HTTP at port 80, so every sidecar listens there, Services or not."""
+"""The ingress gateway's own Service has HTTP at port 80, so every sidecar listens there, Services
+or not.
+"""
 
 
 def sidecar_config(snapshot: Snapshot, pod: Pod) -> ProxyConfig:
@@ -49,8 +53,9 @@ def inbound_listeners(registry: Registry, pod: Pod) -> list[Json]:
 def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Json]]:
     """(names of route configurations, listeners).
 
-    Ports that say they are HTTP share one listener a number, at 0.0.0.0, and one route configuration. A port that
-    says nothing has a listener at its Service's own address, which looks at the first bytes to tell.
+    Ports that say they are HTTP share one listener a number, at 0.0.0.0, and one route
+    configuration. A port that says nothing has a listener at its Service's own address, which looks
+    at the first bytes to tell.
     """
     names: dict[str, None] = {}
     found: dict[str, Json] = {}
@@ -81,8 +86,12 @@ def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Js
     return list(names), list(found.values())
 
 
-def addresses_of(registry: Registry, service: Service, port: ServicePort, pod: Pod) -> Iterable[str]:
-    """Where a client connects to: the Service's address, or each pod's (but its own) where it is headless."""
+def addresses_of(
+    registry: Registry, service: Service, port: ServicePort, pod: Pod
+) -> Iterable[str]:
+    """Where a client connects to: the Service's address, or each pod's (but its own) where it is
+    headless.
+    """
     if not service.headless:
         return [service.address]
     return [other.ip for other, _ in registry.pods_of(service, port, {}) if other.ip != pod.ip]
@@ -103,7 +112,9 @@ def route_config(registry: Registry, pod: Pod, name: str) -> Json:
 
 
 def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
-    """The hosts that answer at a port: those of VirtualServices first, then Services that none speaks of."""
+    """The hosts that answer at a port: those of VirtualServices first, then Services that none
+    speaks of.
+    """
     services: dict[str, Service] = {}
     for service in registry.visible_services(pod.namespace):
         port = service.port(number)
@@ -163,12 +174,18 @@ class HostBuilder:
             domain
             for domain in wanted
             # A short form of one Service must not take the full name of another.
-            if domain.lower() not in self.domains and (domain == host or domain not in self.services)
+            if domain.lower() not in self.domains
+            and (domain == host or domain not in self.services)
         ]
         self.domains.update(domain.lower() for domain in domains)
         if domains:
             self.found.append(
-                {"name": name, "domains": domains, "routes": routes, "include_request_attempt_count": True}
+                {
+                    "name": name,
+                    "domains": domains,
+                    "routes": routes,
+                    "include_request_attempt_count": True,
+                }
             )
 
 
@@ -195,7 +212,9 @@ def speaks_of(vs: VirtualService, host: str) -> bool:
     return any(matches(h.lower(), host) for h in vs.hosts)
 
 
-def owners_of_wildcards(bound: list[VirtualService], services: dict[str, Service]) -> dict[str, VirtualService]:
+def owners_of_wildcards(
+    bound: list[VirtualService], services: dict[str, Service]
+) -> dict[str, VirtualService]:
     """Service host → the VirtualService whose host is the most special that covers it."""
     first: dict[str, VirtualService] = {}
     for vs in bound:
@@ -246,7 +265,9 @@ def default_route(registry: Registry, pod: Pod, service: Service, port: ServiceP
 
 
 def catch_all() -> Json:
-    """What no Service owns goes on to wherever the client meant it to go (outboundTrafficPolicy ALLOW_ANY)."""
+    """What no Service owns goes on to wherever the client meant it to go (outboundTrafficPolicy
+    ALLOW_ANY).
+    """
     action = {"cluster": PASSTHROUGH_CLUSTER, "timeout": "0s", "max_grpc_timeout": "0s"}
     return {
         "name": "allow_any",

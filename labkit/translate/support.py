@@ -1,7 +1,8 @@
 """What this mesh does not do, refused by name before anything is translated.
 
-Istio does much that needs certificates, TCP or a data plane of its own. An object that asks for it gets an
-UnsupportedError that names the object, the field and the way to do it; nothing is dropped in silence.
+Istio does much that needs certificates, TCP or a data plane of its own. An object that asks for it
+gets an UnsupportedError that names the object, the field and the way to do it; nothing is dropped
+in silence.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ ON_A_CLUSTER = 'do it on a cluster: labkit.open_mesh("cluster")'
 
 # Field → why it is refused. Paths are those of the objects, without list positions.
 POLICY = {
-    "tls": "the mesh on this machine speaks plain text between proxies (`mode: DISABLE` alone is fine)",
+    "tls": "the mesh on this machine speaks plain text between proxies (`mode: DISABLE` alone is "
+    "fine)",
     "tunnel": "tunnels carry TCP, and only HTTP is translated",
     "proxyProtocol": "the PROXY protocol is not spoken here",
     "loadBalancer.localityLbSetting": "all pods here are in one place",
@@ -75,7 +77,9 @@ def unsupported_fields(resource: Resource) -> Iterator[tuple[str, str]]:
     if resource.kind == "DestinationRule":
         yield from in_policy(resource.spec.get("trafficPolicy"), "spec.trafficPolicy")
         for number, subset in enumerate(resource.spec.get("subsets") or []):
-            yield from in_policy(subset.get("trafficPolicy"), f"spec.subsets[{number}].trafficPolicy")
+            yield from in_policy(
+                subset.get("trafficPolicy"), f"spec.subsets[{number}].trafficPolicy"
+            )
     elif resource.kind == "VirtualService":
         yield from in_virtual_service(resource.spec)
     elif resource.kind == "Gateway":

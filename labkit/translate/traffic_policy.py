@@ -23,7 +23,9 @@ def apply_outbound(cluster: Json, policy: Json | None) -> None:
 
 
 def apply_inbound(cluster: Json, policy: Json | None) -> None:
-    """What a policy says of traffic from a sidecar to its own application: the connection pool alone."""
+    """What a policy says of traffic from a sidecar to its own application: the connection pool
+    alone.
+    """
     apply_connection_pool(cluster, at(policy, "connectionPool") or {}, at(policy, "retryBudget"))
     cluster["lb_policy"] = "CLUSTER_PROVIDED"
 
@@ -43,13 +45,20 @@ def upgrade_to_http2(cluster: Json, http: Json) -> None:
 def use_client_protocol(cluster: Json) -> None:
     options = http_options(cluster)
     options.pop("explicit_http_config", None)
-    options["use_downstream_protocol_config"] = {"http_protocol_options": {}, "http2_protocol_options": {}}
+    options["use_downstream_protocol_config"] = {
+        "http_protocol_options": {},
+        "http2_protocol_options": {},
+    }
 
 
 def apply_connection_pool(cluster: Json, pool: Json, retry_budget: Json | None) -> None:
-    """Circuit breakers, time-outs and connection options. Zero means "not set", as it does to Istio."""
+    """Circuit breakers, time-outs and connection options. Zero means "not set", as it does to
+    Istio.
+    """
     tcp, http = pool.get("tcp") or {}, pool.get("http") or {}
-    cluster["connect_timeout"] = duration(tcp["connectTimeout"]) if tcp.get("connectTimeout") else "10s"
+    cluster["connect_timeout"] = (
+        duration(tcp["connectTimeout"]) if tcp.get("connectTimeout") else "10s"
+    )
     thresholds: Json = {
         "max_connections": tcp.get("maxConnections") or UNLIMITED,
         "max_pending_requests": http.get("http1MaxPendingRequests") or UNLIMITED,
@@ -113,9 +122,10 @@ def tcp_keepalive(keepalive: Json) -> Json:
 def apply_outlier_detection(cluster: Json, outlier: Json | None) -> None:
     """Ejection of failing hosts.
 
-    Envoy's panic mode is off unless `minHealthPercent` turns it on. Two fields are admitted by Istio's schema and
-    read by nobody, in istiod 1.31 as here: the deprecated `consecutiveErrors` (such a rule ejects after Envoy's
-    own default of 5 errors) and `outlierDetectionHttpErrorCodes`. Both are among the recorded inputs.
+    Envoy's panic mode is off unless `minHealthPercent` turns it on. Two fields are admitted by
+    Istio's schema and read by nobody, in istiod 1.31 as here: the deprecated `consecutiveErrors`
+    (such a rule ejects after Envoy's own default of 5 errors) and `outlierDetectionHttpErrorCodes`.
+    Both are among the recorded inputs.
     """
     if outlier is None:
         return
@@ -148,7 +158,9 @@ def apply_outlier_detection(cluster: Json, outlier: Json | None) -> None:
 
 
 def apply_load_balancer(cluster: Json, settings: Json) -> None:
-    """The way of choosing a host. LEAST_REQUEST where nothing is said; Envoy does not write ROUND_ROBIN."""
+    """The way of choosing a host. LEAST_REQUEST where nothing is said; Envoy does not write
+    ROUND_ROBIN.
+    """
     cluster["common_lb_config"].setdefault("healthy_panic_threshold", {})
     if cluster["type"] == "ORIGINAL_DST":
         return
@@ -176,7 +188,10 @@ def apply_warmup(cluster: Json, settings: Json, key: str) -> None:
         aggression, least = warmup.get("aggression"), warmup.get("minimumPercent")
         start: Json = {
             "slow_start_window": duration(warmup["duration"]),
-            "aggression": {"default_value": 1 if aggression is None else aggression, "runtime_key": "("},
+            "aggression": {
+                "default_value": 1 if aggression is None else aggression,
+                "runtime_key": "(",
+            },
             "min_weight_percent": double_percent(10 if least is None else least),
         }
     elif settings.get("warmupDurationSecs"):
@@ -187,7 +202,9 @@ def apply_warmup(cluster: Json, settings: Json, key: str) -> None:
 
 
 def apply_consistent_hash(cluster: Json, consistent: Json) -> None:
-    """A ring or a Maglev table. What is hashed (a header, a cookie …) is said by the routes, not here."""
+    """A ring or a Maglev table. What is hashed (a header, a cookie …) is said by the routes, not
+    here.
+    """
 
     def size(number: Any) -> str:
         return str(int(number))  # 64-bit numbers are strings in the JSON of protocol buffers

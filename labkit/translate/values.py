@@ -1,4 +1,6 @@
-"""Small conversions from Istio's way of writing a value to Envoy's: durations, percentages, text matches."""
+"""Small conversions from Istio's way of writing a value to Envoy's: durations, percentages, text
+matches.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,8 @@ def double_percent(value: float) -> Json:
 
 
 def string_match(match: Json) -> Json | None:
-    """A StringMatch (exact, prefix or regex) as Envoy's StringMatcher; None when it has none of them.
+    """A StringMatch (exact, prefix or regex) as Envoy's StringMatcher; None when it has none of
+    them.
 
     >>> string_match({"regex": "a.*"})
     {'safe_regex': {'regex': 'a.*'}}

@@ -1,4 +1,6 @@
-"""What a learner sees: plots of results, and panels to change a policy and watch the mesh answer."""
+"""What a learner sees: plots of results, and panels to change a policy and
+watch the mesh answer.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,18 @@ if TYPE_CHECKING:
     from labkit.ui.panels.traffic import TrafficPanel
     from labkit.ui.plots import rollout
 
-__all__ = ["BreakerTimeline", "Compare", "MeshView", "PolicyPanel", "TrafficPanel", "plots", "rollout"]
+__all__ = [
+    "BreakerTimeline",
+    "Compare",
+    "MeshView",
+    "PolicyPanel",
+    "TrafficPanel",
+    "plots",
+    "rollout",
+]
 
-# Imported when first used: a lesson that only draws waits for no widget library, and one without plots for no plots.
+# Imported when first used: a lesson that only draws waits for no widget library, and one without
+# plots for no plots.
 HOMES = {
     "BreakerTimeline": "labkit.ui.panels.breaker",
     "Compare": "labkit.ui.panels.compare",
@@ -30,7 +41,9 @@ def __getattr__(name: str) -> Any:
     if name in HOMES:
         return getattr(importlib.import_module(HOMES[name]), name)
     if name in ("plots", "rollout"):
-        return importlib.import_module("labkit.ui.plots" if name == "plots" else "labkit.ui.plots.rollout")
+        return importlib.import_module(
+            "labkit.ui.plots" if name == "plots" else "labkit.ui.plots.rollout"
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

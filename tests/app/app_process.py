@@ -20,7 +20,9 @@ class App:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)
 
     def talk(self, sent: bytes) -> bytes:
-        """Sends the bytes on a connection of their own, and returns all that comes until the app closes it."""
+        """Sends the bytes on a connection of their own, and returns all that comes until the app
+        closes it.
+        """
         with self.connect() as sock:
             sock.sendall(sent)
             return read_all(sock)

@@ -23,10 +23,16 @@ def client(app: App) -> Iterator[http.client.HTTPConnection]:
     connection.close()
 
 
-def call(client: http.client.HTTPConnection, method: str, path: str, **more: Any) -> tuple[int, dict[str, str], str]:
+def call(
+    client: http.client.HTTPConnection, method: str, path: str, **more: Any
+) -> tuple[int, dict[str, str], str]:
     client.request(method, path, **more)
     answer = client.getresponse()
-    return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
+    return (
+        answer.status,
+        {name.lower(): value for name, value in answer.getheaders()},
+        answer.read().decode(),
+    )
 
 
 def state(client: http.client.HTTPConnection) -> dict[str, Any]:
@@ -36,15 +42,21 @@ def state(client: http.client.HTTPConnection) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_any_path_and_method_says_who_answered(client: http.client.HTTPConnection, method: str) -> None:
-    status, headers, text = call(client, method, "/any/path?x=1", body=b"hi" if method in ("POST", "PUT") else None)
+def test_any_path_and_method_says_who_answered(
+    client: http.client.HTTPConnection, method: str
+) -> None:
+    status, headers, text = call(
+        client, method, "/any/path?x=1", body=b"hi" if method in ("POST", "PUT") else None
+    )
     assert (status, text) == (200, "Hello world! version v2, pod pod-1, path /any/path\n")
     assert (headers["x-pod"], headers["x-version"]) == ("pod-1", "v2")
     assert headers["content-type"].startswith("text/plain")
     assert int(headers["content-length"]) == len(text)
 
 
-def test_a_browser_gets_a_page_and_nothing_of_the_path_is_markup(client: http.client.HTTPConnection) -> None:
+def test_a_browser_gets_a_page_and_nothing_of_the_path_is_markup(
+    client: http.client.HTTPConnection,
+) -> None:
     _, headers, text = call(client, "GET", "/<script>", headers={"Accept": "text/html,*/*"})
     assert headers["content-type"].startswith("text/html")
     assert "/&lt;script&gt;" in text
@@ -70,7 +82,9 @@ def test_a_share_of_the_requests_fails(client: http.client.HTTPConnection) -> No
     assert call(client, "GET", "/")[0] == 200
 
 
-def test_a_delay_holds_one_request_and_not_the_others(app: App, client: http.client.HTTPConnection) -> None:
+def test_a_delay_holds_one_request_and_not_the_others(
+    app: App, client: http.client.HTTPConnection
+) -> None:
     call(client, "POST", "/control/delay?ms=300")
     with app.connect() as slow:
         started = time.monotonic()
@@ -104,7 +118,9 @@ def test_the_gate_holds_all_until_it_opens(app: App, client: http.client.HTTPCon
         sock.close()
 
 
-def test_failures_are_decided_when_the_gate_opens(app: App, client: http.client.HTTPConnection) -> None:
+def test_failures_are_decided_when_the_gate_opens(
+    app: App, client: http.client.HTTPConnection
+) -> None:
     call(client, "POST", "/control/gate?closed=true")
     with app.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n" + CLOSE)
@@ -114,7 +130,9 @@ def test_failures_are_decided_when_the_gate_opens(app: App, client: http.client.
         assert b" 503 " in read_all(sock)
 
 
-def test_a_client_that_goes_away_is_not_held_any_more(app: App, client: http.client.HTTPConnection) -> None:
+def test_a_client_that_goes_away_is_not_held_any_more(
+    app: App, client: http.client.HTTPConnection
+) -> None:
     call(client, "POST", "/control/gate?closed=true")
     with app.connect() as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n" + CLOSE)
@@ -138,7 +156,12 @@ def test_reset_puts_all_back_and_lets_all_go(app: App, client: http.client.HTTPC
         assert b" 200 " in read_all(delayed)
         assert b" 200 " in read_all(held)
     now = state(client)
-    assert (now["gate"], now["delay_ms"], now["fail_share"], now["fail_status"]) == ("open", 0, 0, 503)
+    assert (now["gate"], now["delay_ms"], now["fail_share"], now["fail_status"]) == (
+        "open",
+        0,
+        0,
+        503,
+    )
     assert (now["ready"], now["in_flight"]) == (True, 0)
 
 

@@ -90,6 +90,19 @@ def test_the_name_of_the_pod(start_app: Callable[..., App]) -> None:
 def test_it_imports_nothing_slow() -> None:
     run = f"exec(compile(open({str(APP)!r}).read(), 'app', 'exec'), {{'__name__': 'app'}})"
     code = f"import sys; {run}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
-    slow = {"asyncio", "http.server", "socket", "selectors", "signal", "json", "random", "typing", "re", "enum"}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True
+    )
+    slow = {
+        "asyncio",
+        "http.server",
+        "socket",
+        "selectors",
+        "signal",
+        "json",
+        "random",
+        "typing",
+        "re",
+        "enum",
+    }
     assert not slow & set(done.stdout.split())

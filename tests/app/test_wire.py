@@ -16,7 +16,10 @@ def test_requests_in_one_piece_are_answered_in_order(app: App) -> None:
     paths = [b"/%d" % i for i in range(50)]
     sent = b"".join(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in paths)
     said = app.talk(sent + b"GET /z HTTP/1.1\r\n" + CLOSE)
-    assert [line.rsplit(b" ", 1)[1] for line in said.split(b"\n") if b", path " in line] == [*paths, b"/z"]
+    assert [line.rsplit(b" ", 1)[1] for line in said.split(b"\n") if b", path " in line] == [
+        *paths,
+        b"/z",
+    ]
 
 
 def test_requests_that_come_byte_by_byte(app: App) -> None:
@@ -33,7 +36,12 @@ def test_requests_that_come_byte_by_byte(app: App) -> None:
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
 def test_a_chunked_body_is_read_to_its_end(app: App, piece: int) -> None:
     body = b"3;x=y\r\nabc\r\n400\r\n" + b"z" * 1024 + b"\r\n0\r\nTrailer: t\r\n\r\n"
-    sent = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"GET /b HTTP/1.1\r\n" + CLOSE
+    sent = (
+        b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + body
+        + b"GET /b HTTP/1.1\r\n"
+        + CLOSE
+    )
     with app.connect() as sock:
         for at in range(0, len(sent), piece):
             sock.sendall(sent[at : at + piece])
@@ -43,7 +51,9 @@ def test_a_chunked_body_is_read_to_its_end(app: App, piece: int) -> None:
 
 def test_a_big_body_is_thrown_away_as_it_comes(app: App) -> None:
     with app.connect() as sock:
-        sock.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 50000000\r\n\r\n")
+        sock.sendall(
+            b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 50000000\r\n\r\n"
+        )
         for _ in range(50):
             sock.sendall(b"x" * 1_000_000)
         assert b"200 OK" in read_all(sock)
@@ -63,7 +73,10 @@ def test_http_1_0_closes_unless_asked_not_to(app: App) -> None:
 
 
 def test_expect_continue(app: App) -> None:
-    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    head = (
+        b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: "
+        b"100-continue\r\nContent-Length: 2\r\n\r\n"
+    )
     with app.connect() as sock:
         sock.sendall(head)
         assert sock.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -79,7 +92,9 @@ def test_a_client_that_stops_sending_still_gets_its_answer(app: App) -> None:
 
 
 def test_a_url_for_a_proxy_is_understood(app: App) -> None:
-    assert app.talk(b"GET http://test.example.com/v2?a=b HTTP/1.1\r\n" + CLOSE).endswith(b"path /v2\n")
+    assert app.talk(b"GET http://test.example.com/v2?a=b HTTP/1.1\r\n" + CLOSE).endswith(
+        b"path /v2\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +111,11 @@ def test_a_url_for_a_proxy_is_understood(app: App) -> None:
         (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: "
+            b"chunked\r\n\r\n",
+            400,
+        ),
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n", 417),
@@ -105,7 +124,9 @@ def test_a_url_for_a_proxy_is_understood(app: App) -> None:
         (b"GET / HTTP/1.1\r\nHost: a\r\nA: " + b"x" * 70_000 + b"\r\n\r\n", 431),
     ],
 )
-def test_what_is_not_a_request_gets_a_reason_and_the_connection_closes(app: App, sent: bytes, status: int) -> None:
+def test_what_is_not_a_request_gets_a_reason_and_the_connection_closes(
+    app: App, sent: bytes, status: int
+) -> None:
     with app.connect() as sock:
         sock.sendall(sent + b"more that nobody reads" * 1000)
         said = sock.recv(65536)
@@ -117,7 +138,8 @@ def test_what_is_not_a_request_gets_a_reason_and_the_connection_closes(app: App,
 
 
 def test_a_slow_reader_does_not_hold_up_the_others(app: App) -> None:
-    # Many requests, whose answers nobody reads: the app stops reading from that connection, and goes on with others.
+    # Many requests, whose answers nobody reads: the app stops reading from that connection, and
+    # goes on with others.
     with app.connect() as slow:
         slow.settimeout(0.3)
         sent = 0

@@ -43,7 +43,9 @@ def copy_course(folder: Path) -> Path:
 
 @contextmanager
 def jupyterlab(course: Path, port: int) -> Iterator[str]:
-    """The address, with its token, of a JupyterLab that `labkit lab` starts; its settings are beside the course."""
+    """The address, with its token, of a JupyterLab that `labkit lab` starts; its settings are
+    beside the course.
+    """
     folder = course.parent
     log = folder / "lab.log"
     env = os.environ | {
@@ -54,8 +56,15 @@ def jupyterlab(course: Path, port: int) -> Iterator[str]:
         "LABKIT_PROGRESS": str(folder / "progress.json"),
     }
     words = [sys.executable, "-m", "labkit", "lab", "--no-browser", "--port", str(port)]
-    words += ["--", "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"]
-    with log.open("wb") as out, subprocess.Popen(words, cwd=course, stdout=out, stderr=out, env=env) as process:
+    words += [
+        "--",
+        "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
+    ]
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(words, cwd=course, stdout=out, stderr=out, env=env) as process,
+    ):
         try:
             found = wait_until(
                 lambda: re.search(r"http://127\.0\.0\.1:\d+/lab\S*\?token=\w+", log.read_text()),

@@ -1,4 +1,5 @@
-"""A notebook in a real JupyterLab, used as a person uses it; and what axe-core and the console say of a panel.
+"""A notebook in a real JupyterLab, used as a person uses it; and what axe-core and the console say
+of a panel.
 
 with written(browser, lab, course, "policy", ["import labkit …", "panel"]) as book:
     book.run_all()
@@ -29,7 +30,9 @@ class Notebook:
     def __init__(self, browser: Any, lab: str, path: Path) -> None:
         self.path, self.name = path, path.stem
         parts = urlsplit(lab)
-        self.address = f"{parts.scheme}://{parts.netloc}/lab/tree/notebooks/{path.name}?{parts.query}&reset"
+        self.address = (
+            f"{parts.scheme}://{parts.netloc}/lab/tree/notebooks/{path.name}?{parts.query}&reset"
+        )
         self.complaints: list[str] = []
         self.page = browser.new_page(viewport=SIZE)
         self.page.on("console", self.heard)
@@ -38,8 +41,8 @@ class Notebook:
     def heard(self, message: Any) -> None:
         if message.type != "error":
             return
-        # Chromium breaks off what is under way when the machine gets a network it did not have, as a cluster's start
-        # gives it; JupyterLab asks again
+        # Chromium breaks off what is under way when the machine gets a network it did not have, as
+        # a cluster's start gives it; JupyterLab asks again
         if "ERR_NETWORK_CHANGED" not in message.text:
             self.complaints.append(message.text)
 
@@ -48,27 +51,38 @@ class Notebook:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         try:
             if error is not None:
                 self.picture(f"{self.name}-failed")
             # each notebook has a kernel of its own, and in it a mesh: both end here
-            self.page.evaluate("() => window.jupyterapp.shell.currentWidget?.sessionContext.shutdown()")
+            self.page.evaluate(
+                "() => window.jupyterapp.shell.currentWidget?.sessionContext.shutdown()"
+            )
         finally:
             self.page.close()
 
     def open(self) -> None:
         self.page.goto(self.address)
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        self.page.wait_for_function(READY, timeout=60_000)  # what is run before the kernel has answered is lost
+        self.page.wait_for_function(
+            READY, timeout=60_000
+        )  # what is run before the kernel has answered is lost
 
     def menu(self, *names: str) -> None:
-        for name in names:  # the name of an entry may have its keys behind it: "Restart Kernel… 0, 0"
+        for (
+            name
+        ) in names:  # the name of an entry may have its keys behind it: "Restart Kernel… 0, 0"
             self.page.get_by_role("menuitem", name=name, exact=not name.endswith("…")).click()
 
     def run_all(self, timeout_s: float = 90) -> list[dict[str, Any]]:
-        """Runs all cells, waits for the last one, and returns all; what a cell raised is an AssertionError here."""
+        """Runs all cells, waits for the last one, and returns all; what a cell raised is an
+        AssertionError here.
+        """
         self.menu("Run", "Run All Cells")
         self.page.wait_for_function(
             """() => {
@@ -77,13 +91,15 @@ class Notebook:
               const failed = code.some(c => c.outputs.some(o => o.output_type === 'error'));
               const done = code.at(-1).execution_count !== null;
               return (done || failed) && panel.sessionContext.session?.kernel?.status === 'idle';
-            }""",
+            }""",  # noqa: E501
             timeout=1000 * timeout_s,
         )
         cells: list[dict[str, Any]] = self.page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.content.model.toJSON()"
         )["cells"]
-        errors = [o for cell in cells for o in cell.get("outputs", []) if o["output_type"] == "error"]
+        errors = [
+            o for cell in cells for o in cell.get("outputs", []) if o["output_type"] == "error"
+        ]
         assert errors == []
         return cells
 
@@ -111,7 +127,7 @@ class Notebook:
               };
               await future.done;
               return said;
-            }""",
+            }""",  # noqa: E501
             code,
         )
         return str(printed).strip()
@@ -131,22 +147,29 @@ class Notebook:
         return path
 
     def portrait(self, name: str) -> Path:
-        """A picture of the panel alone. `make screenshots` takes those named panel-… over into docs/pictures."""
+        """A picture of the panel alone. `make screenshots` takes those named panel-… over into
+        docs/pictures.
+        """
         path = PICTURES / f"{name}.png"
         self.page.set_viewport_size({"width": 1400, "height": 1500})  # all of it in one window
         self.page.locator(".jp-Cell").first.click()  # so that no control has a frame around it
-        self.panel.evaluate("root => root.querySelectorAll('[data-keep]').forEach(node => (node.scrollTop = 0))")
+        self.panel.evaluate(
+            "root => root.querySelectorAll('[data-keep]').forEach(node => (node.scrollTop = 0))"
+        )
         self.panel.screenshot(path=path)
         self.page.set_viewport_size(SIZE)
         return path
 
     def violations(self, selector: str = ".labkit-panel") -> list[str]:
-        """What axe-core finds in a part of the page that is serious or critical: rule and element."""
+        """What axe-core finds in a part of the page that is serious or critical:
+        rule and element.
+        """
         from axe_playwright_python.sync_playwright import Axe
 
         found = Axe().run(self.page, context=selector).response["violations"]
         return [
-            f"{rule['id']} ({rule['impact']}): {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
+            f"{rule['id']} ({rule['impact']}): {node['html'][:200]} "
+            f"{node.get('failureSummary', '')[:300]}"
             for rule in found
             if rule["impact"] in SERIOUS
             for node in rule["nodes"]
@@ -161,7 +184,7 @@ class Notebook:
               const outside = node.getBoundingClientRect().right > root.getBoundingClientRect().right + 1
                 && !node.closest('pre, textarea, svg, .labkit-scroll') && node.getClientRects().length;
               return (hidden && node.scrollWidth > node.clientWidth + 1) || outside;
-            }).map(node => node.outerHTML.slice(0, 150))"""
+            }).map(node => node.outerHTML.slice(0, 150))"""  # noqa: E501
         )
         return found
 
@@ -170,6 +193,10 @@ def written(browser: Any, lab: str, course: Path, name: str, cells: list[str]) -
     """A small notebook of our own, with these cells of code."""
     path = course / "notebooks" / f"{name}.ipynb"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     nbformat.write(book, path)
     return Notebook(browser, lab, path)

@@ -1,4 +1,6 @@
-"""Each lesson opens in JupyterLab, runs from top to bottom, and shows its verdicts and plots; nothing complains."""
+"""Each lesson opens in JupyterLab, runs from top to bottom, and shows its verdicts and plots;
+nothing complains.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ IN_VIEW = """async last => {
   const bottom = nodes[last].getBoundingClientRect().bottom;
   const fits = nodes.slice(0, last).find(node => bottom - node.getBoundingClientRect().top <= room);
   (fits ?? nodes[last]).scrollIntoView({block: 'start'});
-}"""
-"""Scrolls so that a cell is in view whole, and before it as many whole ones as there is room for."""
+}"""  # noqa: E501
+"""Scrolls so that a cell is in view whole, and before it as many whole ones as
+there is room for.
+"""
 
 
 def test_there_are_lessons() -> None:
@@ -41,8 +45,12 @@ def test_a_lesson_runs_in_the_browser(lab: str, browser, course: Path, path: Pat
         done = book.run_all(timeout_s=120)
         seen = worth_seeing(done)
         # so that long lines of code are whole
-        book.page.evaluate("window.jupyterapp.commands.execute('application:toggle-side-tabbar', {side: 'right'})")
-        book.page.evaluate("i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", seen)
+        book.page.evaluate(
+            "window.jupyterapp.commands.execute('application:toggle-side-tabbar', {side: 'right'})"
+        )
+        book.page.evaluate(
+            "i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'start')", seen
+        )
         book.page.wait_for_load_state("networkidle")
         book.page.evaluate(IN_VIEW, seen)
         book.picture(path.stem)
@@ -55,7 +63,11 @@ def test_a_lesson_runs_in_the_browser(lab: str, browser, course: Path, path: Pat
 
 
 def worth_seeing(cells: list[dict[str, Any]]) -> int:
-    """The verdict that follows the last picture within two cells; the first cell where there is none."""
-    pictures = [i for i, cell in enumerate(cells) if "image/png" in json.dumps(cell.get("outputs", []))]
+    """The verdict that follows the last picture within two cells; the first cell where there is
+    none.
+    """
+    pictures = [
+        i for i, cell in enumerate(cells) if "image/png" in json.dumps(cell.get("outputs", []))
+    ]
     verdicts = [i for i, cell in enumerate(cells) if "check" in cell["metadata"].get("tags", [])]
     return max((v for i in pictures for v in verdicts if i <= v < i + 3), default=0)

@@ -1,4 +1,6 @@
-"""MeshView, BreakerTimeline and Compare in JupyterLab: what Envoy does is seen a moment later, while one looks."""
+"""MeshView, BreakerTimeline and Compare in JupyterLab: what Envoy does is seen a moment later,
+while one looks.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +32,26 @@ spec:
 '''
 mesh = labkit.open_mesh()
 mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))
-bad = mesh.pods("hello-world-v2")[0].name"""
+bad = mesh.pods("hello-world-v2")[0].name"""  # noqa: E501
 PANELS = {
     "view": "panel = MeshView(mesh)\npanel",
     "breaker": "panel = BreakerTimeline(mesh)\npanel",
-    # v2 has a third of 240 requests; a difference of 18 points is called one (fewer: once in 10^7; of 80 one in three)
-    "compare": "a = mesh.curl(url, n=240)\nmesh.scale('hello-world-v2', 0)\nb = mesh.curl(url, n=240)\n"
+    # v2 has a third of 240 requests; a difference of 18 points is called one (fewer: once in 10^7;
+    # of 80 one in three)
+    "compare": "a = mesh.curl(url, n=240)\nmesh.scale('hello-world-v2', 0)\nb = mesh.curl(url, "
+    "n=240)\n"
     "panel = Compare(a, b, names=('three pods', 'without v2'))\npanel",
 }
 
 
 @pytest.fixture
-def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+def book(
+    browser: Any, lab: str, course: Path, request: pytest.FixtureRequest
+) -> Iterator[Notebook]:
     kind = request.param
-    with written(browser, lab, course, f"mesh-{kind}-{request.node.originalname[5:30]}", [MESH, PANELS[kind]]) as book:
+    with written(
+        browser, lab, course, f"mesh-{kind}-{request.node.originalname[5:30]}", [MESH, PANELS[kind]]
+    ) as book:
         book.run_all()
         book.panel.wait_for(timeout=30_000)
         yield book
@@ -76,7 +84,8 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
     book.ask("mesh.curl(url, n=40)")
     page.wait_for_function(
         "() => [...document.querySelectorAll('[data-pod] text')].reduce("
-        "(sum, node) => sum + Number((/^(\\d+) requests/.exec(node.textContent) || [0, 0])[1]), 0) === 40",
+        "(sum, node) => sum + Number((/^(\\d+) requests/.exec(node.textContent) || [0, 0])[1]), "
+        "0) === 40",
         timeout=30_000,
     )
     rows = {row["pod"]: int(row["requests since the start"]) for row in table(book)}
@@ -89,9 +98,13 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
     assert "s left" in words
     assert panel.locator(f"[data-pod='{bad}'] line").count() == 2
     book.ask("mesh.scale('hello-world-v1', 3)")
-    page.wait_for_function("() => document.querySelectorAll('[data-pod]').length === 4", timeout=30_000)
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-pod]').length === 4", timeout=30_000
+    )
     book.ask("mesh.curl(url, n=40)")
-    page.wait_for_function("() => document.querySelectorAll('[data-pod][data-state=ready]').length === 3")
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-pod][data-state=ready]').length === 3"
+    )
     assert book.violations() == []
     assert book.cut_off() == []
     book.show()
@@ -102,7 +115,7 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
     assert page.locator(".labkit-panel [data-pod]").count() == 4
     # and what the notebook keeps, for an export, is this last state
     page.wait_for_function(
-        "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).includes("
+        "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).includes("  # noqa: E501
         "'<figcaption>The mesh has been closed')",
         timeout=30_000,
     )
@@ -147,7 +160,9 @@ def test_a_cell_that_is_run_again_closes_the_panel_of_its_last_run(book: Noteboo
     book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
     book.ask("old = panel")
     book.run_all()
-    assert book.ask("print(old is panel, old.comm is None, old.ticker.running)") == "False True False"
+    assert (
+        book.ask("print(old is panel, old.comm is None, old.ticker.running)") == "False True False"
+    )
     book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
     assert book.complaints == []
 
@@ -158,7 +173,10 @@ def test_a_cell_whose_output_is_gone_looks_no_more(book: Notebook) -> None:
     book.ask("old = panel")
     book.menu("Edit", "Clear Outputs of All Cells")
     book.page.wait_for_function("() => !document.querySelector('.labkit-panel')", timeout=30_000)
-    asked = "from labkit.waiting import wait_until; wait_until(lambda: not old.watching, 20, 'the end'); print('over')"
+    asked = (
+        "from labkit.waiting import wait_until; wait_until(lambda: not old.watching, 20, "
+        "'the end'); print('over')"
+    )
     assert book.ask(asked) == "over"
     assert book.complaints == []
 
@@ -171,10 +189,14 @@ def test_an_ejection_is_a_bar_while_it_lasts(book: Notebook) -> None:
     quick = "rule.replace('30s', '1100ms')"
     book.ask(f"mesh.apply({quick}); mesh.control(bad, fail_share=1.0)")
     back = "panel.frame['to_s'].notna().sum() >= 2 or bool(mesh.curl(url, n=15)) and False"
-    assert book.ask(f"mesh.wait_for(lambda: {back}, 'two ejections', timeout_s=40); print('ok')") == "ok"
+    assert (
+        book.ask(f"mesh.wait_for(lambda: {back}, 'two ejections', timeout_s=40); print('ok')")
+        == "ok"
+    )
     book.ask("mesh.control(bad, reset=True)")
     page.wait_for_function(
-        "() => /^[2-9]\\d* ejections/.test(document.querySelector('.labkit-plot img').alt)", timeout=30_000
+        "() => /^[2-9]\\d* ejections/.test(document.querySelector('.labkit-plot img').alt)",
+        timeout=30_000,
     )
     book.panel.get_by_role("button", name="Stop looking").click()
     panel.get_by_text("Not looking").wait_for(timeout=30_000)
@@ -198,7 +220,9 @@ def test_two_runs_are_compared_by_what_is_chosen(book: Notebook) -> None:
     counts = json.loads(book.ask("print(json.dumps([a.versions, b.versions]))"))
     for name, column in (("three pods", 0), ("without v2", 1)):
         shown = {version: float(row[f"{name} %"]) for version, row in rows.items()}
-        assert shown == pytest.approx({v: 100 * counts[column].get(v, 0) / 240 for v in shown}, abs=0.06)
+        assert shown == pytest.approx(
+            {v: 100 * counts[column].get(v, 0) / 240 for v in shown}, abs=0.06
+        )
     assert book.violations() == []
     assert book.cut_off() == []
     book.show()

@@ -27,7 +27,8 @@ mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))""",
     "traffic = TrafficPanel(mesh, url)\ntraffic",
     "view = MeshView(mesh)\nview",
     "breaker = BreakerTimeline(mesh)\nbreaker",
-    "compare = Compare(mesh.curl(url, n=20), mesh.curl(url, n=20), names=('one', 'other'))\ncompare",
+    "compare = Compare(mesh.curl(url, n=20), mesh.curl(url, n=20), names=('one', "
+    "'other'))\ncompare",
 ]
 PANELS = ("policy", "traffic", "mesh", "breaker", "compare")
 
@@ -37,9 +38,12 @@ def book(browser: Any, lab: str, course: Path) -> Iterator[Notebook]:
     book = written(browser, lab, course, "notebook-7", CELLS)
     parts = urlsplit(lab)
     try:
-        book.page.goto(f"{parts.scheme}://{parts.netloc}/notebooks/notebooks/{book.name}.ipynb?{parts.query}")
+        book.page.goto(
+            f"{parts.scheme}://{parts.netloc}/notebooks/notebooks/{book.name}.ipynb?{parts.query}"
+        )
         book.page.wait_for_function(READY, timeout=60_000)
-        book.complaints.clear()  # Notebook 7 itself sometimes asks for a setting before it has read any
+        # Notebook 7 itself sometimes asks for a setting before it has read any
+        book.complaints.clear()
         book.run_all()
         yield book
     except BaseException:
@@ -51,14 +55,18 @@ def book(browser: Any, lab: str, course: Path) -> Iterator[Notebook]:
 
 def test_all_panels_work_in_notebook_7(book: Notebook) -> None:
     book.page.wait_for_function(
-        "n => document.querySelectorAll('.labkit-panel').length === n", arg=len(PANELS), timeout=30_000
+        "n => document.querySelectorAll('.labkit-panel').length === n",
+        arg=len(PANELS),
+        timeout=30_000,
     )
     found = book.page.locator(".labkit-panel")
     policy, traffic, view, breaker, compare = (found.nth(number) for number in range(len(PANELS)))
 
     policy.get_by_label("Who gets a request").select_option("ROUND_ROBIN")
     book.page.wait_for_function(
-        "() => document.querySelector('.labkit-policy textarea').value.includes('simple: ROUND_ROBIN')", timeout=15_000
+        "() => document.querySelector('.labkit-policy textarea').value.includes('simple: "
+        "ROUND_ROBIN')",
+        timeout=15_000,
     )
     policy.get_by_role("button", name="Apply").click()
     policy.get_by_text("Applied at").first.wait_for(timeout=15_000)
@@ -70,7 +78,9 @@ def test_all_panels_work_in_notebook_7(book: Notebook) -> None:
     traffic.get_by_text("The same as the gateway counted.").wait_for(timeout=15_000)
 
     view.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
-    sent = json.loads(book.ask("print(json.dumps({pod: int(n) for pod, n in view.watch.sent.items()}))"))
+    sent = json.loads(
+        book.ask("print(json.dumps({pod: int(n) for pod, n in view.watch.sent.items()}))")
+    )
     assert sum(sent.values()) == 20 + 20 + 30
     assert view.locator("[data-pod][data-state=ready]").count() == 3
     breaker.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)

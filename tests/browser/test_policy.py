@@ -1,4 +1,6 @@
-"""The PolicyPanel as a person uses it: mouse, keyboard, a wrong value, Apply, a restart of the kernel, a reload."""
+"""The PolicyPanel as a person uses it: mouse, keyboard, a wrong value, Apply, a restart of the
+kernel, a reload.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,17 @@ from labkit.ui import PolicyPanel
 mesh = labkit.open_mesh()
 mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))"""
 PANEL = 'panel = PolicyPanel(mesh, "03_load_balancing/random.yaml", draft="{}")\npanel'
-GATEWAY = "import json; print(json.dumps([c['cluster'] for p in mesh.config()['configs'] if 'Clusters' in p['@type'] "
+GATEWAY = (
+    "import json; print(json.dumps([c['cluster'] for p in mesh.config()['configs'] if "
+    "'Clusters' in p['@type'] "
+)
 GATEWAY += "for c in p['dynamic_active_clusters']]))"
 
 
 @pytest.fixture
-def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+def book(
+    browser: Any, lab: str, course: Path, request: pytest.FixtureRequest
+) -> Iterator[Notebook]:
     name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:60]
     failed = request.session.testsfailed
     with written(browser, lab, course, f"policy-{name}", [MESH, PANEL.format(name)]) as book:
@@ -38,7 +45,11 @@ def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -
 def cluster(book: Notebook) -> dict[str, Any]:
     """The cluster of the service, as the gateway's Envoy has it."""
     found = json.loads(book.ask(GATEWAY))
-    return next(dict(c) for c in found if c["name"] == "outbound|80||hello-world.hello-world.svc.cluster.local")
+    return next(
+        dict(c)
+        for c in found
+        if c["name"] == "outbound|80||hello-world.hello-world.svc.cluster.local"
+    )
 
 
 def yaml_of(book: Notebook) -> Any:
@@ -47,7 +58,9 @@ def yaml_of(book: Notebook) -> Any:
 
 def wait_for_yaml(book: Notebook, part: str) -> None:
     book.page.wait_for_function(
-        "part => document.querySelector('.labkit-policy textarea').value.includes(part)", arg=part, timeout=15_000
+        "part => document.querySelector('.labkit-policy textarea').value.includes(part)",
+        arg=part,
+        timeout=15_000,
     )
 
 
@@ -144,7 +157,9 @@ def test_what_is_wrong_is_said_beside_the_field_while_typing(book: Notebook) -> 
     panel.locator("summary", has_text="Outlier detection").click()
     looks = panel.get_by_label("Looks every interval")
     looks.fill("10")
-    note = panel.locator(".labkit-field", has=book.page.get_by_label("Looks every interval")).locator(".labkit-note")
+    note = panel.locator(
+        ".labkit-field", has=book.page.get_by_label("Looks every interval")
+    ).locator(".labkit-note")
     note.get_by_text("not a duration").wait_for(timeout=15_000)
     assert looks.get_attribute("aria-invalid") == "true"
     assert book.violations() == []
@@ -174,7 +189,8 @@ def test_half_typed_yaml_survives_a_restart_of_the_kernel_and_a_reload(book: Not
     assert "what you typed is kept" in lost.inner_text()
     book.show()
     book.picture("policy-restarted")
-    book.complaints.clear()  # JupyterLab itself tells the console of messages that the old kernel did not answer
+    # JupyterLab itself tells the console of messages that the old kernel did not answer
+    book.complaints.clear()
     book.run_all()
     said(book, "Your draft of")
     assert yaml_of(book).input_value() == half
@@ -198,13 +214,15 @@ def test_the_notebook_keeps_the_last_state_and_the_view_stays(book: Notebook) ->
     book.page.locator(".jp-Cell").first.click()  # out of the panel
     book.page.wait_for_function(
         """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.at(-1).outputs.some(
-             o => [o.data?.['text/html']].flat().join('').includes('Applied at'))""",
+             o => [o.data?.['text/html']].flat().join('').includes('Applied at'))""",  # noqa: E501
         timeout=15_000,
     )
     assert book.page.locator(".labkit-panel").count() == 1
     book.panel.get_by_label("Connections at most").wait_for()  # what was open is open
     assert book.panel.get_by_label("Who gets a request").input_value() == "LEAST_REQUEST"
-    book.panel.get_by_label("Who gets a request").select_option("RANDOM")  # the view that is there now works
+    book.panel.get_by_label("Who gets a request").select_option(
+        "RANDOM"
+    )  # the view that is there now works
     wait_for_yaml(book, "simple: RANDOM")
     assert book.complaints == []
 
@@ -217,6 +235,8 @@ def test_a_mesh_that_is_gone_is_said_in_words(book: Notebook) -> None:
     assert "Traceback" not in alert.inner_text()
     book.show()
     book.picture("policy-mesh-gone")
-    book.panel.get_by_label("Who gets a request").select_option("ROUND_ROBIN")  # the text can still be changed
+    book.panel.get_by_label("Who gets a request").select_option(
+        "ROUND_ROBIN"
+    )  # the text can still be changed
     wait_for_yaml(book, "simple: ROUND_ROBIN")
     assert book.complaints == []

@@ -1,4 +1,6 @@
-"""TrafficPanel as a person uses it: choose, start, apply meanwhile, read the numbers, stop; by mouse and keyboard."""
+"""TrafficPanel as a person uses it: choose, start, apply meanwhile, read the numbers, stop; by
+mouse and keyboard.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ COUNTED = "print(mesh.counter('upstream_rq_total'))"
 
 
 @pytest.fixture
-def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+def book(
+    browser: Any, lab: str, course: Path, request: pytest.FixtureRequest
+) -> Iterator[Notebook]:
     name = "traffic-" + request.node.name.removeprefix("test_")[:40]
     with written(browser, lab, course, name, [MESH, PANEL]) as book:
         book.run_all()
@@ -34,9 +38,12 @@ def book(browser: Any, lab: str, course: Path, request: pytest.FixtureRequest) -
 
 
 def done(book: Notebook, words: str) -> None:
-    """Waits for the end of the run; its status begins with `words` then (that of an earlier run with others)."""
+    """Waits for the end of the run; its status begins with `words` then (that of an earlier run
+    with others).
+    """
     book.page.wait_for_function(
-        "words => document.querySelector('.labkit-panel .labkit-status').textContent.startsWith(words)",
+        "words => document.querySelector('.labkit-panel "
+        ".labkit-status').textContent.startsWith(words)",
         arg=words,
         timeout=60_000,
     )
@@ -64,7 +71,8 @@ def columns(book: Notebook) -> list[str]:
 def painted(book: Notebook) -> None:
     """Waits until the picture is really there."""
     book.page.wait_for_function(
-        "() => { const i = document.querySelector('.labkit-plot img'); return i?.complete && i.naturalWidth > 100; }",
+        "() => { const i = document.querySelector('.labkit-plot img'); return i?.complete && "
+        "i.naturalWidth > 100; }",
         timeout=30_000,
     )
 
@@ -86,8 +94,14 @@ def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
     (row,) = in_the_picture(book)
     shares = dict(zip(columns(book)[4:], map(float, row[4:]), strict=True))
     counts = json.loads(book.ask("import json; print(json.dumps(panel.result.versions))"))
-    assert shares == pytest.approx({f"{name} %": 100 * n / 60 for name, n in counts.items()}, abs=0.06)
-    assert panel.locator("figure img").get_attribute("alt").startswith("Share of 60 requests by version")
+    assert shares == pytest.approx(
+        {f"{name} %": 100 * n / 60 for name, n in counts.items()}, abs=0.06
+    )
+    assert (
+        panel.locator("figure img")
+        .get_attribute("alt")
+        .startswith("Share of 60 requests by version")
+    )
     assert book.violations() == []
     assert book.cut_off() == []
     book.show()
@@ -100,13 +114,19 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     panel.get_by_label("a steady stream, until stopped").check()
     panel.get_by_label("requests a second").fill("40")
     panel.get_by_role("button", name="Start").click()
-    book.page.wait_for_function("() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=30_000)
+    book.page.wait_for_function(
+        "() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=30_000
+    )
     book.ask(RULE)
-    book.page.wait_for_function("() => document.querySelector('.labkit-plot').dataset.marks === '1'", timeout=30_000)
+    book.page.wait_for_function(
+        "() => document.querySelector('.labkit-plot').dataset.marks === '1'", timeout=30_000
+    )
     assert panel.locator("progress").get_attribute("value") is None  # nobody knows its end
     book.ask("mesh.control('hello-world-v2', fail_share=0.5)")
     book.ask("mesh.scale('hello-world-v1', 3)")
-    book.page.wait_for_function("() => document.querySelector('.labkit-plot').dataset.marks === '2'", timeout=30_000)
+    book.page.wait_for_function(
+        "() => document.querySelector('.labkit-plot').dataset.marks === '2'", timeout=30_000
+    )
     panel.get_by_label("Plot").select_option("Status codes over time")
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot img').alt.includes('by status')", timeout=30_000
@@ -117,7 +137,9 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     assert {row[0]: int(row[1]) for row in numbers(book)} == codes
     assert all(row[1] == row[2] for row in numbers(book))
     panel.get_by_text("The same as the gateway counted.").wait_for()
-    book.page.wait_for_function("() => document.querySelector('.labkit-plot').dataset.marks === '2'")
+    book.page.wait_for_function(
+        "() => document.querySelector('.labkit-plot').dataset.marks === '2'"
+    )
     rows = in_the_picture(book)
     assert [row[2] for row in rows] == [
         "the start",
@@ -127,12 +149,24 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     assert sum(int(row[3]) for row in rows) == sum(codes.values())
     painted(book)
     book.panel.locator("figure details summary").click()
-    for plot in ("Pods over time", "Latency over time", "Latency, how many took how long", "Versions over time"):
+    for plot in (
+        "Pods over time",
+        "Latency over time",
+        "Latency, how many took how long",
+        "Versions over time",
+    ):
         panel.get_by_label("Plot").select_option(plot)
-        alt = {"Pods": "by pod", "Versions": "by version", "Latency over": "over time", "Latency, how": "between"}
+        alt = {
+            "Pods": "by pod",
+            "Versions": "by version",
+            "Latency over": "over time",
+            "Latency, how": "between",
+        }
         alt = next(words for name, words in alt.items() if plot.startswith(name))
         book.page.wait_for_function(
-            "alt => document.querySelector('.labkit-plot img').alt.includes(alt)", arg=alt, timeout=30_000
+            "alt => document.querySelector('.labkit-plot img').alt.includes(alt)",
+            arg=alt,
+            timeout=30_000,
         )
         painted(book)
         book.show()
@@ -153,7 +187,9 @@ def test_everything_by_keyboard(book: Notebook) -> None:
     page.keyboard.type("9")
     page.keyboard.press("Tab")
     panel.get_by_text("for i in $(seq 9)").wait_for(timeout=15_000)
-    assert panel.get_by_role("button", name="Start").evaluate("node => node === document.activeElement")
+    assert panel.get_by_role("button", name="Start").evaluate(
+        "node => node === document.activeElement"
+    )
     page.keyboard.press("Enter")
     done(book, "Done: 9 requests")
     panel.get_by_label("curl, one after the other").focus()
@@ -164,8 +200,12 @@ def test_everything_by_keyboard(book: Notebook) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    book.page.wait_for_function("() => document.querySelector('.labkit-panel').dataset.running === 'true'")
-    assert panel.get_by_role("button", name="Stop").evaluate("node => node === document.activeElement")
+    book.page.wait_for_function(
+        "() => document.querySelector('.labkit-panel').dataset.running === 'true'"
+    )
+    assert panel.get_by_role("button", name="Stop").evaluate(
+        "node => node === document.activeElement"
+    )
     page.keyboard.press("Space")
     done(book, "Stopped")
     assert book.complaints == []
@@ -182,7 +222,9 @@ def test_a_wrong_number_and_a_closed_mesh_are_told(book: Notebook) -> None:
     panel.get_by_label("requests (-n)").fill("5")
     panel.get_by_label("a steady stream, until stopped").check()
     panel.get_by_role("button", name="Start").click()
-    book.page.wait_for_function("() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=30_000)
+    book.page.wait_for_function(
+        "() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=30_000
+    )
     book.ask("mesh.close()")
     panel.get_by_role("alert").get_by_text("This mesh has been closed").wait_for(timeout=30_000)
     done(book, "Broken off")

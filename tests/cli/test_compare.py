@@ -1,4 +1,6 @@
-"""`labkit compare`: what it prints and with which status it ends, on a small course that has no mesh."""
+"""`labkit compare`: what it prints and with which status it ends, on a small course that has no
+mesh.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ def run(*words: str) -> int:
 
 
 def test_a_lesson_that_is_the_same_twice(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("compare", "1", "--backends", "embedded", "embedded", "--out", str(course / "out")) == 0
+    assert (
+        run("compare", "1", "--backends", "embedded", "embedded", "--out", str(course / "out")) == 0
+    )
     said = capsys.readouterr().out
     assert "they agree" in said
     assert "1 lesson, 0 differ" in said
@@ -27,7 +31,9 @@ def test_a_lesson_that_is_the_same_twice(course: Path, capsys: pytest.CaptureFix
 
 
 def test_a_lesson_that_fails(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("compare", "2", "--backends", "embedded", "embedded", "--out", str(course / "out")) == 1
+    assert (
+        run("compare", "2", "--backends", "embedded", "embedded", "--out", str(course / "out")) == 1
+    )
     said = capsys.readouterr().out
     assert "they differ" in said
     assert "02_bad fails: CheckFailed" in said

@@ -1,4 +1,6 @@
-"""`labkit doctor`: what it says of programs that are there, missing or broken, of a cluster, and of a bare Python."""
+"""`labkit doctor`: what it says of programs that are there, missing or broken, of a cluster, and of
+a bare Python.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def standins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandI
 
 
 @pytest.fixture
-def cluster(standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+def cluster(
+    standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeCluster]:
     with serving(FakeCluster(standins.folder)) as found:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "kubeconfig", found.url)))
         yield found
@@ -62,7 +66,9 @@ def test_with_no_program_at_all_the_embedded_mesh_can_be_used(
     assert "→ curl -L https://istio.io/downloadIstio" in said
 
 
-def test_for_a_cluster_that_is_not_enough(standins: StandIns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_for_a_cluster_that_is_not_enough(
+    standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert doctor("--backend", "cluster") == 1
     said = capsys.readouterr().out
     assert "✘ cluster" in said
@@ -74,9 +80,12 @@ def test_programs_that_are_there_are_shown_with_their_versions(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     standins.program(
-        "kubectl", {"args": ["version", "--client"], "out": "Client Version: v1.32.4\nKustomize: v5.5.0\n"}
+        "kubectl",
+        {"args": ["version", "--client"], "out": "Client Version: v1.32.4\nKustomize: v5.5.0\n"},
     )
-    standins.program("istioctl", {"args": ["version", "--remote=false"], "out": "client version: 1.31.0\n"})
+    standins.program(
+        "istioctl", {"args": ["version", "--remote=false"], "out": "client version: 1.31.0\n"}
+    )
     standins.program("helm", {"args": ["version", "--short"], "out": "v3.19.0+g3d8990f\n"})
     standins.program("minikube", recorded("version"))
     standins.program("docker", {"args": DOCKER, "out": "8323895296 4\n"})
@@ -94,7 +103,8 @@ def test_a_driver_that_does_not_work_is_a_hint_with_its_fix(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     standins.program("minikube", recorded("version"))
     standins.program(
-        "docker", {"args": DOCKER, "out": "0 0\n", "err": "Cannot connect to the Docker daemon\n", "code": 1}
+        "docker",
+        {"args": DOCKER, "out": "0 0\n", "err": "Cannot connect to the Docker daemon\n", "code": 1},
     )
     found = checks()["driver"]
     assert (found.state, found.seen) == (HINT, "docker: Cannot connect to the Docker daemon")
@@ -120,7 +130,8 @@ def test_a_program_that_is_broken_is_not_ok(standins: StandIns) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "err", "words"), [(1, "version `GLIBC_2.34' not found", "GLIBC_2.34"), (3, "", "code 3")]
+    ("code", "err", "words"),
+    [(1, "version `GLIBC_2.34' not found", "GLIBC_2.34"), (3, "", "code 3")],
 )
 def test_an_envoy_that_cannot_be_run_is_not_ok(
     standins: StandIns, monkeypatch: pytest.MonkeyPatch, code: int, err: str, words: str
@@ -133,7 +144,9 @@ def test_an_envoy_that_cannot_be_run_is_not_ok(
     assert checks("cluster")["Envoy"].state == HINT
 
 
-def test_the_ports_of_the_meshes_are_tried(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ports_of_the_meshes_are_tried(
+    standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Other ports may be free: they are of no use."""
     assert checks()["ports"].state == GOOD
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -195,7 +208,9 @@ def test_a_cluster_with_istio(cluster: FakeCluster) -> None:
     assert cluster.writes == []
 
 
-def test_a_cluster_without_istio_says_labkit_up(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_without_istio_says_labkit_up(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert doctor("--backend", "cluster") == 1
     said = capsys.readouterr().out
     assert "→ labkit up" in said
@@ -204,9 +219,15 @@ def test_a_cluster_without_istio_says_labkit_up(cluster: FakeCluster, capsys: py
 
 @pytest.mark.parametrize(
     ("version", "state", "words"),
-    [("1.23.3", BAD, "older than 1.24"), ("1.26.0", HINT, "not on 1.26.0"), ("lab", HINT, "can't be seen")],
+    [
+        ("1.23.3", BAD, "older than 1.24"),
+        ("1.26.0", HINT, "not on 1.26.0"),
+        ("lab", HINT, "can't be seen"),
+    ],
 )
-def test_the_version_of_istio_is_judged(cluster: FakeCluster, version: str, state: str, words: str) -> None:
+def test_the_version_of_istio_is_judged(
+    cluster: FakeCluster, version: str, state: str, words: str
+) -> None:
     for path, parts in istio(version).items():
         cluster.add(path, **parts)
     found = checks("cluster")["Istio"]
@@ -233,7 +254,9 @@ def test_a_gateway_that_is_not_ready_does_not_count(cluster: FakeCluster) -> Non
     assert "kubectl -n istio-system get pods" in found.fix
 
 
-def test_a_cluster_that_does_not_answer(standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_does_not_answer(
+    standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "k", "http://127.0.0.1:9")))
     found = checks("cluster")
     assert found["cluster"].state == BAD
@@ -250,14 +273,21 @@ def test_a_kubeconfig_whose_certificate_is_gone(
     assert (found.state, "gone.crt" in found.seen) == (BAD, True)
 
 
-def test_a_context_elsewhere_is_not_asked(standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "k", "https://34.89.1.2", context="prod")))
+def test_a_context_elsewhere_is_not_asked(
+    standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "KUBECONFIG", str(kubeconfig(tmp_path / "k", "https://34.89.1.2", context="prod"))
+    )
     assert "34.89.1.2" in checks()["cluster"].seen
 
 
 def test_it_works_with_nothing_installed() -> None:
     """A Python without any library, and an empty PATH: the report says what to install."""
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from labkit.cli import main; main(['doctor'])"
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from labkit.cli import main; "
+        "main(['doctor'])"
+    )
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code],
         env={"PATH": "/nonexistent", "PYTHONIOENCODING": "utf-8"},

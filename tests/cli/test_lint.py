@@ -30,7 +30,10 @@ def test_a_finding_has_its_place_its_code_and_a_fix(capsys: pytest.CaptureFixtur
     file = str(GALLERY / "undefined-subset" / "broken.yaml")
     status, text = run(capsys, file, "--with", HELLO)
     assert status == 1
-    assert "undefined-subset/broken.yaml:31: error IST0101 ReferencedResourceNotFound (KIA1107)" in text
+    assert (
+        "undefined-subset/broken.yaml:31: error IST0101 ReferencedResourceNotFound (KIA1107)"
+        in text
+    )
     assert "  what  no DestinationRule defines the subset version-2" in text
     assert "  fix   define it, or name another one: those defined are v1, v2" in text
     assert text.endswith("1 error in 2 objects\n")
@@ -47,13 +50,22 @@ def test_a_folder_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     status, text = run(capsys, str(MANIFESTS / "as-published"), "--with", HELLO, "--json")
     assert status == 1
     found = json.loads(text)
-    assert {each["code"] for each in found} == {"IST0106", "IST0130", "KIA1104", "LAB01", "LAB06", "LAB08"}
+    assert {each["code"] for each in found} == {
+        "IST0106",
+        "IST0130",
+        "KIA1104",
+        "LAB01",
+        "LAB06",
+        "LAB08",
+    }
     assert set(found[0]) == {
         *("code", "also", "name", "level", "file", "line", "object", "path", "what", "why", "fix"),
     }
 
 
-def test_the_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("a: [1\n"))
     status, text = run(capsys, "-")
     assert status == 1

@@ -1,4 +1,6 @@
-"""`labkit status` and `labkit down` find meshes by their folders, also those whose owner is gone."""
+"""`labkit status` and `labkit down` find meshes by their folders, also those
+whose owner is gone.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a mesh whose owner is gone, and whose processes are too."""
     monkeypatch.setenv("LABKIT_STATE", str(tmp_path))
     folder = state.new_folder()
-    body = {"owner": 4194304, "owner_started": 1.0, "group": 4194304, "gateway_port": 20001, "created": 1.0}
+    body = {
+        "owner": 4194304,
+        "owner_started": 1.0,
+        "group": 4194304,
+        "gateway_port": 20001,
+        "created": 1.0,
+    }
     (folder / state.RECORD).write_text(json.dumps(body))
     return folder
 
@@ -28,7 +36,9 @@ def run(*words: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_a_mesh_that_was_left_is_shown_and_removed(left: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mesh_that_was_left_is_shown_and_removed(
+    left: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("status") == 0
     assert "gone" in capsys.readouterr().out
     assert run("down") == 0

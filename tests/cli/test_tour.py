@@ -11,7 +11,9 @@ from labkit.cli import main
 pytestmark = pytest.mark.notebook
 
 
-def test_the_page_is_written_and_the_status_tells(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page_is_written_and_the_status_tells(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["tour", "--out", str(course / "tour")])
     assert ended.value.code == 1

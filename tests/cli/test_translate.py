@@ -1,4 +1,6 @@
-"""`labkit translate` prints what a proxy is given, in the shape in which configurations are compared."""
+"""`labkit translate` prints what a proxy is given, in the shape in which configurations are
+compared.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def run(*words: str) -> int:
 
 
 @pytest.mark.parametrize("proxy", ["gateway", "sidecar:client", "sidecar:hello-world-v1"])
-def test_a_json_list_of_objects(proxy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_json_list_of_objects(
+    proxy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     case = record("canary")
     file = tmp_path / "objects.json"
     file.write_text(json.dumps(case["objects"]))
@@ -34,7 +38,9 @@ def test_a_json_list_of_objects(proxy: str, tmp_path: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out) == case["proxies"][proxy]
 
 
-def test_yaml_from_several_files_and_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_yaml_from_several_files_and_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     case = record("subsets")
     folder = tmp_path / "rules"
     folder.mkdir()
@@ -46,9 +52,15 @@ def test_yaml_from_several_files_and_a_folder(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("as_list", [True, False])
-def test_standard_input(as_list: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_input(
+    as_list: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     case = record("random")
-    text = json.dumps(case["objects"]) if as_list else "\n---\n".join(map(json.dumps, case["objects"])) + "\n"
+    text = (
+        json.dumps(case["objects"])
+        if as_list
+        else "\n---\n".join(map(json.dumps, case["objects"])) + "\n"
+    )
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert run("--proxy", "sidecar:client", "-") == 0
     assert json.loads(capsys.readouterr().out) == case["proxies"]["sidecar:client"]
@@ -74,7 +86,9 @@ def test_a_namespace_may_be_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert json.loads(capsys.readouterr().out) == case["proxies"]["sidecar:client"]
 
 
-def test_what_is_not_supported_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_supported_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     entry = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
@@ -87,7 +101,9 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path: Path, capsys: pytest
     assert "ServiceEntry hello-world/external" in capsys.readouterr().err
 
 
-def test_what_the_api_server_would_refuse_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_api_server_would_refuse_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     objects = record("random")["objects"]
     objects[-1]["spec"]["trafficPolicy"]["loadBalancer"]["simple"] = "RANDOMLY"
     file = tmp_path / "objects.json"

@@ -11,10 +11,15 @@ import pytest
 from labkit.cli import main
 
 GOOD = (
-    "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d, namespace: ns}\nspec: {host: a}\n"
+    "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d, "
+    "namespace: ns}\nspec: {host: a}\n"
 )
-BAD = GOOD.replace("{host: a}", "{host: a, trafficPolicy: {outlierDetection: {consecutiveErrors5xx: 7}}}")
-WARNED = GOOD.replace("{host: a}", "{host: a, trafficPolicy: {outlierDetection: {consecutiveErrors: 7}}}")
+BAD = GOOD.replace(
+    "{host: a}", "{host: a, trafficPolicy: {outlierDetection: {consecutiveErrors5xx: 7}}}"
+)
+WARNED = GOOD.replace(
+    "{host: a}", "{host: a, trafficPolicy: {outlierDetection: {consecutiveErrors: 7}}}"
+)
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -27,7 +32,10 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
 
 def test_an_accepted_object_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "good.yaml").write_text(GOOD)
-    assert run(capsys, str(tmp_path / "good.yaml")) == (0, "accepted  DestinationRule ns/d\n1 accepted, 0 refused\n")
+    assert run(capsys, str(tmp_path / "good.yaml")) == (
+        0,
+        "accepted  DestinationRule ns/d\n1 accepted, 0 refused\n",
+    )
 
 
 def test_a_refused_object_says_where_what_and_what_was_meant(
@@ -41,7 +49,8 @@ def test_a_refused_object_says_where_what_and_what_was_meant(
     assert lines[:3] == [
         "accepted  DestinationRule ns/d",
         "REFUSED   DestinationRule ns/d",
-        f"  {file}:9: spec.trafficPolicy.outlierDetection.consecutiveErrors5xx: there is no such field",
+        f"  {file}:9: spec.trafficPolicy.outlierDetection.consecutiveErrors5xx: there is no such "
+        "field",
     ]
     assert lines[3] == '      found    "consecutiveErrors5xx"'
     assert lines[4].startswith("      allowed  baseEjectionTime, consecutive5xxErrors, ")
@@ -57,7 +66,9 @@ def test_a_warning_does_not_fail(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert out.endswith("1 accepted, 0 refused, 1 warning\n")
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(BAD))
     status, out = run(capsys, "-")
     assert status == 1
@@ -70,7 +81,10 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         (None, "there is no such file"),
         ("a: b: c\n", ":1: a field where none can be"),
         ("", "no object in it"),
-        (GOOD.replace("DestinationRule", "EnvoyFilter").replace("/v1", "/v1alpha3"), "does not check or run"),
+        (
+            GOOD.replace("DestinationRule", "EnvoyFilter").replace("/v1", "/v1alpha3"),
+            "does not check or run",
+        ),
     ],
 )
 def test_what_can_not_be_judged_is_an_error(
@@ -112,8 +126,14 @@ def test_python_m_labkit_is_the_same_command(tmp_path: Path) -> None:
 
 
 def test_validating_imports_nothing_heavy() -> None:
-    """A check of a manifest must not wait for pandas, and a mesh's start not for a schema library."""
+    """A check of a manifest must not wait for pandas, and a mesh's start not for
+    a schema library.
+    """
     heavy = ("pandas", "jsonschema", "difflib")
-    code = f"import sys, labkit.cli.validate; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    code = (
+        f"import sys, labkit.cli.validate; print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "[]\n"

@@ -1,4 +1,6 @@
-"""`labkit verify`: nbval compares the verdict line and nothing else, and notices when it differs."""
+"""`labkit verify`: nbval compares the verdict line and nothing else, and
+notices when it differs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ pytestmark = pytest.mark.notebook
 def stored(course: Path) -> Path:
     """The notebook of the good lesson as `labkit build` would store it."""
     lesson = lessons("1")[0]
-    run = run_notebook(lesson.name, read_source(lesson.source), lesson.notebook.parent, strict=False)
+    run = run_notebook(
+        lesson.name, read_source(lesson.source), lesson.notebook.parent, strict=False
+    )
     write(tidy(run.notebook), lesson.notebook)
     return lesson.notebook
 

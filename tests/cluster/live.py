@@ -1,4 +1,6 @@
-"""What a cluster has and what its proxies were given, as values that the translator's tests compare."""
+"""What a cluster has and what its proxies were given, as values that the translator's tests
+compare.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ Json = dict[str, Any]
 
 
 def items(namespace: str, *kinds: str) -> list[Json]:
-    found: list[Json] = json.loads(kubectl("-n", namespace, "get", ",".join(kinds), "-o", "json").stdout)["items"]
+    found: list[Json] = json.loads(
+        kubectl("-n", namespace, "get", ",".join(kinds), "-o", "json").stdout
+    )["items"]
     return found
 
 
@@ -30,11 +34,15 @@ def live_pod(body: Json) -> Pod:
     template = {"metadata": body["metadata"], "spec": {"containers": containers}}
     injected = "sidecar.istio.io/status" in body["metadata"].get("annotations", {})
     metadata = body["metadata"]
-    return pod_of(template, metadata["name"], metadata["namespace"], body["status"]["podIP"], injected)
+    return pod_of(
+        template, metadata["name"], metadata["namespace"], body["status"]["podIP"], injected
+    )
 
 
 def live_pods(namespace: str) -> list[Pod]:
-    return [live_pod(p) for p in items(namespace, "pods") if "deletionTimestamp" not in p["metadata"]]
+    return [
+        live_pod(p) for p in items(namespace, "pods") if "deletionTimestamp" not in p["metadata"]
+    ]
 
 
 def gateway_pod() -> Pod:
@@ -42,9 +50,15 @@ def gateway_pod() -> Pod:
 
 
 def live_snapshot(namespace: str) -> Snapshot:
-    """The namespace's objects as the API server has them: who is older decides, so its times count."""
+    """The namespace's objects as the API server has them: who is older decides, so
+    its times count.
+    """
     bodies = items(namespace, "services", *RULES)
-    addresses = {(namespace, b["metadata"]["name"]): b["spec"]["clusterIP"] for b in bodies if b["kind"] == "Service"}
+    addresses = {
+        (namespace, b["metadata"]["name"]): b["spec"]["clusterIP"]
+        for b in bodies
+        if b["kind"] == "Service"
+    }
     return Snapshot(tuple(Resource(b) for b in bodies), tuple(live_pods(namespace)), addresses)
 
 
@@ -55,7 +69,9 @@ def expected(snapshot: Snapshot, pod: Pod) -> Json:
 
 
 def wait_equal(snapshot: Snapshot, pods: list[Pod], timeout_s: float = 20.0) -> None:
-    """Waits until each proxy holds what the translator makes of the snapshot; else shows each difference."""
+    """Waits until each proxy holds what the translator makes of the snapshot; else shows each
+    difference.
+    """
     for pod in pods:
         want = expected(snapshot, pod)
         found: list[str] = []
@@ -64,14 +80,21 @@ def wait_equal(snapshot: Snapshot, pods: list[Pod], timeout_s: float = 20.0) -> 
             found[:] = differences(normalised(config_dump(pod), snapshot.pods), want)
             return not found
 
-        wait_until(equal, timeout_s, f"{pod.name} to hold what labkit translates", explain=lambda f=found: "\n".join(f))  # type: ignore[misc]
+        wait_until(
+            equal,
+            timeout_s,
+            f"{pod.name} to hold what labkit translates",
+            explain=lambda f=found: "\n".join(f),
+        )  # type: ignore[misc]
 
 
 @contextmanager
 def port_forward(namespace: str, what: str, port: int) -> Iterator[int]:
     """`kubectl port-forward` to a port of a pod or Service; gives the port of this machine."""
     words = ["kubectl", "-n", namespace, "port-forward", what, f":{port}", "--address=127.0.0.1"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forward:
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as forward:
         try:
             assert forward.stdout is not None
             line = forward.stdout.readline()  # Forwarding from 127.0.0.1:40000 -> 8080

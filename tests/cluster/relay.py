@@ -1,4 +1,6 @@
-"""A relay in front of an API server: it counts requests, may be slow, may end. HTTP here, TLS on the other side."""
+"""A relay in front of an API server: it counts requests, may be slow, may end. HTTP here, TLS on
+the other side.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Relay:
-    """Listens on loopback; each connection gets one to the API server. `requests` are (method, path), as they came."""
+    """Listens on loopback; each connection gets one to the API server. `requests` are (method,
+    path), as they came.
+    """
 
     def __init__(self, server: str, *, delay_s: float = 0.0) -> None:
         where = urlsplit(server)

@@ -1,4 +1,6 @@
-"""The first microservice on a real cluster: the same manifests as on the embedded mesh, unchanged."""
+"""The first microservice on a real cluster: the same manifests as on the
+embedded mesh, unchanged.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def gateway(hello_world: str) -> Iterator[Target]:
     with port_forward("istio-system", f"pod/{gateway_pod().name}", 8080) as port:
         target = Target("127.0.0.1", port, "test.example.com")
         # until istiod's push is there, Envoy answers 404 or has no listener yet
-        wait_until(lambda: curl(target).codes == {200: 1}, 20, "the gateway to have a route", longest_s=0.2)
+        wait_until(
+            lambda: curl(target).codes == {200: 1}, 20, "the gateway to have a route", longest_s=0.2
+        )
         yield target
 
 
@@ -36,16 +40,27 @@ def test_each_pod_has_its_sidecar(hello_world: str) -> None:
     assert workloads == ["client", "hello-world", "hello-world", "hello-world"]
     for pod in pods:
         # the sidecar is a container of its own, or an init container that stays (a native sidecar)
-        statuses = pod["status"]["containerStatuses"] + pod["status"].get("initContainerStatuses", [])
-        ready = {s["name"] for s in statuses if s["ready"] and s.get("started") and "running" in s["state"]}
+        statuses = pod["status"]["containerStatuses"] + pod["status"].get(
+            "initContainerStatuses", []
+        )
+        ready = {
+            s["name"]
+            for s in statuses
+            if s["ready"] and s.get("started") and "running" in s["state"]
+        }
         assert len(ready) == 2
         assert "istio-proxy" in ready
 
 
 def test_each_pod_answers_through_the_gateway(gateway: Target, hello_world: str) -> None:
-    version = {p["metadata"]["name"]: p["metadata"]["labels"].get("version") for p in items(hello_world, "pods")}
+    version = {
+        p["metadata"]["name"]: p["metadata"]["labels"].get("version")
+        for p in items(hello_world, "pods")
+    }
     expected = {name: v for name, v in version.items() if v}
-    result = curl(gateway, n=100)  # the chance that one of three pods is never chosen is 3 · (2/3)^100 < 1e-16
+    result = curl(
+        gateway, n=100
+    )  # the chance that one of three pods is never chosen is 3 · (2/3)^100 < 1e-16
     assert result.codes == {200: 100}
     answered = dict(zip(result.column("pod"), result.column("version"), strict=True))
     assert answered == expected
@@ -57,7 +72,17 @@ def test_the_body_says_the_same_as_the_headers(gateway: Target) -> None:
 
 
 def test_the_client_calls_through_its_own_sidecar(hello_world: str) -> None:
-    words = ("exec", "deploy/client", "-c", "client", "--", "curl", "-s", "-i", "http://hello-world/")
+    words = (
+        "exec",
+        "deploy/client",
+        "-c",
+        "client",
+        "--",
+        "curl",
+        "-s",
+        "-i",
+        "http://hello-world/",
+    )
     answer = kubectl("-n", hello_world, *words).stdout
     assert answer.startswith("HTTP/1.1 200")
     assert "x-pod: hello-world-v" in answer
@@ -65,7 +90,11 @@ def test_the_client_calls_through_its_own_sidecar(hello_world: str) -> None:
 
 
 def test_the_controls_answer_by_the_api_servers_proxy(hello_world: str) -> None:
-    pod = next(p["metadata"]["name"] for p in items(hello_world, "pods") if "version" in p["metadata"]["labels"])
+    pod = next(
+        p["metadata"]["name"]
+        for p in items(hello_world, "pods")
+        if "version" in p["metadata"]["labels"]
+    )
     base = f"/api/v1/namespaces/{hello_world}/pods/{pod}:8080/proxy/control"
     kubectl("create", "--raw", f"{base}/delay?ms=5", "-f", "-")
     try:
@@ -77,7 +106,11 @@ def test_the_controls_answer_by_the_api_servers_proxy(hello_world: str) -> None:
 
 
 def test_a_port_forward_leads_past_the_gateway(gateway: Target, hello_world: str) -> None:
-    pod = next(p["metadata"]["name"] for p in items(hello_world, "pods") if "version" in p["metadata"]["labels"])
+    pod = next(
+        p["metadata"]["name"]
+        for p in items(hello_world, "pods")
+        if "version" in p["metadata"]["labels"]
+    )
     with port_forward(hello_world, f"pod/{pod}", 8080) as port:
         local = Target("127.0.0.1", port, "localhost")
         assert curl(local, "/x").pods == {pod: 1}
@@ -87,10 +120,17 @@ def test_a_port_forward_leads_past_the_gateway(gateway: Target, hello_world: str
 
 def test_the_manifests_can_be_applied_again(hello_world: str) -> None:
     """The second time nothing changes: the generation of a Deployment says so."""
-    before = {d["metadata"]["name"]: d["metadata"]["generation"] for d in items(hello_world, "deployments")}
+    before = {
+        d["metadata"]["name"]: d["metadata"]["generation"]
+        for d in items(hello_world, "deployments")
+    }
     for name in ("hello-world.yaml", "client.yaml"):
         apply((MANIFESTS / name).read_text("utf-8"))
-    assert {d["metadata"]["name"]: d["metadata"]["generation"] for d in items(hello_world, "deployments")} == before
+    assert {
+        d["metadata"]["name"]: d["metadata"]["generation"]
+        for d in items(hello_world, "deployments")
+    } == before
     assert len(before) == sum(
-        r.kind == "Deployment" for r in load(MANIFESTS / "hello-world.yaml", MANIFESTS / "client.yaml")
+        r.kind == "Deployment"
+        for r in load(MANIFESTS / "hello-world.yaml", MANIFESTS / "client.yaml")
     )

@@ -1,10 +1,12 @@
-"""`labkit up` and `labkit down` on a real cluster without Istio, named by LABKIT_TEST_BARE_KUBECONFIG.
+"""`labkit up` and `labkit down` on a real cluster without Istio, named by
+LABKIT_TEST_BARE_KUBECONFIG.
 
-istioctl and helm are on the PATH. Where the cluster can't pull Istio's images, LABKIT_TEST_ISTIOCTL_OPTIONS and
-LABKIT_TEST_HELM_OPTIONS give the tools more words, an option a line (see .ci/run), and LABKIT_ISTIO_CHARTS names a
-folder of charts.
+istioctl and helm are on the PATH. Where the cluster can't pull Istio's images,
+LABKIT_TEST_ISTIOCTL_OPTIONS and LABKIT_TEST_HELM_OPTIONS give the tools more words, an option a
+line (see .ci/run), and LABKIT_ISTIO_CHARTS names a folder of charts.
 
-Each test compares every object of the cluster, by kind, namespace, name and uid, before `up` and after `down`.
+Each test compares every object of the cluster, by kind, namespace, name and uid, before `up` and
+after `down`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from tests.translate.record import kubectl
 
 VARIABLE = "LABKIT_TEST_BARE_KUBECONFIG"
 COLUMNS = "custom-columns=K:.kind,N:.metadata.namespace,M:.metadata.name,U:.metadata.uid"
-# what comes and goes by itself, or shows other objects once more. An IPAddress is the API server's own note of a
-# Service's address; of one that went while it was being made the note stays until the API server clears up, by minutes
+# what comes and goes by itself, or shows other objects once more. An IPAddress is the API server's
+# own note of a Service's address; of one that went while it was being made the note stays until the
+# API server clears up, by minutes
 PASSING = (
     "events",
     "events.events.k8s.io",
@@ -39,7 +42,10 @@ def kubeconfig() -> Iterator[str]:
     """In place of the cluster with Istio that the other tests here use."""
     path = os.environ.get(VARIABLE, "")
     if not path:
-        pytest.skip(f"{VARIABLE} is not set: it names the kubeconfig of a cluster without Istio to install on")
+        pytest.skip(
+            f"{VARIABLE} is not set: it names the kubeconfig of a cluster without Istio to "
+            "install on"
+        )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", path)
         yield path
@@ -54,7 +60,10 @@ def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     try:
         yield
         wait_until(
-            lambda: everything() == before, 30, "the cluster to be as before", explain=lambda: difference(before)
+            lambda: everything() == before,
+            30,
+            "the cluster to be as before",
+            explain=lambda: difference(before),
         )
     finally:
         if everything() != before:  # so that the next test begins with a bare cluster
@@ -66,16 +75,25 @@ def everything() -> set[str]:
     found = kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
     kinds = ",".join(kind for kind in found if kind not in PASSING)
     lines = kubectl("get", kinds, "-A", "--no-headers", "-o", COLUMNS).stdout.splitlines()
-    return {" ".join(line.split()) for line in lines}  # the columns are as wide as their longest words
+    return {
+        " ".join(line.split()) for line in lines
+    }  # the columns are as wide as their longest words
 
 
 def difference(before: set[str]) -> str:
     now = everything()
-    return "\n".join([*(f"+ {line}" for line in sorted(now - before)), *(f"- {line}" for line in sorted(before - now))])
+    return "\n".join(
+        [
+            *(f"+ {line}" for line in sorted(now - before)),
+            *(f"- {line}" for line in sorted(before - now)),
+        ]
+    )
 
 
 def labkit(*words: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "labkit", *words], capture_output=True, text=True, timeout=390)
+    done = subprocess.run(
+        [sys.executable, "-m", "labkit", *words], capture_output=True, text=True, timeout=390
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -92,17 +110,29 @@ def up(way: str) -> list[str]:
 def killed(way: str, when: Callable[[], object]) -> None:
     """`labkit up`, ended without warning when something is true."""
     with subprocess.Popen(
-        [sys.executable, "-m", "labkit", *up(way)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "labkit", *up(way)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
-            wait_until(lambda: process.poll() is not None or when(), 120, "up to be half-way", longest_s=0.2)
-            assert process.poll() is None, f"it ended by itself: {process.stdout and process.stdout.read()}"
+            wait_until(
+                lambda: process.poll() is not None or when(),
+                120,
+                "up to be half-way",
+                longest_s=0.2,
+            )
+            assert process.poll() is None, (
+                f"it ended by itself: {process.stdout and process.stdout.read()}"
+            )
         finally:
             process.kill()
 
 
 def is_there(kind: str, name: str) -> bool:
-    return bool(kubectl("-n", "istio-system", "get", kind, name, "--ignore-not-found", "-o", "name").stdout)
+    return bool(
+        kubectl("-n", "istio-system", "get", kind, name, "--ignore-not-found", "-o", "name").stdout
+    )
 
 
 @pytest.mark.usefixtures("clean")
@@ -119,7 +149,9 @@ def test_by_istioctl_up_lesson_1_and_down() -> None:
 
 
 @pytest.mark.usefixtures("clean")
-@pytest.mark.parametrize("sign", ["namespace/istio-system", "crd/gateways.networking.istio.io", "deployment/istiod"])
+@pytest.mark.parametrize(
+    "sign", ["namespace/istio-system", "crd/gateways.networking.istio.io", "deployment/istiod"]
+)
 def test_by_istioctl_killed_half_way_then_down(sign: str) -> None:
     """Early, when istioctl itself would find nothing to uninstall, and later."""
     killed("istioctl", lambda: is_there(*sign.split("/")))

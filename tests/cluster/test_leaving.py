@@ -1,4 +1,6 @@
-"""Nothing is left, however a run ends: a snapshot before and after, of all objects and of what the gateway was told."""
+"""Nothing is left, however a run ends: a snapshot before and after, of all objects and of what the
+gateway was told.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from labkit.mesh.cluster.cleanup.leftovers import api_of, end_abandoned, find, r
 from labkit.mesh.cluster.cleanup.snapshot import take
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.mesh import ClusterMesh
-from labkit.mesh.cluster.observability import CONFIG, GATEWAY_PATH, enter_gateway, leave_gateway, users
+from labkit.mesh.cluster.observability import (
+    CONFIG,
+    GATEWAY_PATH,
+    enter_gateway,
+    leave_gateway,
+    users,
+)
 from labkit.mesh.cluster.ownership.owner import own
 from labkit.waiting import wait_until
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, SUBSETS, URL, rule
@@ -33,7 +41,10 @@ mesh.apply(sys.stdin.read())
 print("ready", flush=True)
 signal.pause()
 """
-IN_HELLO_WORLD = "apiVersion: v1\nkind: Namespace\nmetadata: {name: hello-world, labels: {istio-injection: enabled}}\n"
+IN_HELLO_WORLD = (
+    "apiVersion: v1\nkind: Namespace\nmetadata: {name: hello-world, labels: "
+    "{istio-injection: enabled}}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +80,9 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_close_leaves_nothing(api: Api, kubeconfig: str, own_namespace: str) -> None:
-    """Objects in its own namespace and in somebody else's, routes, sidecars, counters, logs: all of it goes."""
+    """Objects in its own namespace and in somebody else's, routes, sidecars, counters, logs: all of
+    it goes.
+    """
     before = take(api)
     with labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet) as mesh:
         mesh.apply(HELLO, GATEWAY, ROUTE, rule("{loadBalancer: {simple: RANDOM}}", subsets=SUBSETS))
@@ -78,7 +91,9 @@ def test_close_leaves_nothing(api: Api, kubeconfig: str, own_namespace: str) -> 
         while_open = take(api).since(before)
         assert "+ /api/v1/namespaces/hello-world" in while_open
         assert "+ gateway: listeners 0.0.0.0_8080" in while_open
-        assert "~ /apis/apps/v1/namespaces/istio-system/deployments/istio-ingressgateway" in while_open
+        assert (
+            "~ /apis/apps/v1/namespaces/istio-system/deployments/istio-ingressgateway" in while_open
+        )
     assert take(api).since(before) == []
     assert remains(api) == []
     assert find(api) == []
@@ -91,11 +106,16 @@ def test_reset_leaves_the_applications_and_nothing_else(api: Api, kubeconfig: st
         mesh.apply(GATEWAY, ROUTE, rule("{loadBalancer: {simple: RANDOM}}", subsets=SUBSETS))
         assert "+ gateway: listeners 0.0.0.0_8080" in take(api).since(before)
         mesh.reset()
-        # istiod counts on in the marker's route: that is the barrier's number, and the only thing that may differ
-        assert [line for line in take(api).since(before) if "marker" not in line and "15999" not in line] == []
+        # istiod counts on in the marker's route: that is the barrier's number, and the only thing
+        # that may differ
+        assert [
+            line for line in take(api).since(before) if "marker" not in line and "15999" not in line
+        ] == []
 
 
-def test_what_a_killed_run_left_is_found_and_removed(api: Api, kubeconfig: str, own_namespace: str) -> None:
+def test_what_a_killed_run_left_is_found_and_removed(
+    api: Api, kubeconfig: str, own_namespace: str
+) -> None:
     before = take(api)
     theirs = rule().replace("namespace: hello-world", f"namespace: {own_namespace}")
     killed = other_run(kubeconfig, HELLO.read_text("utf-8") + "\n---\n" + theirs)
@@ -142,7 +162,9 @@ def test_the_next_mesh_removes_what_a_killed_run_left(api: Api, kubeconfig: str)
     assert take(api).since(before) == []
 
 
-def test_two_learners_share_the_gateway_and_not_a_namespace(api: Api, kubeconfig: str, own_namespace: str) -> None:
+def test_two_learners_share_the_gateway_and_not_a_namespace(
+    api: Api, kubeconfig: str, own_namespace: str
+) -> None:
     """The second one who wants a namespace is told who has it, before anything is written there."""
     before = take(api)
     first = other_run(kubeconfig, IN_HELLO_WORLD)
@@ -152,14 +174,21 @@ def test_two_learners_share_the_gateway_and_not_a_namespace(api: Api, kubeconfig
             with pytest.raises(MeshError, match="belongs to another run") as caught:
                 second.apply(HELLO)
             assert f"process {first.pid}" in caught.value.seen
-            assert kubectl("-n", "hello-world", "get", "deployments,configmaps", "-o", "name").stdout.split() == [
+            assert kubectl(
+                "-n", "hello-world", "get", "deployments,configmaps", "-o", "name"
+            ).stdout.split() == [
                 "configmap/istio-ca-crl",
                 "configmap/istio-ca-root-cert",
                 "configmap/kube-root-ca.crt",
             ]
             second.apply(rule().replace("namespace: hello-world", f"namespace: {own_namespace}"))
         assert exists("hello-world"), "it is the first one's"
-        assert kubectl("-n", own_namespace, "get", "destinationrules,envoyfilters", "-o", "name").stdout == ""
+        assert (
+            kubectl(
+                "-n", own_namespace, "get", "destinationrules,envoyfilters", "-o", "name"
+            ).stdout
+            == ""
+        )
         assert len(users(api)) == 1
         assert prepared(api), "the first one needs it still"
     finally:
@@ -169,7 +198,9 @@ def test_two_learners_share_the_gateway_and_not_a_namespace(api: Api, kubeconfig
 
 
 def test_a_second_mesh_of_the_same_process_takes_over(api: Api, kubeconfig: str) -> None:
-    """As when a learner runs the cell with open_mesh twice: what the forgotten mesh closes is no longer its own."""
+    """As when a learner runs the cell with open_mesh twice: what the forgotten mesh closes is no
+    longer its own.
+    """
     forgotten = labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet)
     forgotten.apply(IN_HELLO_WORLD)
     with labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet) as mesh:
@@ -211,7 +242,9 @@ def test_many_enter_and_leave_the_gateway_at_the_same_time(api: Api) -> None:
 
 def test_a_kept_gateway_does_not_start_anew_for_each_mesh(api: Api, kubeconfig: str) -> None:
     def pods() -> list[str]:
-        return kubectl("-n", "istio-system", "get", "pods", "-l", "istio=ingressgateway", "-o", "name").stdout.split()
+        return kubectl(
+            "-n", "istio-system", "get", "pods", "-l", "istio=ingressgateway", "-o", "name"
+        ).stdout.split()
 
     with kept_gateway(kubeconfig=kubeconfig, say=quiet):
         wait_until(lambda: len(pods()) == 1, 60, "the old gateway's pod to be gone")

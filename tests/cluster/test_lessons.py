@@ -1,4 +1,6 @@
-"""Every lesson on the cluster and on the embedded mesh, by papermill, with its solutions: they pass, and they agree."""
+"""Every lesson on the cluster and on the embedded mesh, by papermill, with its solutions: they
+pass, and they agree.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,14 @@ def test_there_are_lessons() -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: str(lesson.name))
-def test_a_lesson_passes_and_tells_the_same_as_on_the_embedded_mesh(lesson: Lesson, tmp_path: Path) -> None:
+def test_a_lesson_passes_and_tells_the_same_as_on_the_embedded_mesh(
+    lesson: Lesson, tmp_path: Path
+) -> None:
     found = on_both(lesson, ("embedded", "cluster"), tmp_path)
     for run in (found.left, found.right):
-        assert run.failure is None, f"cell {run.failure.cell}: {run.failure.message}\n{run.failure.source}"
+        assert run.failure is None, (
+            f"cell {run.failure.cell}: {run.failure.message}\n{run.failure.source}"
+        )
         assert run.verdicts
         assert all(verdict.startswith(("PASS", "✔")) for verdict in run.verdicts), run.verdicts
     assert found.agrees, "\n".join(found.explain())

@@ -27,18 +27,26 @@ def mesh(kubeconfig: str) -> Iterator[ClusterMesh]:
 
 def test_rows_are_those_of_the_gateways_log(mesh: ClusterMesh) -> None:
     done: list[tuple[int, int]] = []
-    result = mesh.fortio(URL, connections=4, requests=300, program="cluster", progress=lambda *at: done.append(at))
+    result = mesh.fortio(
+        URL, connections=4, requests=300, program="cluster", progress=lambda *at: done.append(at)
+    )
     assert result.program == "fortio 1.68.0 in the cluster"
     assert result.codes == {200: 300}
     assert set(result.frame["pod"]) == {p.name for p in mesh.pods("hello-world")}
     assert set(result.versions) == {"v1", "v2"}
     assert done[-1] == (300, 300)
-    assert kubectl("-n", mesh.ledger.namespace, "get", "pods", "-o", "name").stdout == "pod/fortio\n"
+    assert (
+        kubectl("-n", mesh.ledger.namespace, "get", "pods", "-o", "name").stdout == "pod/fortio\n"
+    )
 
 
 def test_what_a_breaker_refuses_has_its_flag(mesh: ClusterMesh) -> None:
-    """How many are refused is the run's own; that result, log and counter agree about it is exact."""
-    mesh.apply(rule("{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}"))
+    """How many are refused is the run's own; that result, log and counter agree
+    about it is exact.
+    """
+    mesh.apply(
+        rule("{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}")
+    )
     before = mesh.counter("upstream_rq_pending_overflow", cluster=CLUSTER)
     result = mesh.fortio(URL, connections=8, requests=400, method="POST", program="cluster")
     refused = result.codes.get(503, 0)

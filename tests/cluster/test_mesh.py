@@ -1,4 +1,6 @@
-"""The cluster mesh on a real cluster: the interface that lessons use, and the promises it makes to the cluster."""
+"""The cluster mesh on a real cluster: the interface that lessons use, and the promises it makes to
+the cluster.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,17 @@ from labkit.mesh.cluster.mesh import ClusterMesh
 from labkit.resources import Resource, load
 from labkit.translate import normalised
 from labkit.waiting import wait_until
-from tests.mesh.conftest import CLIENT, CLUSTER, GATEWAY, HELLO, ROUTE, SUBSETS, URL, rule, virtual_service
+from tests.mesh.conftest import (
+    CLIENT,
+    CLUSTER,
+    GATEWAY,
+    HELLO,
+    ROUTE,
+    SUBSETS,
+    URL,
+    rule,
+    virtual_service,
+)
 from tests.translate.record import config_dump, kubectl
 from tests.translate.recorded import differences
 
@@ -66,7 +78,9 @@ def test_what_apply_returns_is_in_force(mesh: ClusterMesh) -> None:
     for number in range(20):
         headers = f"{{response: {{set: {{x-n: 'n{number}'}}}}}}"
         applied = mesh.apply(
-            virtual_service(f"[{{headers: {headers}, route: [{{destination: {{host: hello-world}}}}]}}]")
+            virtual_service(
+                f"[{{headers: {headers}, route: [{{destination: {{host: hello-world}}}}]}}]"
+            )
         )
         (answer,) = mesh.curl(URL)
         assert answer.headers["x-n"] == f"n{number}"
@@ -93,7 +107,10 @@ def test_calls_from_inside_go_through_the_callers_sidecar(mesh: ClusterMesh) -> 
 def test_refused_requests_have_flags_and_the_gateway_counted_them(mesh: ClusterMesh) -> None:
     """N requests held at one pod: exactly N - c - p are refused; status, flag and counter agree."""
     mesh.apply(
-        rule("{connectionPool: {tcp: {maxConnections: 2}, http: {http1MaxPendingRequests: 3}}}", subsets=SUBSETS),
+        rule(
+            "{connectionPool: {tcp: {maxConnections: 2}, http: {http1MaxPendingRequests: 3}}}",
+            subsets=SUBSETS,
+        ),
         virtual_service("[{route: [{destination: {host: hello-world, subset: v2}}]}]"),
     )
     subset = CLUSTER.replace("||", "|v2|")
@@ -105,21 +122,26 @@ def test_refused_requests_have_flags_and_the_gateway_counted_them(mesh: ClusterM
         result = burst.wait()
     assert result.codes == {200: 5, 503: 5}
     assert mesh.counter("upstream_rq_pending_overflow", cluster=subset) - before == 5
-    refused = [i for i, s in zip(result.column("id"), result.column("status"), strict=True) if s == 503]
+    refused = [
+        i for i, s in zip(result.column("id"), result.column("status"), strict=True) if s == 503
+    ]
     assert list(mesh.flags(refused).values()) == ["UO"] * 5
 
 
 def test_an_ejected_pod_shows(mesh: ClusterMesh) -> None:
     mesh.apply(
         rule(
-            "{outlierDetection: {consecutive5xxErrors: 3, interval: 1s, baseEjectionTime: 30s, maxEjectionPercent: 50}}"
+            "{outlierDetection: {consecutive5xxErrors: 3, interval: 1s, baseEjectionTime: 30s, "
+            "maxEjectionPercent: 50}}"
         )
     )
     assert set(mesh.endpoints().query("cluster == @CLUSTER")["health"]) == {"healthy"}
     bad = mesh.pods("hello-world-v2")[0].name
     mesh.control(bad, fail_next=3)
     mesh.curl(URL, n=80)  # fewer than three for one of three pods: once in 10^10
-    mesh.wait_for(lambda: "failed_outlier_check" in set(mesh.endpoints()["health"]), "a pod to be ejected")
+    mesh.wait_for(
+        lambda: "failed_outlier_check" in set(mesh.endpoints()["health"]), "a pod to be ejected"
+    )
     ejected = mesh.endpoints().query("health == 'failed_outlier_check'")
     assert set(ejected["pod"]) == {bad}
 
@@ -138,7 +160,9 @@ def test_scale_waits_until_the_gateway_knows_the_pods(mesh: ClusterMesh) -> None
         assert set(known["pod"]) == {p.name for p in mesh.pods("hello-world")}
     finally:
         mesh.scale("hello-world-v2", 1)
-    assert set(mesh.endpoints().query("cluster == @CLUSTER")["pod"]) == {p.name for p in mesh.pods("hello-world")}
+    assert set(mesh.endpoints().query("cluster == @CLUSTER")["pod"]) == {
+        p.name for p in mesh.pods("hello-world")
+    }
     assert mesh.curl(URL, n=20).codes == {200: 20}
 
 
@@ -170,7 +194,9 @@ def test_a_way_past_the_gateway(mesh: ClusterMesh) -> None:
     pod = mesh.pods("hello-world-v1")[0].name
     with urlopen(mesh.pod_url(pod) + "/past", timeout=10) as answer:
         assert pod in answer.read().decode()
-    with urlopen(Request(mesh.gateway_url, headers={"Host": "test.example.com"}), timeout=10) as answer:
+    with urlopen(
+        Request(mesh.gateway_url, headers={"Host": "test.example.com"}), timeout=10
+    ) as answer:
         assert answer.status == 200
 
 
@@ -190,8 +216,13 @@ def test_a_misspelt_field_is_refused_before_anything_is_written(mesh: ClusterMes
 
 
 def test_what_only_the_api_server_knows_is_said_in_its_words(mesh: ClusterMesh) -> None:
-    """labkit's own validation is passed by here. The rule that was applied before the refused one goes again."""
-    good, bad = load(rule())[0], {**load(rule(name="other"))[0].body, "spec": {"hots": "hello-world"}}
+    """labkit's own validation is passed by here. The rule that was applied before the refused one
+    goes again.
+    """
+    good, bad = (
+        load(rule())[0],
+        {**load(rule(name="other"))[0].body, "spec": {"hots": "hello-world"}},
+    )
     with pytest.raises(ValidationError, match="hots"):
         mesh.put([good, Resource(bad)])
     with pytest.raises(NotFound):
@@ -201,14 +232,21 @@ def test_what_only_the_api_server_knows_is_said_in_its_words(mesh: ClusterMesh) 
 def test_a_conflict_is_shown_with_its_owner_and_never_forced(mesh: ClusterMesh) -> None:
     mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
     theirs = rule("{loadBalancer: {simple: ROUND_ROBIN}}")
-    words = ("apply", "--server-side", "--force-conflicts", "--field-manager=somebody-else", "-f", "-")
+    words = (
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=somebody-else",
+        "-f",
+        "-",
+    )
     kubectl(*words, given=theirs)
     with pytest.raises(MeshError, match="somebody-else") as caught:
         mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
     assert "simple" in caught.value.seen
-    assert mesh.resource("DestinationRule", "hello-world-dr").spec["trafficPolicy"]["loadBalancer"] == {
-        "simple": "ROUND_ROBIN"
-    }
+    assert mesh.resource("DestinationRule", "hello-world-dr").spec["trafficPolicy"][
+        "loadBalancer"
+    ] == {"simple": "ROUND_ROBIN"}
     kubectl("-n", "hello-world", "delete", "destinationrule", "hello-world-dr")
 
 
@@ -232,7 +270,9 @@ def test_reset_leaves_the_gateway_as_it_was(shared_mesh: ClusterMesh) -> None:
         kinds = "gateways.networking.istio.io,virtualservices,destinationrules"
         names = kubectl("-n", "hello-world", "get", kinds, "-o", "name").stdout.split()
         config = shared_mesh.config("gateway")["configs"]
-        text = json.dumps([strip_times(part) for part in config if "Secret" not in part["@type"]], sort_keys=True)
+        text = json.dumps(
+            [strip_times(part) for part in config if "Secret" not in part["@type"]], sort_keys=True
+        )
         return names, text
 
     before = snapshot()
@@ -245,7 +285,9 @@ def test_reset_leaves_the_gateway_as_it_was(shared_mesh: ClusterMesh) -> None:
 
 def test_reset_makes_a_pod_ready_again_that_was_made_unready(mesh: ClusterMesh) -> None:
     mesh.control("hello-world-v2", ready=False)
-    mesh.wait_for(lambda: not mesh.pods("hello-world-v2")[0].is_ready, "the pod to be unready", timeout_s=60)
+    mesh.wait_for(
+        lambda: not mesh.pods("hello-world-v2")[0].is_ready, "the pod to be unready", timeout_s=60
+    )
     mesh.reset()
     assert mesh.pods("hello-world-v2")[0].is_ready
 
@@ -256,7 +298,9 @@ def strip_times(value: Any) -> Any:
         left_out = ("last_updated", "version_info", "draining_state")
         kept = {k: strip_times(v) for k, v in value.items() if k not in left_out}
         if "dynamic_listeners" in kept:
-            kept["dynamic_listeners"] = [one for one in kept["dynamic_listeners"] if "active_state" in one]
+            kept["dynamic_listeners"] = [
+                one for one in kept["dynamic_listeners"] if "active_state" in one
+            ]
         return kept
     if isinstance(value, list):
         return [strip_times(inner) for inner in value]
@@ -265,7 +309,14 @@ def strip_times(value: Any) -> Any:
 
 def test_reset_touches_nothing_that_labkit_did_not_make(mesh: ClusterMesh) -> None:
     theirs = yaml.safe_load(rule(name="theirs"))
-    kubectl("apply", "--server-side", "--field-manager=somebody-else", "-f", "-", given=json.dumps(theirs))
+    kubectl(
+        "apply",
+        "--server-side",
+        "--field-manager=somebody-else",
+        "-f",
+        "-",
+        given=json.dumps(theirs),
+    )
     mesh.reset()
     assert kubectl("-n", "hello-world", "get", "destinationrules", "-o", "name").stdout.split() == [
         "destinationrule.networking.istio.io/theirs"
@@ -274,8 +325,12 @@ def test_reset_touches_nothing_that_labkit_did_not_make(mesh: ClusterMesh) -> No
 
 
 def test_the_marker_does_not_show(mesh: ClusterMesh) -> None:
-    assert "labkit.internal" not in json.dumps([p for p in mesh.config("gateway")["configs"] if "Routes" in p["@type"]])
-    assert "labkit.internal" in json.dumps(config_dump(gateway_pod()).routes)  # it is there all the same
+    assert "labkit.internal" not in json.dumps(
+        [p for p in mesh.config("gateway")["configs"] if "Routes" in p["@type"]]
+    )
+    assert "labkit.internal" in json.dumps(
+        config_dump(gateway_pod()).routes
+    )  # it is there all the same
 
 
 def test_a_proxy_that_is_late_is_named(mesh: ClusterMesh) -> None:
@@ -290,14 +345,20 @@ def test_a_pod_killed_under_load_is_replaced(mesh: ClusterMesh) -> None:
     pod = mesh.pods("hello-world-v1")[0].name
     results = []
     load_run = threading.Thread(
-        target=lambda: results.append(mesh.fortio(URL, connections=2, duration_s=4, program="built-in"))
+        target=lambda: results.append(
+            mesh.fortio(URL, connections=2, duration_s=4, program="built-in")
+        )
     )
     load_run.start()
     kubectl("-n", "hello-world", "delete", "pod", pod, "--wait=false")
     load_run.join()
     (result,) = results
     assert result.codes.get(200, 0) > 0.9 * len(result)
-    wait_until(lambda: len([p for p in mesh.pods("hello-world-v1") if p.is_ready]) == 2, 60, "two pods again")
+    wait_until(
+        lambda: len([p for p in mesh.pods("hello-world-v1") if p.is_ready]) == 2,
+        60,
+        "two pods again",
+    )
     assert pod not in {p.name for p in mesh.pods("hello-world-v1")}
 
 
@@ -307,9 +368,13 @@ def test_a_second_mesh_in_other_namespaces_does_not_disturb(
     with labkit.open_mesh("cluster", kubeconfig=kubeconfig) as other:
         other.apply(rule().replace("namespace: hello-world", f"namespace: {own_namespace}"))
         mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
-        assert [r.namespace for r in other.objects() if r.kind == "DestinationRule"] == [own_namespace]
+        assert [r.namespace for r in other.objects() if r.kind == "DestinationRule"] == [
+            own_namespace
+        ]
     assert exists(own_namespace)  # labkit did not make it
-    found = kubectl("-n", own_namespace, "get", "destinationrules,envoyfilters", "-o", "name").stdout
+    found = kubectl(
+        "-n", own_namespace, "get", "destinationrules,envoyfilters", "-o", "name"
+    ).stdout
     assert found == ""
     assert mesh.curl(URL).codes == {200: 1}
 

@@ -1,4 +1,6 @@
-"""The panels on a cluster: what they show is what its gateway counted. How they look is the browser suite's to test."""
+"""The panels on a cluster: what they show is what its gateway counted. How they look is the browser
+suite's to test.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from .conftest import claim_hello_world
 
 pytestmark = pytest.mark.timeout(180)
 
-QUICK = "{outlierDetection: {consecutive5xxErrors: 2, interval: 300ms, baseEjectionTime: 10s, maxEjectionPercent: 100}}"
+QUICK = (
+    "{outlierDetection: {consecutive5xxErrors: 2, interval: 300ms, baseEjectionTime: 10s, "
+    "maxEjectionPercent: 100}}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +49,21 @@ def test_from_a_control_to_the_gateways_envoy(mesh: Mesh) -> None:
     panel.apply()
     assert panel.said.startswith("Applied at ")
     assert ("+", "  consecutive_5xx: 3") in panel.envoy["rows"]
-    found = [c["cluster"] for p in mesh.config()["configs"] for c in p.get("dynamic_active_clusters", [])]
+    found = [
+        c["cluster"] for p in mesh.config()["configs"] for c in p.get("dynamic_active_clusters", [])
+    ]
     told = next(cluster for cluster in found if cluster["name"] == CLUSTER)
     assert told["outlier_detection"]["consecutive_5xx"] == 3
     assert told.get("lb_policy", "ROUND_ROBIN") == "ROUND_ROBIN"
     panel.close()
 
 
-@pytest.mark.parametrize("settings", [{"kind": "curl"}, {"kind": "fortio", "connections": 2}], ids=["curl", "fortio"])
-def test_a_run_shows_its_numbers_beside_the_gateways(mesh: Mesh, settings: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"kind": "curl"}, {"kind": "fortio", "connections": 2}], ids=["curl", "fortio"]
+)
+def test_a_run_shows_its_numbers_beside_the_gateways(
+    mesh: Mesh, settings: dict[str, object]
+) -> None:
     panel = TrafficPanel(mesh, URL)
     panel.run(requests=40, **settings)
     assert panel.result.codes == {200: 40}
@@ -98,6 +109,8 @@ def test_an_ejection_is_in_the_picture_and_in_the_timeline(mesh: Mesh) -> None:
     assert view.error == {}
     assert timeline.error == {}
     sent = mesh.endpoints().groupby("pod")["requests"].sum()
-    assert {pod: view.watch.sent[pod] for pod in sent.index if pod} == {pod: n for pod, n in sent.items() if pod}
+    assert {pod: view.watch.sent[pod] for pod in sent.index if pod} == {
+        pod: n for pod, n in sent.items() if pod
+    }
     view.close()
     timeline.close()

@@ -15,12 +15,17 @@ from .conftest import MANIFESTS, NAMESPACE, apply
 from .live import gateway_pod, items, live_pods, live_snapshot, wait_equal
 
 BASE = [
-    *load(MANIFESTS / "02_first_microservice/gateway.yaml", MANIFESTS / "02_first_microservice/virtual-service.yaml")
+    *load(
+        MANIFESTS / "02_first_microservice/gateway.yaml",
+        MANIFESTS / "02_first_microservice/virtual-service.yaml",
+    )
 ]
 
 
 def rules_of(name: str) -> list[Resource]:
-    """The Istio objects of a manifest; none where it is one that is to be refused (test_verdicts looks at those)."""
+    """The Istio objects of a manifest; none where it is one that is to be refused (test_verdicts
+    looks at those).
+    """
     try:
         found = load(MANIFESTS / name)
     except ManifestError:
@@ -41,7 +46,9 @@ def only_these_rules(rules: list[Resource]) -> None:
     live = [Resource(body) for body in items(NAMESPACE, *RULES)]
     for gone in (r for r in live if r.key not in wanted):
         kubectl("-n", NAMESPACE, "delete", f"{gone.kind.lower()}.networking.istio.io/{gone.name}")
-    apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": [r.body for r in wanted.values()]}))
+    apply(
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": [r.body for r in wanted.values()]})
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -59,7 +66,9 @@ def test_a_difference_is_seen_and_shown(hello_world: str) -> None:
     snapshot = live_snapshot(hello_world)
     wait_equal(snapshot, [gateway_pod()])
     without = type(snapshot)(
-        tuple(r for r in snapshot.resources if r.kind != "DestinationRule"), snapshot.pods, snapshot.service_ips
+        tuple(r for r in snapshot.resources if r.kind != "DestinationRule"),
+        snapshot.pods,
+        snapshot.service_ips,
     )
     with pytest.raises(NotReady, match="RANDOM"):
         wait_equal(without, [gateway_pod()], timeout_s=0.1)

@@ -1,5 +1,5 @@
-"""What goes wrong with a cluster around a mesh: a context that is not meant, a slow API server, a token that ran out,
-an istiod that is gone for a while."""
+"""What goes wrong with a cluster around a mesh: a context that is not meant, a slow API server, a
+token that ran out, an istiod that is gone for a while."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from .conftest import claim_hello_world
 from .relay import Relay, kubeconfig
 
 FAR = "prod.example.com"
-MARKED = "[{{headers: {{response: {{set: {{x-n: n{n}}}}}}}, route: [{{destination: {{host: hello-world}}}}]}}]"
+MARKED = (
+    "[{{headers: {{response: {{set: {{x-n: n{n}}}}}}}, route: [{{destination: {{host: "
+    "hello-world}}}}]}}]"
+)
 
 
 def quiet(text: str) -> None:
@@ -61,7 +64,9 @@ def through(config: dict[str, Any], tmp_path: Path) -> Iterator[Callable[..., tu
         made.append(one)
         path = tmp_path / "kubeconfig"
         user = config["users"][0]["user"]
-        path.write_text(yaml.safe_dump(kubeconfig(f"http://{host}:{one.port}", user, "through")), "utf-8")
+        path.write_text(
+            yaml.safe_dump(kubeconfig(f"http://{host}:{one.port}", user, "through")), "utf-8"
+        )
         return one, path
 
     yield make
@@ -71,7 +76,9 @@ def through(config: dict[str, Any], tmp_path: Path) -> Iterator[Callable[..., tu
 
 @pytest.fixture
 def far_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that looks like somebody's production, and leads to this machine: so what is sent there can be counted."""
+    """A name that looks like somebody's production, and leads to this machine: so what is sent
+    there can be counted.
+    """
     look_up = socket.getaddrinfo
 
     def looked_up(host: Any, *rest: Any, **more: Any) -> Any:
@@ -83,7 +90,9 @@ def far_away(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_context_that_is_not_local_gets_not_one_request(
     through: Callable[..., tuple[Relay, Path]], far_away: None
 ) -> None:
-    """Every way to begin is tried. The last one names the context, and shows that the relay does count."""
+    """Every way to begin is tried. The last one names the context, and shows that the relay does
+    count.
+    """
     counted, path = through(FAR)
     for begin in (
         lambda: labkit.open_mesh("cluster", kubeconfig=path),
@@ -100,7 +109,9 @@ def test_a_context_that_is_not_local_gets_not_one_request(
 
 
 def test_a_slow_api_server(through: Callable[..., tuple[Relay, Path]]) -> None:
-    """A fifth of a second on the way for each request: all takes longer, and what apply returns is in force."""
+    """A fifth of a second on the way for each request: all takes longer, and what apply returns is
+    in force.
+    """
     slow, path = through(delay_s=0.2)
     with labkit.open_mesh("cluster", kubeconfig=path, say=quiet) as mesh:
         mesh.apply(HELLO, GATEWAY, ROUTE)
@@ -114,7 +125,9 @@ def test_a_slow_api_server(through: Callable[..., tuple[Relay, Path]]) -> None:
 def test_an_api_server_that_is_gone(
     through: Callable[..., tuple[Relay, Path]], kubeconfig: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The error names the context; a notebook that ends tells it without a traceback; what is left can be removed."""
+    """The error names the context; a notebook that ends tells it without a traceback; what is left
+    can be removed.
+    """
     gone, path = through()
     mesh = labkit.open_mesh("cluster", kubeconfig=path, say=quiet)
     gone.close()
@@ -139,11 +152,17 @@ def end_all(path: str, mesh: labkit.Mesh) -> None:
 def test_a_token_that_is_valid_no_longer(
     config: dict[str, Any], kubeconfig: str, own_namespace: str, tmp_path: Path
 ) -> None:
-    """A ServiceAccount's token, and then the account goes: the answer is the same as for a token that has run out."""
+    """A ServiceAccount's token, and then the account goes: the answer is the same as for a token
+    that has run out.
+    """
     name = f"learner-{own_namespace}"
     kubectl("-n", own_namespace, "create", "serviceaccount", "learner")
     kubectl(
-        "create", "clusterrolebinding", name, "--clusterrole=cluster-admin", f"--serviceaccount={own_namespace}:learner"
+        "create",
+        "clusterrolebinding",
+        name,
+        "--clusterrole=cluster-admin",
+        f"--serviceaccount={own_namespace}:learner",
     )
     try:
         token = kubectl("-n", own_namespace, "create", "token", "learner").stdout.strip()
@@ -161,7 +180,9 @@ def test_a_token_that_is_valid_no_longer(
                 errors.append(error)
             return bool(errors)
 
-        wait_until(refused, 30, "the API server to forget the token", longest_s=0.5)  # it remembers one for 10 s
+        wait_until(
+            refused, 30, "the API server to forget the token", longest_s=0.5
+        )  # it remembers one for 10 s
         assert errors[0].status == 401
         assert "does not know who you are" in errors[0].message
         assert "log in again" in errors[0].try_next
@@ -174,7 +195,9 @@ def test_a_token_that_is_valid_no_longer(
 
 
 def test_istiod_gone_and_back(kubeconfig: str) -> None:
-    """Without its control plane the mesh goes on with what it has, and says why it takes nothing new."""
+    """Without its control plane the mesh goes on with what it has, and says why it takes nothing
+    new.
+    """
     with labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet) as mesh:
         mesh.apply(HELLO, GATEWAY, ROUTE)
         istiod(0)
@@ -200,11 +223,17 @@ def istiod(replicas: int) -> None:
 
 
 def pods_of_istiod() -> int:
-    return len(kubectl("-n", "istio-system", "get", "pods", "-l", "app=istiod", "-o", "name").stdout.split())
+    return len(
+        kubectl(
+            "-n", "istio-system", "get", "pods", "-l", "app=istiod", "-o", "name"
+        ).stdout.split()
+    )
 
 
 def answers(mesh: labkit.Mesh) -> bool:
-    """Whether the API server reaches istiod's check; the way there is open some moments after istiod is ready."""
+    """Whether the API server reaches istiod's check; the way there is open some moments after
+    istiod is ready.
+    """
     try:
         mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
     except MeshError as error:

@@ -26,7 +26,9 @@ def moved(text: str, namespace: str) -> str:
 
 
 def server_refuses(text: str) -> str:
-    """What the API server says against a manifest; "" when it takes it. Nothing is changed by it."""
+    """What the API server says against a manifest; "" when it takes it. Nothing
+    is changed by it.
+    """
     try:
         apply(text, dry_run=True)
     except LabkitError as error:
@@ -46,7 +48,9 @@ def labkit_refuses(text: str) -> str:
 def test_the_verdict_is_the_api_servers(name: str, own_namespace: str) -> None:
     text = moved((MANIFESTS / name).read_text("utf-8"), own_namespace)
     server, ours = server_refuses(text), labkit_refuses(text)
-    assert bool(server) == bool(ours), f"API server: {server or 'accepts'}\nlabkit: {ours or 'accepts'}"
+    assert bool(server) == bool(ours), (
+        f"API server: {server or 'accepts'}\nlabkit: {ours or 'accepts'}"
+    )
 
 
 def test_a_refusal_is_seen(own_namespace: str) -> None:

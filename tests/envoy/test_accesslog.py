@@ -25,7 +25,9 @@ def test_half_a_line_waits_for_its_other_half(tmp_path: Path) -> None:
 
 def test_entries_are_found_by_the_id_of_their_request(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
-    path.write_text("".join(f'{{"lab":"{lab}","n":{n}}}\n' for n, lab in enumerate("abab")) + '{"lab":null}\n')
+    path.write_text(
+        "".join(f'{{"lab":"{lab}","n":{n}}}\n' for n, lab in enumerate("abab")) + '{"lab":null}\n'
+    )
     log = AccessLog(path)
     assert [entry["n"] for entry in log.of("a")] == [0, 2]
     assert log.last_of(["b", "c"]) == {"b": {"lab": "b", "n": 3}}

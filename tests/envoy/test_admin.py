@@ -51,7 +51,9 @@ def test_closing_waits_for_a_request_under_way(path: Path, monkeypatch: pytest.M
     closing = threading.Thread(target=admin.close)
 
     class Closed(UnixConnection):
-        """Somebody closes while the answer is awaited: a mesh that ends while a picture of it is drawn."""
+        """Somebody closes while the answer is awaited: a mesh that ends while a picture of it is
+        drawn.
+        """
 
         def request(self, *args: object, **kwargs: object) -> None:
             super().request(*args, **kwargs)  # type: ignore[arg-type]

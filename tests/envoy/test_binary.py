@@ -10,7 +10,9 @@ from labkit.envoy import envoy_path
 from labkit.errors import EnvoyUnavailable
 
 
-def test_a_machine_without_envoy_is_told_what_else_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_envoy_is_told_what_else_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def none() -> str:
         raise RuntimeError("no binary for this platform")
 

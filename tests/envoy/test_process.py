@@ -1,4 +1,6 @@
-"""One real Envoy: takes configurations, refuses bad ones with its reason, and says when it has ended."""
+"""One real Envoy: takes configurations, refuses bad ones with its reason, and says when it has
+ended.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,9 @@ def config(envoy: Envoy, **fields: Any) -> Config:
 
 
 def dumped_policy(envoy: Envoy) -> str | None:
-    (part,) = (c for c in envoy.admin.config_dump()["configs"] if c["@type"].endswith("ClustersConfigDump"))
+    (part,) = (
+        c for c in envoy.admin.config_dump()["configs"] if c["@type"].endswith("ClustersConfigDump")
+    )
     (cluster,) = part["dynamic_active_clusters"]
     policy: str | None = cluster["cluster"].get("lb_policy")
     return policy
@@ -71,7 +75,13 @@ def test_a_change_is_in_force_when_apply_returns(envoys: list[Envoy]) -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": 9, "maximum_ring_size": 8}}, "ring"),
+        (
+            {
+                "lb_policy": "RING_HASH",
+                "ring_hash_lb_config": {"minimum_ring_size": 9, "maximum_ring_size": 8},
+            },
+            "ring",
+        ),
         ({"no_such_field": 1}, "no_such_field"),
     ],
 )
@@ -93,10 +103,15 @@ def test_when_one_refuses_all_go_back_and_the_reason_is_told(
         assert dumped_policy(envoy) == "LEAST_REQUEST"
 
 
-def test_one_that_does_not_go_back_keeps_no_other_from_it(envoys: list[Envoy], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_does_not_go_back_keeps_no_other_from_it(
+    envoys: list[Envoy], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, two = envoys
     two.apply(config(two, lb_policy="RANDOM"))
-    late, good = one.stage(config(one, no_such_field=1)), two.stage(config(two, lb_policy="LEAST_REQUEST"))
+    late, good = (
+        one.stage(config(one, no_such_field=1)),
+        two.stage(config(two, lb_policy="LEAST_REQUEST")),
+    )
     assert late is not None
     assert good is not None
 

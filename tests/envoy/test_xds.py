@@ -33,7 +33,10 @@ def config(folder: Path, *names: str, route: str = "r1", port: int = 1) -> Confi
                 "filters": [
                     {
                         "typed_config": {
-                            "rds": {"route_config_name": "routes", "config_source": source(folder / "rds.json")}
+                            "rds": {
+                                "route_config_name": "routes",
+                                "config_source": source(folder / "rds.json"),
+                            }
                         }
                     }
                 ]
@@ -41,7 +44,10 @@ def config(folder: Path, *names: str, route: str = "r1", port: int = 1) -> Confi
         ],
     }
     return Config(
-        clusters=[{"name": n, "eds_cluster_config": {"eds_config": source(folder / f"eds-{n}.json")}} for n in names],
+        clusters=[
+            {"name": n, "eds_cluster_config": {"eds_config": source(folder / f"eds-{n}.json")}}
+            for n in names
+        ],
         endpoints=[{"cluster_name": n, "endpoints": [{"port": port}]} for n in names],
         routes=[{"name": "routes", "virtual_hosts": [{"name": route}]}],
         listeners=[listener],
@@ -80,7 +86,9 @@ def test_only_what_differs_is_moved(settled: XdsFolder, tmp_path: Path) -> None:
     assert subscriptions(settled.stage(config(tmp_path, "a", "b", port=2))) == [["eds a", "eds b"]]
 
 
-def test_a_cluster_leaves_only_after_the_routes_that_used_it(settled: XdsFolder, tmp_path: Path) -> None:
+def test_a_cluster_leaves_only_after_the_routes_that_used_it(
+    settled: XdsFolder, tmp_path: Path
+) -> None:
     new = config(tmp_path, "a", route="r2")
     steps = settled.stage(new)
     assert subscriptions(steps) == [["rds routes"], ["cds"]]
@@ -91,9 +99,16 @@ def test_a_cluster_leaves_only_after_the_routes_that_used_it(settled: XdsFolder,
     assert settled.versions.keys() == {"cds", "lds", "eds a", "rds routes"}
 
 
-def test_a_cluster_replaced_by_another_is_there_until_the_end(settled: XdsFolder, tmp_path: Path) -> None:
+def test_a_cluster_replaced_by_another_is_there_until_the_end(
+    settled: XdsFolder, tmp_path: Path
+) -> None:
     first, last = settled.stage(config(tmp_path, "a", "c"))
-    names = [[c["name"] for c in f.resources] for step in (first, last) for f in step if f.subscription == "cds"]
+    names = [
+        [c["name"] for c in f.resources]
+        for step in (first, last)
+        for f in step
+        if f.subscription == "cds"
+    ]
     assert names == [["a", "c", "b"], ["a", "c"]]
 
 
@@ -107,5 +122,10 @@ cluster_manager.cds.update_rejected: 2
 cluster_manager.warming_clusters: 0
 listener_manager.total_listeners_warming: 1
 """
-    versions = {"eds outbound|80||a.b.svc.cluster.local": "4", "cds": "3", "rds http.8080": "5", "lds": ""}
+    versions = {
+        "eds outbound|80||a.b.svc.cluster.local": "4",
+        "cds": "3",
+        "rds http.8080": "5",
+        "lds": "",
+    }
     assert parse_held(text) == Held(versions, rejected=3, warming=1)

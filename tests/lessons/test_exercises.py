@@ -27,7 +27,11 @@ def exercise(judge: Any = None, id: str = "03-1") -> Exercise:
         return check.all_ok(pd.DataFrame({"status": statuses}))
 
     return Exercise(
-        id, "Make every request succeed.", judge or all_ok, hints=("one", "two", "three"), solution="weight: 50"
+        id,
+        "Make every request succeed.",
+        judge or all_ok,
+        hints=("one", "two", "three"),
+        solution="weight: 50",
     )
 
 
@@ -77,7 +81,10 @@ def raising(error: Exception) -> Any:
 
 @pytest.mark.parametrize(
     ("error", "words"),
-    [(NotFound("There is no pod"), "There is no pod"), (KeyError("spec"), "can't be judged: KeyError")],
+    [
+        (NotFound("There is no pod"), "There is no pod"),
+        (KeyError("spec"), "can't be judged: KeyError"),
+    ],
 )
 def test_what_breaks_the_judge_is_shown_in_words(error: Exception, words: str) -> None:
     assert words in exercise(raising(error)).check({}).explain()
@@ -99,7 +106,9 @@ def test_a_judge_may_say_true_or_false() -> None:
 
 
 def test_the_ladder_has_three_hints_and_then_the_solution() -> None:
-    said = [repr(exercise().hint()) for _ in range(5)]  # a new object each time, as after a restart of the kernel
+    said = [
+        repr(exercise().hint()) for _ in range(5)
+    ]  # a new object each time, as after a restart of the kernel
     assert said[:3] == ["Hint 1 of 3: one", "Hint 2 of 3: two", "Hint 3 of 3: three"]
     assert said[3:] == ["Solution:\nweight: 50"] * 2
     assert exercise().rung(1).text == "one"

@@ -1,4 +1,6 @@
-"""Progress survives crashes, damaged files and two kernels at once; drafts and predictions are part of it."""
+"""Progress survives crashes, damaged files and two kernels at once; drafts and predictions are part
+of it.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_drafts_are_kept() -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"lessons": ', "[]", '{"exercises": 3}', "\x00\xff"])
-def test_a_damaged_file_is_set_aside_not_lost(file: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_file_is_set_aside_not_lost(
+    file: Path, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.parent.mkdir()
     file.write_bytes(damage.encode("latin-1"))
     keep("a", "b")
@@ -78,7 +82,9 @@ def test_what_others_keep_in_the_file_stays(file: Path) -> None:
     assert json.loads(file.read_text())["notes"] == ["mine"]
 
 
-def test_a_crash_while_writing_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_while_writing_leaves_the_old_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keep("a", "old")
     before = file.read_bytes()
 
@@ -90,7 +96,10 @@ def test_a_crash_while_writing_leaves_the_old_file(file: Path, monkeypatch: pyte
         with pytest.raises(KeyboardInterrupt):
             keep("a", "new")
     assert file.read_bytes() == before
-    assert sorted(path.name for path in file.parent.iterdir()) == ["progress.json", "progress.json.lock"]
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        "progress.json",
+        "progress.json.lock",
+    ]
 
 
 WRITER = """
@@ -118,7 +127,9 @@ with progress.locked(progress.progress_file()):
 
 
 def test_the_lock_of_a_killed_kernel_is_free_again() -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.read(4) == b"held"
         holder.kill()
@@ -151,7 +162,10 @@ def no_writing(file: Path, patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows locks in another way")
 @pytest.mark.parametrize("trouble", [no_folder, no_locks, no_writing])
 def test_a_file_that_can_not_be_kept_is_said_once_and_stops_nobody(
-    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], trouble: Trouble
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    trouble: Trouble,
 ) -> None:
     trouble(file, monkeypatch)
     start_lesson("03")
@@ -209,12 +223,20 @@ def test_a_prediction_is_written_down_and_held_against_what_happened() -> None:
     options = ["80/20", "v2 gets everything"]
     assert "Choose one: 80/20" in repr(predict("09-1", options=options))
     assert repr(predict("09-1", ..., options=options)) == repr(predict("09-1", options=options))
-    assert repr(predict("09-1", "80/20", options=options)) == "Your guess: 80/20. Now see what happens."
+    assert (
+        repr(predict("09-1", "80/20", options=options))
+        == "Your guess: 80/20. Now see what happens."
+    )
     revealed = reveal("09-1", "v2 gets everything", "The first route matches.")
-    assert repr(revealed) == "Your guess: 80/20. It is: v2 gets everything. The first route matches."
+    assert (
+        repr(revealed) == "Your guess: 80/20. It is: v2 gets everything. The first route matches."
+    )
     assert progress.entry("predictions", "09-1")["right"] is False
     predict("09-1", "v2 gets everything", options=options)
-    assert repr(reveal("09-1", "v2 gets everything")) == "Your guess: v2 gets everything. Just so: v2 gets everything."
+    assert (
+        repr(reveal("09-1", "v2 gets everything"))
+        == "Your guess: v2 gets everything. Just so: v2 gets everything."
+    )
 
 
 def test_a_prediction_without_a_guess_can_be_revealed() -> None:

@@ -37,7 +37,9 @@ spec: {{hosts: [test.example.com], gateways: [hello-world-gateway], http: {http}
 
 
 def rule(policy: str = "", *, subsets: str = "", name: str = "hello-world-dr") -> str:
-    """A DestinationRule for hello-world with this trafficPolicy and these subsets (YAML in flow style)."""
+    """A DestinationRule for hello-world with this trafficPolicy and these subsets (YAML in flow
+    style).
+    """
     parts = ["host: hello-world"]
     parts += [f"trafficPolicy: {policy}"] if policy else []
     parts += [f"subsets: {subsets}"] if subsets else []
@@ -63,7 +65,9 @@ def shared_mesh() -> Iterator[Mesh]:
 
 @pytest.fixture
 def mesh(shared_mesh: Mesh) -> Mesh:
-    """The module's mesh with a Gateway and one route, and no DestinationRule; pods as first applied."""
+    """The module's mesh with a Gateway and one route, and no DestinationRule; pods as first
+    applied.
+    """
     shared_mesh.reset()
     shared_mesh.apply(HELLO, GATEWAY, ROUTE)
     return shared_mesh

@@ -34,8 +34,9 @@ def test_y2_least_request_avoids_a_slow_pod_and_random_does_not(mesh: Mesh) -> N
         result = mesh.fortio(URL, connections=8, requests=400)
         shares[policy] = result.pods.get(slow, 0)
     assert binomtest(shares["RANDOM"], 400, 1 / 3).pvalue > ALPHA
-    # Of two pods drawn at random the less busy one gets the request: the slow one keeps about 1/9 (both draws) and a
-    # little more, 45 to 60 of 400. The test wants fewer than chance would ever give it: 90.
+    # Of two pods drawn at random the less busy one gets the request: the slow one keeps about 1/9
+    # (both draws) and a little more, 45 to 60 of 400. The test wants fewer than chance would ever
+    # give it: 90.
     assert binomtest(shares["LEAST_REQUEST"], 400, 1 / 3, alternative="less").pvalue < ALPHA, shares
 
 
@@ -73,7 +74,9 @@ def test_y5_second_rule_is_ignored_in_silence_alone_it_gives_affinity(mesh: Mesh
     headers = {"x-forwarded-for": "10.1.2.3"}
     mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
     mesh.apply(rule(affinity, name="hellow-world-dr"))
-    assert len(mesh.curl(URL, n=60, headers=headers).pods) == 3  # all of 60 on fewer pods: 3 * (2/3)^60 < 1e-9
+    assert (
+        len(mesh.curl(URL, n=60, headers=headers).pods) == 3
+    )  # all of 60 on fewer pods: 3 * (2/3)^60 < 1e-9
     mesh.delete("DestinationRule", "hello-world-dr")
     for client in ("10.1.2.3", "10.1.2.4", "10.1.2.5"):
         assert len(mesh.curl(URL, n=20, headers={"x-forwarded-for": client}).pods) == 1
@@ -89,7 +92,8 @@ def test_y6_as_published_is_not_yaml() -> None:
 
 def test_y6_with_the_default_percent_nobody_leaves_a_pool_of_two(mesh: Mesh) -> None:
     two = rule(
-        "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 7, interval: 1s, "
+        "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 7, "
+        "interval: 1s, "
         "baseEjectionTime: 30s}}",
         subsets=SUBSETS,
     )
@@ -103,7 +107,8 @@ def test_y6_with_the_default_percent_nobody_leaves_a_pool_of_two(mesh: Mesh) -> 
 def test_y6_seven_errors_eject_a_pod_six_do_not(mesh: Mesh, percent: int, out: int) -> None:
     mesh.apply(
         rule(
-            "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 7, interval: 1s, "
+            "{loadBalancer: {simple: ROUND_ROBIN}, outlierDetection: {consecutive5xxErrors: 7, "
+            "interval: 1s, "
             f"baseEjectionTime: 30s, maxEjectionPercent: {percent}}}}}",
             subsets=SUBSETS,
         ),
@@ -117,15 +122,20 @@ def test_y6_seven_errors_eject_a_pod_six_do_not(mesh: Mesh, percent: int, out: i
     assert ejected(mesh, "v1") == out
     if out == 2:
         assert result.codes == {500: 2}
-        # Envoy merges changes of health within a second (update_merge_window), so the second one acts a little later
-        mesh.wait_for(lambda: mesh.curl(URL).flags == {"UH": 1}, "the second ejection to act", timeout_s=5)
+        # Envoy merges changes of health within a second (update_merge_window), so the second one
+        # acts a little later
+        mesh.wait_for(
+            lambda: mesh.curl(URL).flags == {"UH": 1}, "the second ejection to act", timeout_s=5
+        )
         after = mesh.curl(URL, n=3)
         assert after.codes == {503: 3}
         assert after.flags == {"UH": 3}  # nobody left: panic mode is off, as in Istio
 
 
 def test_y7_as_published_refuses_some_of_a_load_and_none_of_a_single_client(mesh: Mesh) -> None:
-    mesh.apply(rule("{connectionPool: {http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 1}}}"))
+    mesh.apply(
+        rule("{connectionPool: {http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 1}}}")
+    )
     assert mesh.fortio(URL, connections=1, requests=20, method="POST").codes == {200: 20}
     before = overflows(mesh)
     result = mesh.fortio(URL, connections=4, requests=400, method="POST")
@@ -142,8 +152,10 @@ def test_y9_y10_prefix_v2_goes_to_v2_and_is_rewritten(mesh: Mesh) -> None:
     mesh.apply(
         rule(subsets=SUBSETS),
         virtual_service(
-            "[{match: [{uri: {prefix: /v2}}], rewrite: {uri: /}, route: [{destination: {host: hello-world, subset: v2, "
-            "port: {number: 80}}}]}, {route: [{destination: {host: hello-world, subset: v1, port: {number: 80}}}]}]"
+            "[{match: [{uri: {prefix: /v2}}], rewrite: {uri: /}, route: [{destination: {host: "
+            "hello-world, subset: v2, "
+            "port: {number: 80}}}]}, {route: [{destination: {host: hello-world, subset: v1, "
+            "port: {number: 80}}}]}]"
         ),
     )
     assert set(mesh.curl(URL, n=6).versions) == {"v1"}
@@ -182,7 +194,9 @@ def test_y12_put_right_splits_80_to_20(mesh: Mesh) -> None:
 
 
 def test_k9_a_caller_in_the_mesh_has_limits_of_its_own(mesh: Mesh) -> None:
-    mesh.apply(rule("{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}"))
+    mesh.apply(
+        rule("{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}")
+    )
     before = mesh.counter("upstream_rq_pending_overflow", cluster=CLUSTER)
     with mesh.gate("hello-world") as gate:
         outside = mesh.start(URL, n=6)
@@ -196,9 +210,14 @@ def test_k9_a_caller_in_the_mesh_has_limits_of_its_own(mesh: Mesh) -> None:
 
 
 def overflows(mesh: Mesh) -> int:
-    """Refusals by the gateway, and by the pods' own sidecars: the limits hold for their inbound clusters too."""
+    """Refusals by the gateway, and by the pods' own sidecars: the limits hold for their inbound
+    clusters too.
+    """
     name = "upstream_rq_pending_overflow"
-    at_pods = sum(mesh.counter(name, cluster="inbound|8080||", proxy=pod.name) for pod in mesh.pods("hello-world"))
+    at_pods = sum(
+        mesh.counter(name, cluster="inbound|8080||", proxy=pod.name)
+        for pod in mesh.pods("hello-world")
+    )
     return mesh.counter(name, cluster=CLUSTER) + at_pods
 
 

@@ -1,4 +1,6 @@
-"""What the gate sees while a connection is still being opened; against real Envoy it is in test_breaker."""
+"""What the gate sees while a connection is still being opened; against real Envoy it is in
+test_breaker.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ CLUSTER = "outbound|80||cart.shop.svc.cluster.local"
 
 
 class Moments:
-    """A mesh that is at each of some moments when it is looked at: (held, waiting, connections); the last one stays."""
+    """A mesh that is at each of some moments when it is looked at: (held, waiting, connections);
+    the last one stays.
+    """
 
     def __init__(self, *moments: tuple[int, int, int]) -> None:
         self.moments = list(moments)
@@ -45,7 +49,9 @@ class Eight(Burst):
 
 
 def test_a_connection_that_is_being_opened_is_waited_for() -> None:
-    """With maxConnections 5 the fifth request is pending until its connection is open: four held is not the end."""
+    """With maxConnections 5 the fifth request is pending until its connection is open: four held is
+    not the end.
+    """
     mesh = Moments((4, 4, 5), (4, 4, 5), (5, 3, 5))
     assert Gate(mesh, ["cart"]).wait_settled(Eight(), cluster=CLUSTER, timeout_s=5) == 5
 

@@ -16,7 +16,9 @@ def test_nothing_is_wrong_with_the_course_s_mesh(mesh: Mesh) -> None:
 
 def test_objects_are_those_applied_and_the_pods_that_run(mesh: Mesh) -> None:
     found = mesh.objects()
-    assert {"Namespace", "Service", "Deployment", "Gateway", "VirtualService", "Pod"} <= {r.kind for r in found}
+    assert {"Namespace", "Service", "Deployment", "Gateway", "VirtualService", "Pod"} <= {
+        r.kind for r in found
+    }
     pods = {r.name: r for r in found if r.kind == "Pod"}
     assert {p.name for p in mesh.pods()} <= set(pods)
     for pod in mesh.pods("hello-world"):

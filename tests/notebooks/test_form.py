@@ -100,7 +100,8 @@ def test_tidy_keeps_outputs_of_checks_alone() -> None:
     import nbformat
 
     def cell(*tags: str) -> object:
-        data = {"text/plain": "PASS  it", "text/html": 'x<details class="labkit-why" open>\n42 ms</details>y'}
+        data = {"text/plain": "PASS  it", "text/html": 'x<details class="labkit-why" open>\n42 '
+            'ms</details>y'}
         output = nbformat.v4.new_output("execute_result", data, execution_count=3)
         return nbformat.v4.new_code_cell("1", outputs=[output], execution_count=3, metadata={"tags": list(tags)})
 
@@ -119,7 +120,8 @@ def test_tidy_keeps_outputs_of_checks_alone() -> None:
         (lambda text: text.replace('tags=["parameters", ', "tags=["), "not tagged 'parameters'"),
         (lambda text: text.replace("seed = 1", "sed = 1"), "does not set 'seed'"),
         (lambda text: text.replace('"nbval-ignore-output"]\nmesh.close()', '"x"]\nmesh.close()'), "exactly one of the"),
-        (lambda text: text.replace("mesh.close()", "\n".join(["pass"] * 11)), "12 lines of code, more than 10"),
+        (lambda text: text.replace("mesh.close()", "\n".join(["pass"] * 11)), "12 lines of code, "
+            "more than 10"),
         (lambda text: text[: len(text) // 3], "cells, not 20 to 35"),
         (lambda text: text.replace('"check", "nbval-check-output"', '"nbval-ignore-output"'), "no cell tagged 'check'"),
     ],

@@ -1,4 +1,6 @@
-"""The lessons themselves, on real Envoys: by papermill with their solutions, and by nbval as they are stored."""
+"""The lessons themselves, on real Envoys: by papermill with their solutions, and by nbval as they
+are stored.
+"""
 
 from __future__ import annotations
 

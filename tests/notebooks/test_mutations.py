@@ -1,7 +1,8 @@
 """A wrong value in a lesson's manifest makes the lesson fail.
 
-All of them are tried by `make mutations`. Here each lesson has one, picked by a hash of the lesson and its manifests:
-the same tree tries the same ones, and whoever changes a lesson has another one tried.
+All of them are tried by `make mutations`. Here each lesson has one, picked by a hash of the lesson
+and its manifests: the same tree tries the same ones, and whoever changes a lesson has another one
+tried.
 """
 
 from __future__ import annotations
@@ -200,12 +201,16 @@ def test_the_sample_moves_on_when_the_lesson_changes(small: Lesson) -> None:
 
 def test_a_machine_that_is_too_small_finds_nothing() -> None:
     one = Mutation("f", 0, ("spec",), 1, 2)
-    outcome = Outcome("01", one, False, "EnvoyDied: Consider increasing value of fs.inotify.max_user_instances", 1)
+    outcome = Outcome("01", one, False, "EnvoyDied: Consider increasing value of "
+        "fs.inotify.max_user_instances", 1)
     assert outcome.void
     assert str(outcome).startswith("VOID")
 
 
 def test_the_message_of_a_failed_script_is_its_error() -> None:
-    trace = 'Traceback:\n  File "x", line 1\nlabkit.lessons.checks.verdict.CheckFailed: FAIL  a\n  seen: b\n'
+    trace = (
+        'Traceback:\n  File "x", line 1\nlabkit.lessons.checks.verdict.CheckFailed: FAIL  '
+        'a\n  seen: b\n'
+    )
     assert message(trace) == "labkit.lessons.checks.verdict.CheckFailed: FAIL  a\n  seen: b"
     assert message("") == ""

@@ -1,4 +1,6 @@
-"""Running lessons: parameters, failures, progress, and what the report shows of it. No mesh is needed."""
+"""Running lessons: parameters, failures, progress, and what the report shows of it. No mesh is
+needed.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,8 @@ def test_a_dead_kernel_is_a_failure_of_its_cell(course: Path) -> None:
 def test_the_environment_of_the_kernel_is_its_own(course: Path) -> None:
     path = course / "notebooks" / "source" / "01_good.py"
     before = dict(os.environ)
-    text = path.read_text().replace("secret = 42", "import os\nassert os.environ['LABKIT_STRICT'] == WANTED")
+    text = path.read_text().replace("secret = 42", "import os\nassert "
+        "os.environ['LABKIT_STRICT'] == WANTED")
     for strict in (True, False):
         path.write_text(text.replace("WANTED", repr("1" if strict else "")))
         assert run_lesson(lessons("1")[0], strict=strict).passed
@@ -104,8 +107,8 @@ STUBBORN = """while True:
     ids=["one", "two", "stubborn"],
 )
 def test_ctrl_c_ends_a_run_and_its_kernels_soon(course: Path, what: str, jobs: int, closes: bool) -> None:
-    """After GRACE_S a kernel is ended that does not end by itself: a stubborn one, or one that was interrupted between
-    two cells, whose answer is lost. The cell would take 100 s."""
+    """After GRACE_S a kernel is ended that does not end by itself: a stubborn one, or one that was
+    interrupted between two cells, whose answer is lost. The cell would take 100 s."""
     path = course / "notebooks" / "source" / "01_good.py"
     path.write_text(path.read_text().replace("secret = 42", SLOW.format(what=what)))
     pid = course / "pid"
@@ -195,7 +198,8 @@ def test_junit_counts_failures_and_holds_any_text(course: Path, tmp_path: Path) 
 
 def test_a_lesson_runs_where_it_lies(course: Path) -> None:
     path = course / "notebooks" / "source" / "01_good.py"
-    path.write_text(path.read_text().replace("secret = 42", "import os\nassert os.getcwd().endswith('notebooks')"))
+    path.write_text(path.read_text().replace("secret = 42", "import os\nassert "
+        "os.getcwd().endswith('notebooks')"))
     lesson = lessons("1")[0]
     assert isinstance(lesson, Lesson)
     assert run_lesson(lesson).passed

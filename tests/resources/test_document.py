@@ -52,7 +52,8 @@ def test_keys_become_text() -> None:
 
 def test_merge_keys_tags_and_quotes() -> None:
     text = (
-        'a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: !!str 5\nd: "yes"\ne: !!int "7"\nf: !!binary aGVsbG8=\ng: !own 5\n'
+        'a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: !!str 5\nd: "yes"\ne: !!int "7"\nf: '
+        "!!binary aGVsbG8=\ng: !own 5\n"
     )
     (document,) = documents(text, "f")
     assert document.value == {
@@ -66,7 +67,9 @@ def test_merge_keys_tags_and_quotes() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["a: .inf\n", "a: .NaN\n", "null: 1\n", "? [a]\n: 1\n", "a: *nope\n"])
+@pytest.mark.parametrize(
+    "text", ["a: .inf\n", "a: .NaN\n", "null: 1\n", "? [a]\n: 1\n", "a: *nope\n"]
+)
 def test_what_has_no_json_is_refused(text: str) -> None:
     with pytest.raises(ParseError):
         list(documents(text, "f"))
@@ -80,9 +83,13 @@ def test_documents_lines_and_comments() -> None:
 
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(st.characters(codec="utf-8"), max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.text(st.characters(codec="utf-8"), max_size=8),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text("abcxyz", min_size=2, max_size=4), inner, max_size=3)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("abcxyz", min_size=2, max_size=4), inner, max_size=3)
     ),
     max_leaves=10,
 )

@@ -41,12 +41,22 @@ spec:
     ("path", "value", "old", "new"),
     [
         ("spec.host", "other", "host: hello-world", "host: other"),
-        ("spec.trafficPolicy.connectionPool.tcp.maxConnections", 7, "Connections: 2}", "Connections: 7}"),
+        (
+            "spec.trafficPolicy.connectionPool.tcp.maxConnections",
+            7,
+            "Connections: 2}",
+            "Connections: 7}",
+        ),
         ("spec.trafficPolicy.outlierDetection.interval", "10s", '"5s"', '"10s"'),
         ("spec.trafficPolicy.outlierDetection.baseEjectionTime", "1m", "'15m'", "'1m'"),
         ("spec.subsets[1].labels.version", "v3", "version: v2\n", "version: v3\n"),
         ("spec.subsets[0].labels.tier", "a", "{version: v1}", "{version: v1, tier: a}"),
-        ("spec.trafficPolicy.connectionPool.tcp.connectTimeout", "1s", "2}  # two", "2, connectTimeout: 1s}  # two"),
+        (
+            "spec.trafficPolicy.connectionPool.tcp.connectTimeout",
+            "1s",
+            "2}  # two",
+            "2, connectTimeout: 1s}  # two",
+        ),
         ("metadata.labels", {"app": "x"}, "hello-world}   #", "hello-world, labels: {app: x}}   #"),
     ],
 )
@@ -65,7 +75,9 @@ def test_removing_fields_and_items() -> None:
     assert edit(RULE, "spec.trafficPolicy.outlierDetection.interval", None) == RULE.replace(
         '        interval: "5s"\n', ""
     )
-    assert edit(RULE, "spec.subsets[0].name", None) == RULE.replace("- name: v1\n      labels", "- labels")
+    assert edit(RULE, "spec.subsets[0].name", None) == RULE.replace(
+        "- name: v1\n      labels", "- labels"
+    )
     assert load(edit(RULE, "spec.subsets[1]", None), strict=False)[0].spec["subsets"] == [
         {"name": "v1", "labels": {"version": "v1"}}
     ]
@@ -79,7 +91,9 @@ def test_what_needs_quotes_gets_them() -> None:
 
 
 def test_one_of_several_documents() -> None:
-    assert edit("a: 1\n---\na: 2\n---\na: 3\n", "a", 9, document=1) == "a: 1\n---\na: 9\n---\na: 3\n"
+    assert (
+        edit("a: 1\n---\na: 2\n---\na: 3\n", "a", 9, document=1) == "a: 1\n---\na: 9\n---\na: 3\n"
+    )
     with pytest.raises(ManifestError, match="no document 3"):
         edit("a: 1\n", "a", 9, document=3)
 
@@ -97,7 +111,12 @@ def test_paths() -> None:
 
 
 names = st.text("abcdef", min_size=1, max_size=3)
-leaves = st.none() | st.booleans() | st.integers(-1000, 1000) | st.text("ab *&:#-'\"{}[]yes\n%,é", max_size=6)
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-1000, 1000)
+    | st.text("ab *&:#-'\"{}[]yes\n%,é", max_size=6)
+)
 values = st.recursive(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
@@ -111,14 +130,20 @@ def texts(draw: st.DrawFn) -> str:
     """An object as YAML in block or flow style, with comments strewn over its lines."""
     import yaml
 
-    text = yaml.safe_dump(draw(objects), default_flow_style=draw(st.sampled_from([True, False, None])), sort_keys=False)
+    text = yaml.safe_dump(
+        draw(objects),
+        default_flow_style=draw(st.sampled_from([True, False, None])),
+        sort_keys=False,
+    )
     if draw(st.booleans()):
         text = "# top\n" + text + "# end\n"
     return text
 
 
 @given(texts(), st.lists(names, min_size=1, max_size=3), values)
-def test_an_edit_changes_the_field_and_nothing_else_or_is_refused(text: str, path: list[str], value: Any) -> None:
+def test_an_edit_changes_the_field_and_nothing_else_or_is_refused(
+    text: str, path: list[str], value: Any
+) -> None:
     before = [document.value for document in documents(text, "f")]
     if len(before) != 1:
         return
@@ -134,9 +159,14 @@ def test_an_edit_changes_the_field_and_nothing_else_or_is_refused(text: str, pat
 
 
 @given(st.dictionaries(names, leaves, min_size=1, max_size=5), st.data())
-def test_a_scalar_of_a_flat_block_can_always_be_edited(body: dict[str, Any], data: st.DataObject) -> None:
+def test_a_scalar_of_a_flat_block_can_always_be_edited(
+    body: dict[str, Any], data: st.DataObject
+) -> None:
     text = dump(body)
-    lines = {name: [line for line in text.splitlines() if not line.startswith(name + ":")] for name in body}
+    lines = {
+        name: [line for line in text.splitlines() if not line.startswith(name + ":")]
+        for name in body
+    }
     name = data.draw(st.sampled_from(sorted(body)))
     result = edit(text, (name,), 424242)
     assert [document.value for document in documents(result, "f")] == [{**body, name: 424242}]
@@ -151,14 +181,25 @@ def test_dump_reads_back_as_it_was(body: dict[str, Any]) -> None:
 
 
 def test_dump_looks_like_a_manifest() -> None:
-    body = {"kind": "ConfigMap", "data": {"on": "yes", "app.py": "import os\nprint()\n"}, "list": [{"a": 1}]}
+    body = {
+        "kind": "ConfigMap",
+        "data": {"on": "yes", "app.py": "import os\nprint()\n"},
+        "list": [{"a": 1}],
+    }
     assert dump(body) == (
-        'kind: ConfigMap\ndata:\n  "on": "yes"\n  app.py: |\n    import os\n    print()\nlist:\n- a: 1\n'
+        'kind: ConfigMap\ndata:\n  "on": "yes"\n  app.py: |\n    import os\n    '
+        "print()\nlist:\n- a: 1\n"
     )
 
 
 def test_diff_is_of_the_learners_text() -> None:
     old, new = load(RULE)[0], load(RULE.replace("hello-world\n\n", "other\n\n"))[0]
     lines = diff(old, new, context=0)
-    assert lines == ["--- before", "+++ after", "@@ -6 +6 @@", "-  host: hello-world", "+  host: other"]
+    assert lines == [
+        "--- before",
+        "+++ after",
+        "@@ -6 +6 @@",
+        "-  host: hello-world",
+        "+  host: other",
+    ]
     assert diff(old, old) == []

@@ -1,4 +1,6 @@
-"""The linter's rules: each finds its mistake, and stays silent beside it. A row a case: wrong, and right."""
+"""The linter's rules: each finds its mistake, and stays silent beside it. A row a case: wrong, and
+right.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,12 @@ def istio(kind: str, spec: str, name: str = "x", namespace: str = "hello-world")
     return f"{head}metadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n"
 
 
-def gateway(server: str, name: str = "gw", selector: str = "{istio: ingressgateway}", ns: str = "hello-world") -> str:
+def gateway(
+    server: str,
+    name: str = "gw",
+    selector: str = "{istio: ingressgateway}",
+    ns: str = "hello-world",
+) -> str:
     return istio("Gateway", f"{{selector: {selector}, servers: [{server}]}}", name, ns)
 
 
@@ -27,11 +34,19 @@ def server(number: int = 80, host: str = "test.example.com") -> str:
     return f"{{port: {{number: {number}, name: http, protocol: HTTP}}, hosts: [{host}]}}"
 
 
-def routes(http: str, *, gateways: str = "gateways: [gw], ", host: str = "test.example.com", name: str = "vs") -> str:
+def routes(
+    http: str,
+    *,
+    gateways: str = "gateways: [gw], ",
+    host: str = "test.example.com",
+    name: str = "vs",
+) -> str:
     return istio("VirtualService", f"{{hosts: [{host}], {gateways}http: {http}}}", name)
 
 
-def rule(rest: str, name: str = "dr", host: str = "hello-world", namespace: str = "hello-world") -> str:
+def rule(
+    rest: str, name: str = "dr", host: str = "hello-world", namespace: str = "hello-world"
+) -> str:
     return istio("DestinationRule", f"{{host: {host}, {rest}}}", name, namespace)
 
 
@@ -56,7 +71,10 @@ def policy(text: str) -> str:
 
 def of_subsets(outlier: str, of_v1: str = "") -> str:
     """A policy of three pods, two of them v1 and one v2."""
-    v1, v2 = (f"{{name: {name}, labels: {{version: {name}}}{own}}}" for name, own in (("v1", of_v1), ("v2", "")))
+    v1, v2 = (
+        f"{{name: {name}, labels: {{version: {name}}}{own}}}"
+        for name, own in (("v1", of_v1), ("v2", ""))
+    )
     return rule(f"trafficPolicy: {{outlierDetection: {{{outlier}}}}}, subsets: [{v1}, {v2}]")
 
 
@@ -77,7 +95,9 @@ def matched(match: str, rewrite: str = "") -> str:
     return routes(f"[{first}]")
 
 
-SHARED = "[{route: [{destination: {%s}, weight: 5}, {destination: {host: hello-world}, weight: 95}]}]"
+SHARED = (
+    "[{route: [{destination: {%s}, weight: 5}, {destination: {host: hello-world}, weight: 95}]}]"
+)
 WRONG_AND_RIGHT = {
     "gateway that is not there": (
         "IST0101",
@@ -117,7 +137,11 @@ WRONG_AND_RIGHT = {
         ],
         [service("{name: http, port: 80}"), routes("[{route: [{destination: {host: web}}]}]")],
     ),
-    "port without a name": ("IST0118", [service("{port: 80}")], [service("{name: http, port: 80}")]),
+    "port without a name": (
+        "IST0118",
+        [service("{port: 80}")],
+        [service("{name: http, port: 80}")],
+    ),
     "port name that says nothing": (
         "IST0118",
         [service("{name: web, port: 80}")],
@@ -164,7 +188,11 @@ WRONG_AND_RIGHT = {
         [gateway(server(9090), selector="{istio: mine}")],
     ),
     "port of the gateway's pod": ("LAB04", [gateway(server(8080))], [gateway(server(443))]),
-    "subset of nobody": ("IST0173", [rule("subsets: [{name: v3, labels: {version: v3}}]")], [SUBSETS]),
+    "subset of nobody": (
+        "IST0173",
+        [rule("subsets: [{name: v3, labels: {version: v3}}]")],
+        [SUBSETS],
+    ),
     "rule for nobody": ("IST0174", [rule(RANDOM, host="hello")], [rule(RANDOM)]),
     "rule in another namespace": (
         "IST0174",
@@ -204,8 +232,14 @@ WRONG_AND_RIGHT = {
     ),
     "two VirtualServices in the mesh": (
         "IST0109",
-        [routes(f"[{PLAIN}]", gateways="", host=h, name=n) for h, n in (("hello-world", "a"), ("hello-world", "b"))],
-        [routes(f"[{PLAIN}]", gateways="", host=h, name=n) for h, n in (("hello-world", "a"), ("web", "b"))],
+        [
+            routes(f"[{PLAIN}]", gateways="", host=h, name=n)
+            for h, n in (("hello-world", "a"), ("hello-world", "b"))
+        ],
+        [
+            routes(f"[{PLAIN}]", gateways="", host=h, name=n)
+            for h, n in (("hello-world", "a"), ("web", "b"))
+        ],
     ),
     "not at the gateway": (
         "LAB05",
@@ -213,7 +247,11 @@ WRONG_AND_RIGHT = {
         [GATEWAY, routes(f"[{PLAIN}]", gateways="", host="hello-world")],
     ),
     "greedy prefix": ("LAB06", [matched("{prefix: /v2}")], [matched("{prefix: /v2/}")]),
-    "prefix of everything": ("LAB06", [matched("{prefix: /v2}", "rewrite: {uri: /}, ")], [matched("{prefix: /}")]),
+    "prefix of everything": (
+        "LAB06",
+        [matched("{prefix: /v2}", "rewrite: {uri: /}, ")],
+        [matched("{prefix: /}")],
+    ),
     "no ejection": ("LAB07", [outlier("")], [outlier(", maxEjectionPercent: 34")]),
     "not quite one of three": (
         "LAB07",
@@ -225,7 +263,10 @@ WRONG_AND_RIGHT = {
         [of_subsets("maxEjectionPercent: 34")],
         [
             of_subsets("maxEjectionPercent: 50"),
-            of_subsets("maxEjectionPercent: 34", ", trafficPolicy: {outlierDetection: {maxEjectionPercent: 50}}"),
+            of_subsets(
+                "maxEjectionPercent: 34",
+                ", trafficPolicy: {outlierDetection: {maxEjectionPercent: 50}}",
+            ),
         ],
     ),
     "fewer connections than pods": ("LAB08", [pool(2)], [pool(3)]),
@@ -233,22 +274,40 @@ WRONG_AND_RIGHT = {
     "header that a route sets": (
         "LAB09",
         [hashed("x-user")],
-        [hashed("x-user"), routes(f"[{{{TO % ''}, headers: {{request: {{set: {{x-user: me}}}}}}}}]")],
+        [
+            hashed("x-user"),
+            routes(f"[{{{TO % ''}, headers: {{request: {{set: {{x-user: me}}}}}}}}]"),
+        ],
     ),
     "misspelt field": ("IST0106", [policy("loadBalancr: {simple: RANDOM}")], [rule(RANDOM)]),
-    "no duration": ("IST0106", [outlier(", interval: 5 minutes")], [outlier(", interval: 5m, maxEjectionPercent: 50")]),
+    "no duration": (
+        "IST0106",
+        [outlier(", interval: 5 minutes")],
+        [outlier(", interval: 5m, maxEjectionPercent: 50")],
+    ),
     "deprecated field": (
         "IST0133",
         [policy("outlierDetection: {consecutiveErrors: 7, maxEjectionPercent: 50}")],
         [outlier(", maxEjectionPercent: 50")],
     ),
-    "not YAML": ("LAB01", ["apiVersion: v1\nkind: Service\n  name: x\n"], [service("{name: http, port: 80}")]),
+    "not YAML": (
+        "LAB01",
+        ["apiVersion: v1\nkind: Service\n  name: x\n"],
+        [service("{name: http, port: 80}")],
+    ),
     "a kind that is not looked at": (
         "LAB02",
-        ["apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: x, namespace: y}\nspec: {}\n"],
+        [
+            "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: x, namespace: "
+            "y}\nspec: {}\n"
+        ],
         [SUBSETS],
     ),
-    "no namespace": ("LAB03", [rule(RANDOM).replace(", namespace: hello-world", "")], [rule(RANDOM)]),
+    "no namespace": (
+        "LAB03",
+        [rule(RANDOM).replace(", namespace: hello-world", "")],
+        [rule(RANDOM)],
+    ),
 }
 
 
@@ -272,7 +331,14 @@ def test_each_code_has_a_case_here_or_on_the_mesh() -> None:
 
 
 def test_what_could_be_in_another_file_is_not_missed() -> None:
-    assert lint(routes(f"[{V1}]"), SUBSETS, rule(RANDOM, name="other", host="elsewhere", namespace="shop")) == ()
+    assert (
+        lint(
+            routes(f"[{V1}]"),
+            SUBSETS,
+            rule(RANDOM, name="other", host="elsewhere", namespace="shop"),
+        )
+        == ()
+    )
 
 
 def test_a_complete_world_has_nothing_elsewhere() -> None:
@@ -282,13 +348,19 @@ def test_a_complete_world_has_nothing_elsewhere() -> None:
 def test_of_two_rules_the_younger_one_is_told_of() -> None:
     old, young = rule(RANDOM, name="z"), rule(RANDOM, name="a")
     dated = old.replace("namespace:", "creationTimestamp: '2026-01-01T00:00:00Z', namespace:")
-    assert [each.object for each in lint(young, context=[dated, HELLO])] == ["DestinationRule hello-world/a"]
+    assert [each.object for each in lint(young, context=[dated, HELLO])] == [
+        "DestinationRule hello-world/a"
+    ]
     assert lint(context=[dated, young, HELLO]) == ()  # the context is known, not reported on
 
 
 def test_an_applied_rule_keeps_its_age_when_it_is_changed() -> None:
-    dated = rule(RANDOM, name="z").replace("namespace:", "creationTimestamp: '2026-01-01T00:00:00Z', namespace:")
-    other = rule(RANDOM, name="a").replace("namespace:", "creationTimestamp: '2026-01-02T00:00:00Z', namespace:")
+    dated = rule(RANDOM, name="z").replace(
+        "namespace:", "creationTimestamp: '2026-01-01T00:00:00Z', namespace:"
+    )
+    other = rule(RANDOM, name="a").replace(
+        "namespace:", "creationTimestamp: '2026-01-02T00:00:00Z', namespace:"
+    )
     assert lint(rule(RANDOM, name="z"), context=[dated, other, HELLO]) == ()
 
 
@@ -302,9 +374,16 @@ LABELLED = {**NAMESPACE, "metadata": {"name": "shop", "labels": {"istio-injectio
 
 def pod(*containers: str, labels: dict[str, str] | None = None) -> Resource:
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-7fj4zlpql", "uid": "1"}
-    metadata = {"name": "web-1", "namespace": "shop", "labels": labels or {}, "ownerReferences": [owner]}
+    metadata = {
+        "name": "web-1",
+        "namespace": "shop",
+        "labels": labels or {},
+        "ownerReferences": [owner],
+    }
     spec = {"containers": [{"name": name, "image": name} for name in containers]}
-    return Resource({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {}})
+    return Resource(
+        {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {}}
+    )
 
 
 def test_a_namespace_without_the_label_counts_once_it_has_pods() -> None:
@@ -317,7 +396,9 @@ def test_a_pod_without_its_sidecar() -> None:
     (found,) = lint(LABELLED, pod("web"), complete=True)
     assert (found.code, found.fix) == ("IST0103", "kubectl rollout restart deployment web -n shop")
     assert found.where == "Pod shop/web-1"
-    assert lint(LABELLED, pod("web", labels={"sidecar.istio.io/inject": "false"}), complete=True) == ()
+    assert (
+        lint(LABELLED, pod("web", labels={"sidecar.istio.io/inject": "false"}), complete=True) == ()
+    )
 
 
 def test_a_host_that_is_nearly_right_is_named() -> None:

@@ -15,14 +15,20 @@ HELLO = MANIFESTS / "hello-world.yaml"
 
 ON_PURPOSE = {
     "01_installation/misspelt.yaml": {"IST0106"},
-    "04_gateway_and_virtual_service/gateway-any-host.yaml": {"LAB04"},  # the article's port 8080, and why it works
+    "04_gateway_and_virtual_service/gateway-any-host.yaml": {
+        "LAB04"
+    },  # the article's port 8080, and why it works
     "04_gateway_and_virtual_service/hosts-misplaced.yaml": {"IST0106"},
     "05_session_affinity/user-header.yaml": {"LAB09"},  # callers of that lesson send the header
     "06_outlier_detection/seven-errors.yaml": {"LAB07"},  # the article's rule: nobody leaves
-    "07_connection_pools/one-and-one.yaml": {"LAB08"},  # so tight that a handful of requests meets the limit
+    "07_connection_pools/one-and-one.yaml": {
+        "LAB08"
+    },  # so tight that a handful of requests meets the limit
     "07_connection_pools/two-and-three.yaml": {"LAB08"},
     "07_connection_pools/two-connections.yaml": {"LAB08"},
-    "08_subsets_and_rewrite/prefix.yaml": {"LAB06"},  # the article's prefix, put right in the same lesson
+    "08_subsets_and_rewrite/prefix.yaml": {
+        "LAB06"
+    },  # the article's prefix, put right in the same lesson
     "11_mistake_gallery/exercise.yaml": {"IST0101", "IST0173"},
     "12_capstone/solution/stock-rule.yaml": {"LAB09"},  # its callers send the header
     "as-published/published-02-gateway.yaml": {"IST0106"},
@@ -31,10 +37,14 @@ ON_PURPOSE = {
     "as-published/published-09-virtualservice.yaml": {"LAB06"},
     "as-published/published-11-virtualservice.yaml": {"IST0130", "KIA1104"},
 }
-"""Files that are wrong in a lesson on purpose, with what the linter says. Traps of the gallery have their own tests."""
+"""Files that are wrong in a lesson on purpose, with what the linter says. Traps of the gallery have
+their own tests.
+"""
 
 # what is called broken is wrong by design, and has tests of its own
-FILES = sorted(path for path in MANIFESTS.rglob("*.yaml") if "broken" not in (path.stem, path.parent.name))
+FILES = sorted(
+    path for path in MANIFESTS.rglob("*.yaml") if "broken" not in (path.stem, path.parent.name)
+)
 
 
 def test_there_are_manifests_and_each_exception_is_one() -> None:

@@ -36,7 +36,9 @@ def test_a_file_keeps_the_learners_text_and_its_lines(tmp_path: Path) -> None:
     assert rule.source.line == 4
     assert rule.source.text == f"---\n{RULE}"
     assert rule.source.line_of(("spec", "trafficPolicy", "loadBalancer", "simple")) == 15
-    assert rule.source.line_of(("spec", "trafficPolicy", "tls", "mode")) == 13, "the nearest thing around it"
+    assert rule.source.line_of(("spec", "trafficPolicy", "tls", "mode")) == 13, (
+        "the nearest thing around it"
+    )
 
 
 def test_a_folder_in_order_of_names(tmp_path: Path) -> None:
@@ -53,7 +55,10 @@ def test_text_dicts_lists_and_resources() -> None:
 
 
 def test_a_list_object_holds_objects_with_their_own_lines() -> None:
-    text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Namespace\n  metadata: {name: A}\n"
+    text = (
+        "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Namespace\n  metadata: "
+        "{name: A}\n"
+    )
     verdict = check(text)[0]
     assert (verdict.errors[0].path, verdict.errors[0].line) == ("metadata.name", 6)
 
@@ -132,7 +137,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         ("v1", "Quark", "labkit checks ConfigMap"),
     ],
 )
-def test_a_kind_that_does_not_exist_is_named_with_what_is_meant(api: str, kind: str, words: str) -> None:
+def test_a_kind_that_does_not_exist_is_named_with_what_is_meant(
+    api: str, kind: str, words: str
+) -> None:
     with pytest.raises(ParseError) as caught:
         load({"apiVersion": api, "kind": kind, "metadata": {"name": "x"}})
     assert words in str(caught.value)
@@ -175,10 +182,14 @@ def test_load_text_names_the_text() -> None:
     assert source.name == "the cell above"
 
 
-manifests = st.text(alphabet=st.sampled_from("abkind: -[]{}#&*!|>'\"%@`\n\t~?,0123.eE\\\x00é\ufeff😀"), max_size=60)
+manifests = st.text(
+    alphabet=st.sampled_from("abkind: -[]{}#&*!|>'\"%@`\n\t~?,0123.eE\\\x00é\ufeff😀"), max_size=60
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -198,11 +209,23 @@ def test_arbitrary_text_raises_nothing_but_our_own_errors(text: str) -> None:
 
 
 @given(
-    st.sampled_from(["DestinationRule", "VirtualService", "Gateway", "Service", "Deployment", "Pod", "ConfigMap"]),
+    st.sampled_from(
+        [
+            "DestinationRule",
+            "VirtualService",
+            "Gateway",
+            "Service",
+            "Deployment",
+            "Pod",
+            "ConfigMap",
+        ]
+    ),
     json_values,
     json_values,
 )
-def test_arbitrary_objects_raise_nothing_but_our_own_errors(kind: str, metadata: object, spec: object) -> None:
+def test_arbitrary_objects_raise_nothing_but_our_own_errors(
+    kind: str, metadata: object, spec: object
+) -> None:
     api = {"Deployment": "apps/v1"}.get(
         kind, "v1" if kind in ("Service", "Pod", "ConfigMap") else "networking.istio.io/v1"
     )

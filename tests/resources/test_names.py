@@ -24,10 +24,18 @@ from labkit.resources.words import closest
             ["consecutive5xxErrors", "consecutiveGatewayErrors", "interval"],
             "consecutive5xxErrors",
         ),
-        ("errors5xxConsecutive", ["consecutive5xxErrors", "consecutiveGatewayErrors"], "consecutive5xxErrors"),
+        (
+            "errors5xxConsecutive",
+            ["consecutive5xxErrors", "consecutiveGatewayErrors"],
+            "consecutive5xxErrors",
+        ),
         ("loadbalancer", ["loadBalancer", "connectionPool"], "loadBalancer"),
         ("RANDON", ["RANDOM", "ROUND_ROBIN"], "RANDOM"),
-        ("http1MaxPendingRequest", ["http1MaxPendingRequests", "http2MaxRequests"], "http1MaxPendingRequests"),
+        (
+            "http1MaxPendingRequest",
+            ["http1MaxPendingRequests", "http2MaxRequests"],
+            "http1MaxPendingRequests",
+        ),
         ("zebra", ["loadBalancer", "connectionPool"], ""),
     ],
 )
@@ -52,7 +60,9 @@ def test_durations(text: str, value: float) -> None:
     assert seconds(text) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "5", "1d", "5 s", "5S", "s", "1e3s", "-", ".s", "2562048h", "5min"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "1d", "5 s", "5S", "s", "1e3s", "-", ".s", "2562048h", "5min"]
+)
 def test_what_is_no_duration(text: str) -> None:
     assert nanoseconds(text) is None
     with pytest.raises(ValueError, match="not a duration"):
@@ -113,7 +123,9 @@ def test_no_header_value_breaks_the_parser(value: str) -> None:
 def test_the_public_names_are_all_in_the_list_and_each_module_says_what_it_is_for() -> None:
     modules = {module.name for module in pkgutil.iter_modules(labkit.resources.__path__)}
     names_seen = {name for name in vars(labkit.resources) if not name.startswith("_")} - modules
-    assert names_seen - {"annotations", "importlib", "Any", "TYPE_CHECKING"} <= set(labkit.resources.__all__)
+    assert names_seen - {"annotations", "importlib", "Any", "TYPE_CHECKING"} <= set(
+        labkit.resources.__all__
+    )
     for name in labkit.resources.__all__:
         assert getattr(labkit.resources, name) is not None
     with pytest.raises(AttributeError):

@@ -29,8 +29,28 @@ GOOD = [
         "a{,2}",
         "a{02}",
     ),
-    *(r"\Q**\E", r"\Qa", r"\pL\P{^Lu}\p{Greek}", "[[:alpha:][:^digit:]]", "[]a]", "[^]a]", "[a-]", "[-a]", r"[\d-z]"),
-    *(r"\x41\x{1F600}\012\0", r"\A\b\B\z", r"[\n\.\]]", "a{1000}", "(a{10}){100}", r"\_", "[[:]", "é", "a{0}{"),
+    *(
+        r"\Q**\E",
+        r"\Qa",
+        r"\pL\P{^Lu}\p{Greek}",
+        "[[:alpha:][:^digit:]]",
+        "[]a]",
+        "[^]a]",
+        "[a-]",
+        "[-a]",
+        r"[\d-z]",
+    ),
+    *(
+        r"\x41\x{1F600}\012\0",
+        r"\A\b\B\z",
+        r"[\n\.\]]",
+        "a{1000}",
+        "(a{10}){100}",
+        r"\_",
+        "[[:]",
+        "é",
+        "a{0}{",
+    ),
 ]
 BAD = [
     *(
@@ -49,8 +69,33 @@ BAD = [
         "(?=a)",
         "(?!a)",
     ),
-    *("(?<=a)", "(?P<n", "(?P<>a)", "(?P<a b>c)", "(?-)", "(?z)", r"\1", r"\Z", r"\C", "\\", r"\xg"),
-    *(r"\x{110000}", r"\p{Foo}", r"\pq", r"\p{", "[z-a]", "[[:foo:]]", r"[a-\d]", r"\é", "[", "[^", "[]", r"[\C]"),
+    *(
+        "(?<=a)",
+        "(?P<n",
+        "(?P<>a)",
+        "(?P<a b>c)",
+        "(?-)",
+        "(?z)",
+        r"\1",
+        r"\Z",
+        r"\C",
+        "\\",
+        r"\xg",
+    ),
+    *(
+        r"\x{110000}",
+        r"\p{Foo}",
+        r"\pq",
+        r"\p{",
+        "[z-a]",
+        "[[:foo:]]",
+        r"[a-\d]",
+        r"\é",
+        "[",
+        "[^",
+        "[]",
+        r"[\C]",
+    ),
 ]
 
 
@@ -88,9 +133,12 @@ func main() {
 }
 """
 PARTS = (
-    r"a b z A 0 9 - ] [ [^ ( (?: (?P<n> (?<m> (?i) (?i-s: (?= (?! (?<= ) ) ) | * + ? {2} {2,} {2,5} {1001} {600} "
-    r"{5,2} { } , \d \w \pL \p{Greek} \p{Foo} \P{^Lu} \Q \E \x41 \x{1F600} \x{110000} \xg \1 \12 \0 \b \z \Z \A \C "
-    r"\ \. \_ [:alpha:] [:^digit:] [:foo:] . ^ $ é / {02} {0} (?) (?-) (?--i) \p \é \n [[:word:]] \p{} \p{lc} "
+    r"a b z A 0 9 - ] [ [^ ( (?: (?P<n> (?<m> (?i) (?i-s: (?= (?! (?<= ) ) ) | * + ? {2} {2,} "
+    r"{2,5} {1001} {600} "
+    r"{5,2} { } , \d \w \pL \p{Greek} \p{Foo} \P{^Lu} \Q \E \x41 \x{1F600} \x{110000} \xg \1 \12 "
+    r"\0 \b \z \Z \A \C "
+    r"\ \. \_ [:alpha:] [:^digit:] [:foo:] . ^ $ é / {02} {0} (?) (?-) (?--i) \p \é \n "
+    r"[[:word:]] \p{} \p{lc} "
     r"\p{old_italic} (a) (?<m>b) [ab]"
 )
 
@@ -103,7 +151,11 @@ def test_gos_own_package_agrees(tmp_path: Path) -> None:
     source = tmp_path / "main.go"
     source.write_text(PROGRAM)
     draw = random.Random()
-    texts = ["".join(draw.choices(PARTS.split(), k=draw.randint(1, 7))) for _ in range(20_000)] + GOOD + BAD
+    texts = (
+        ["".join(draw.choices(PARTS.split(), k=draw.randint(1, 7))) for _ in range(20_000)]
+        + GOOD
+        + BAD
+    )
     run = subprocess.run(
         ["go", "run", str(source)],
         input="\n".join(json.dumps(text) for text in texts),
@@ -113,5 +165,7 @@ def test_gos_own_package_agrees(tmp_path: Path) -> None:
         timeout=100,
     )
     answers = [line == "true" for line in run.stdout.splitlines()]
-    differences = [text for text, answer in zip(texts, answers, strict=True) if (problem(text) == "") != answer]
+    differences = [
+        text for text, answer in zip(texts, answers, strict=True) if (problem(text) == "") != answer
+    ]
     assert differences == []

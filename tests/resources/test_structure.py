@@ -1,4 +1,6 @@
-"""The walker over schemas: held to jsonschema where both can speak, and to its promises where only it can."""
+"""The walker over schemas: held to jsonschema where both can speak, and to its promises where only
+it can.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ from labkit.resources.rules.structure import CEL_RULES, check_structure
 
 
 def resource(kind: str, spec: Any) -> Resource:
-    body = {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": "x"}, "spec": spec}
+    body = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": kind,
+        "metadata": {"name": "x"},
+        "spec": spec,
+    }
     return Resource(body)
 
 
@@ -36,19 +43,48 @@ def all_schemas() -> Iterator[dict[str, Any]]:
     for kind in ISTIO_KINDS:
         yield from parts(schema_of(resource(kind, {})).root)
     for kind, version in KUBERNETES_KINDS.items():
-        yield from parts(dict(schema_of(Resource({"apiVersion": version, "kind": kind})).definitions))
+        yield from parts(
+            dict(schema_of(Resource({"apiVersion": version, "kind": kind})).definitions)
+        )
 
 
 def test_each_cel_rule_of_the_schemas_is_handled() -> None:
-    rules = {rule["rule"] for part in all_schemas() for rule in part.get("x-kubernetes-validations", ())}
+    rules = {
+        rule["rule"] for part in all_schemas() for rule in part.get("x-kubernetes-validations", ())
+    }
     assert rules == set(CEL_RULES)
 
 
 def test_each_word_of_the_schemas_is_known() -> None:
     handled = {
-        *("type", "properties", "additionalProperties", "items", "required", "enum", "format", "nullable", "default"),
-        *("minimum", "maximum", "minItems", "maxItems", "maxLength", "maxProperties", "oneOf", "anyOf", "allOf", "not"),
-        *("x-kubernetes-validations", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"),
+        *(
+            "type",
+            "properties",
+            "additionalProperties",
+            "items",
+            "required",
+            "enum",
+            "format",
+            "nullable",
+            "default",
+        ),
+        *(
+            "minimum",
+            "maximum",
+            "minItems",
+            "maxItems",
+            "maxLength",
+            "maxProperties",
+            "oneOf",
+            "anyOf",
+            "allOf",
+            "not",
+        ),
+        *(
+            "x-kubernetes-validations",
+            "x-kubernetes-int-or-string",
+            "x-kubernetes-preserve-unknown-fields",
+        ),
         *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "$ref"),
     }
     for part in all_schemas():
@@ -63,7 +99,9 @@ def test_each_reference_has_its_definition() -> None:
 
 
 def generated(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values near a schema: mostly of the right type, sometimes not, sometimes with fields too many or too few."""
+    """Values near a schema: mostly of the right type, sometimes not, sometimes with fields too many
+    or too few.
+    """
     odd = st.sampled_from([None, True, 5, 2.5, -1, 10**12, "x", [], {}, ["x"]])
     kind = schema.get("type")
     if "enum" in schema:
@@ -90,13 +128,23 @@ def generated(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def closed(schema: Any) -> Any:
-    """The schema as jsonschema must have it: a CRD's objects are closed, and null is a value of its own."""
+    """The schema as jsonschema must have it: a CRD's objects are closed, and null is a value of its
+    own.
+    """
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {key: closed(value) for key, value in schema.items() if not key.startswith("x-") and key != "nullable"}
-    if schema.get("type") == "object" and "properties" in schema and "additionalProperties" not in schema:
+    plain = {
+        key: closed(value)
+        for key, value in schema.items()
+        if not key.startswith("x-") and key != "nullable"
+    }
+    if (
+        schema.get("type") == "object"
+        and "properties" in schema
+        and "additionalProperties" not in schema
+    ):
         plain["additionalProperties"] = False
     if schema.get("nullable"):
         plain["type"] = [plain["type"], "null"]
@@ -124,7 +172,9 @@ def test_jsonschema_agrees(kind: str) -> None:
         ours = [item for item in report.findings if not any(word in item.message for word in cel)]
         theirs = list(judge.iter_errors(spec))
         one_of = any(error.validator in ("oneOf", "allOf") for error in theirs)
-        assert bool(ours) == bool([error for error in theirs if error.validator not in ("oneOf", "allOf")])
+        assert bool(ours) == bool(
+            [error for error in theirs if error.validator not in ("oneOf", "allOf")]
+        )
         if one_of:
             assert report.refused
 
@@ -134,14 +184,24 @@ def test_jsonschema_agrees(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "spec", "path", "hint"),
     [
-        ("Gateway", {"servers": [], "hosts": ["*"]}, "spec.hosts", "`hosts` belongs in spec.servers[]"),
+        (
+            "Gateway",
+            {"servers": [], "hosts": ["*"]},
+            "spec.hosts",
+            "`hosts` belongs in spec.servers[]",
+        ),
         (
             "DestinationRule",
             {"host": "a", "outlierDetection": {}},
             "spec.outlierDetection",
             "belongs in spec.trafficPolicy",
         ),
-        ("DestinationRule", {"host": "a", "trafficpolicy": {}}, "spec.trafficpolicy", "`trafficPolicy`"),
+        (
+            "DestinationRule",
+            {"host": "a", "trafficpolicy": {}},
+            "spec.trafficpolicy",
+            "`trafficPolicy`",
+        ),
         ("VirtualService", {"host": ["a"]}, "spec.host", "`hosts`"),
         ("VirtualService", {"http": [{"timeOut": "5s"}]}, "spec.http[0].timeOut", "`timeout`"),
         ("VirtualService", {"http": [{"retry": {}}]}, "spec.http[0].retry", "`retries`"),
@@ -164,10 +224,14 @@ def test_a_near_miss_names_the_field_meant(kind: str, spec: Any, path: str, hint
 
 
 def test_a_finding_says_all_on_one_line_and_as_json() -> None:
-    text = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: {server: []}\n"
+    text = (
+        "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec: "
+        "{server: []}\n"
+    )
     finding = check(text)[0].errors[0]
     assert str(finding) == (
-        '<text>:4: spec.server: there is no such field; found "server"; allowed: selector, servers; '
+        '<text>:4: spec.server: there is no such field; found "server"; allowed: selector, '
+        "servers; "
         "did you mean `servers`?"
     )
     assert json.loads(json.dumps(finding.as_dict()))["line"] == 4

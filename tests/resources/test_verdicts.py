@@ -21,7 +21,8 @@ KEPT = {
     "k8s-service-nodeport-minus": "a dry run allocates no node port; a real apply refuses it",
     "k8s-service-cluster-ip-outside": "the range of addresses is a matter of each cluster",
     "k8s-pod-priority-class": "whether a PriorityClass exists is a matter of each cluster",
-    "kind-EnvoyFilter-networking.istio.io_v1alpha3": "a kind that labkit does not check; it says so",
+    "kind-EnvoyFilter-networking.istio.io_v1alpha3": "a kind that labkit does not check; it says "
+    "so",
 }
 """Every difference that we keep, with its reason."""
 
@@ -56,7 +57,12 @@ def accepted(verdicts: list[Verdict]) -> bool:
 
 
 def paths(verdicts: list[Verdict], level: str) -> list[str]:
-    return [finding.path for verdict in verdicts for finding in verdict.findings if finding.level == level]
+    return [
+        finding.path
+        for verdict in verdicts
+        for finding in verdict.findings
+        if finding.level == level
+    ]
 
 
 def test_the_recordings_are_all_there() -> None:

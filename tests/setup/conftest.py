@@ -12,7 +12,9 @@ from tests.setup.standin import StandIns
 
 @pytest.fixture
 def standins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIns]:
-    """Programs on the PATH that replay what was recorded; a call that nobody expected fails the test."""
+    """Programs on the PATH that replay what was recorded; a call that nobody expected fails the
+    test.
+    """
     folder = tmp_path / "bin"
     folder.mkdir()
     found = StandIns(folder, monkeypatch)

@@ -1,8 +1,9 @@
-"""An API server in this process: enough of Kubernetes to install on, and a list of all that was asked of it.
+"""An API server in this process: enough of Kubernetes to install on, and a list of all that was
+asked of it.
 
-It keeps objects by their paths, gives each a uid, and knows lists, selectors, server-side apply and deletion. A `Scene`
-stands for what a tool does to a cluster: its objects appear when its file appears (a stand-in "touches" it) and go when
-the file goes.
+It keeps objects by their paths, gives each a uid, and knows lists, selectors, server-side apply and
+deletion. A `Scene` stands for what a tool does to a cluster: its objects appear when its file
+appears (a stand-in "touches" it) and go when the file goes.
 """
 
 from __future__ import annotations
@@ -44,8 +45,16 @@ class FakeCluster:
 
     def add(self, path: str, labels: dict[str, str] | None = None, **parts: Any) -> None:
         """Puts an object there."""
-        metadata: Json = {"name": path.rpartition("/")[2], "uid": str(uuid.uuid4()), "labels": labels or {}}
-        metadata |= {"resourceVersion": "1", "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        metadata: Json = {
+            "name": path.rpartition("/")[2],
+            "uid": str(uuid.uuid4()),
+            "labels": labels or {},
+        }
+        metadata |= {
+            "resourceVersion": "1",
+            "generation": 1,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
         if match := NAMESPACED.fullmatch(path):
             metadata["namespace"] = match[2]
         metadata |= parts.pop("metadata", {})
@@ -172,7 +181,9 @@ def serving(cluster: FakeCluster) -> Iterator[FakeCluster]:
         server.server_close()
 
 
-def kubeconfig(file: Path, url: str, *, context: str = "lab", current: str | None = None, **more: str) -> Path:
+def kubeconfig(
+    file: Path, url: str, *, context: str = "lab", current: str | None = None, **more: str
+) -> Path:
     """A kubeconfig with one context, and others by name and server."""
     servers = {context: url, **more}
     body = {
@@ -190,7 +201,13 @@ def kubeconfig(file: Path, url: str, *, context: str = "lab", current: str | Non
 # what istioctl and Helm make, in short: names and labels are those of a real Istio 1.31
 
 PART = {"app.kubernetes.io/part-of": "istio", "istio.io/rev": "default"}
-READY = {"observedGeneration": 1, "updatedReplicas": 1, "replicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+READY = {
+    "observedGeneration": 1,
+    "updatedReplicas": 1,
+    "replicas": 1,
+    "readyReplicas": 1,
+    "availableReplicas": 1,
+}
 SYSTEM = "/api/v1/namespaces/istio-system"
 HOOKS = "/apis/admissionregistration.k8s.io/v1"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -215,7 +232,10 @@ def pod(labels: dict[str, str]) -> Json:
 
 
 def hook() -> Json:
-    return {"labels": {**PART, "app": "sidecar-injector"}, "webhooks": [{"clientConfig": {"caBundle": "c2Vj"}}]}
+    return {
+        "labels": {**PART, "app": "sidecar-injector"},
+        "webhooks": [{"clientConfig": {"caBundle": "c2Vj"}}],
+    }
 
 
 def istio(version: str = "1.31.0") -> dict[str, Json]:
@@ -226,7 +246,9 @@ def istio(version: str = "1.31.0") -> dict[str, Json]:
         f"{apps}/istio-ingressgateway": deployment("istio-ingressgateway", "auto"),
         f"{SYSTEM}/pods/istio-ingressgateway-1": pod({"istio": "ingressgateway"}),
         f"{HOOKS}/mutatingwebhookconfigurations/istio-sidecar-injector": hook(),
-        "/apis/rbac.authorization.k8s.io/v1/clusterroles/istiod-clusterrole-istio-system": {"labels": PART},
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles/istiod-clusterrole-istio-system": {
+            "labels": PART
+        },
     }
 
 
@@ -238,7 +260,8 @@ def rest() -> dict[str, Json]:
         "versions": [{"name": "v1", "storage": True}],
     }
     certificates = [
-        f"/api/v1/namespaces/{n}/configmaps/istio-ca-root-cert" for n in ("default", "mine", "istio-system")
+        f"/api/v1/namespaces/{n}/configmaps/istio-ca-root-cert"
+        for n in ("default", "mine", "istio-system")
     ]
     return {
         SYSTEM: {},

@@ -1,11 +1,14 @@
-"""Programs that stand in for real ones: they check the words they are called with, and replay what was recorded.
+"""Programs that stand in for real ones: they check the words they are called with, and replay what
+was recorded.
 
-A stand-in is a small script in a folder of its own that is put on the PATH. It reads its answers from a file beside
-it: a list of {"args", "code", "out", "err"}, each used once and in any order, or as often as asked with "again". Words
-that it has no answer for end with exit code 99 and are written down, so that a test can't pass over them.
+A stand-in is a small script in a folder of its own that is put on the PATH. It reads its answers
+from a file beside it: a list of {"args", "code", "out", "err"}, each used once and in any order, or
+as often as asked with "again". Words that it has no answer for end with exit code 99 and are
+written down, so that a test can't pass over them.
 
-"hang": after its output the program waits to be ended, as a long step or a tunnel does. "touch" and "needs": a file
-that a call makes, and one that must be there for an answer to be used; so a stopped cluster becomes a running one.
+"hang": after its output the program waits to be ended, as a long step or a tunnel does. "touch" and
+"needs": a file that a call makes, and one that must be there for an answer to be used; so a stopped
+cluster becomes a running one.
 """
 
 from __future__ import annotations
@@ -78,7 +81,9 @@ class StandIns:
         known = json.loads(file.read_text("utf-8")) if file.exists() else []
         file.write_text(json.dumps([*known, *answers]), "utf-8")
         script = self.folder / name
-        script.write_text(SCRIPT.format(python=sys.executable, folder=str(self.folder), name=name), "utf-8")
+        script.write_text(
+            SCRIPT.format(python=sys.executable, folder=str(self.folder), name=name), "utf-8"
+        )
         script.chmod(0o755)
 
     def calls(self, name: str) -> list[list[str]]:
@@ -86,8 +91,16 @@ class StandIns:
 
     def unexpected(self) -> list[list[str]]:
         """Calls that no answer was given for, of every program."""
-        return [call for file in sorted(self.folder.glob("*.unexpected")) for call in self.lines(file.name)]
+        return [
+            call
+            for file in sorted(self.folder.glob("*.unexpected"))
+            for call in self.lines(file.name)
+        ]
 
     def lines(self, file: str) -> list[list[str]]:
         path = self.folder / file
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        return (
+            [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            if path.exists()
+            else []
+        )

@@ -1,7 +1,8 @@
 """`labkit up` and `labkit down` against stand-ins of the tools and an API server in this process.
 
-What the tools really do is tried on a real cluster (tests/cluster/test_installation.py). Here: which words they are
-called with, in which order, what is written down, and that all is given back, whatever was interrupted.
+What the tools really do is tried on a real cluster (tests/cluster/test_installation.py). Here:
+which words they are called with, in which order, what is written down, and that all is given back,
+whatever was interrupted.
 """
 
 from __future__ import annotations
@@ -39,12 +40,15 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ["install", "-y", "--context=lab", "--set=profile=default"]
 UNINSTALL = ["uninstall", "--revision=default", "-y", "--context=lab"]
 INSTALLED = (
-    "✔ Istio core installed ⛵️\n✔ Istiod installed 🧠\n✔ Ingress gateways installed 🛬\n✔ Installation complete\n"
+    "✔ Istio core installed ⛵️\n✔ Istiod installed 🧠\n✔ Ingress gateways installed 🛬\n✔ "
+    "Installation complete\n"
 )
 
 
 @pytest.fixture
-def cluster(standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+def cluster(
+    standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeCluster]:
     """An empty cluster; a tool that touches "istio" and "rest" has installed Istio there."""
     monkeypatch.setenv("LABKIT_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("LABKIT_HOSTS_FILE", str(tmp_path / "hosts"))
@@ -101,9 +105,17 @@ def test_up_installs_and_says_each_step(
         "    ✔ Ingress gateways installed 🛬",
     ]
     assert "Gateway: istio-system/istio-ingressgateway-1" in said
-    assert "    labkit down                         # at the end: gives back what was made here" in said
+    assert (
+        "    labkit down                         # at the end: gives back what was made here"
+        in said
+    )
     (record,) = records()
-    assert (record.way, record.done, record.context, record.server) == ("istioctl", True, "lab", cluster.url)
+    assert (record.way, record.done, record.context, record.server) == (
+        "istioctl",
+        True,
+        "lab",
+        cluster.url,
+    )
     assert cluster.objects[SYSTEM]["metadata"]["labels"] == MANAGED
 
 
@@ -116,7 +128,10 @@ def test_a_second_up_changes_nothing(
     assert labkit("up") == 0
     assert len(cluster.writes) == before
     assert standins.calls("istioctl") == calls
-    assert "Istio 1.31.0 in istio-system is there already; nothing is installed" in capsys.readouterr().out
+    assert (
+        "Istio 1.31.0 in istio-system is there already; nothing is installed"
+        in capsys.readouterr().out
+    )
 
 
 def test_down_gives_back_exactly_what_up_made(
@@ -126,10 +141,15 @@ def test_down_gives_back_exactly_what_up_made(
     istioctl(standins)
     assert labkit("up") == 0
     cluster.add("/api/v1/namespaces/later")
-    cluster.add("/api/v1/namespaces/later/configmaps/istio-ca-root-cert")  # istiod writes it into new namespaces too
+    cluster.add(
+        "/api/v1/namespaces/later/configmaps/istio-ca-root-cert"
+    )  # istiod writes it into new namespaces too
     cluster.add("/api/v1/namespaces/later/configmaps/theirs")
     assert labkit("down") == 0
-    assert cluster.names() == before | {"/api/v1/namespaces/later", "/api/v1/namespaces/later/configmaps/theirs"}
+    assert cluster.names() == before | {
+        "/api/v1/namespaces/later",
+        "/api/v1/namespaces/later/configmaps/theirs",
+    }
     said = capsys.readouterr().out
     assert "$ istioctl uninstall --revision=default -y --context=lab" in said
     assert "$ kubectl delete customresourcedefinition virtualservices.networking.istio.io" in said
@@ -139,7 +159,9 @@ def test_down_gives_back_exactly_what_up_made(
     assert "nothing to end" in capsys.readouterr().out
 
 
-def test_down_without_the_tool_gives_back_all_the_same(cluster: FakeCluster, standins: StandIns) -> None:
+def test_down_without_the_tool_gives_back_all_the_same(
+    cluster: FakeCluster, standins: StandIns
+) -> None:
     before = cluster.names()
     istioctl(standins)
     assert labkit("up") == 0
@@ -149,7 +171,9 @@ def test_down_without_the_tool_gives_back_all_the_same(cluster: FakeCluster, sta
 
 
 def test_what_was_there_before_stays(cluster: FakeCluster, standins: StandIns) -> None:
-    """Somebody's Istio was uninstalled, and left its namespace with a secret in it, and its kinds."""
+    """Somebody's Istio was uninstalled, and left its namespace with a secret in
+    it, and its kinds.
+    """
     secret = f"{SYSTEM}/secrets/their-certificate"
     crd = next(path for path in rest() if "customresourcedefinitions" in path)
     cluster.add(SYSTEM)
@@ -177,9 +201,14 @@ def test_objects_of_others_are_not_taken_away_with_their_kinds(
     assert not [path for path in cluster.names() if "customresourcedefinitions" in path]
 
 
-def test_down_ends_what_killed_runs_have_left(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_down_ends_what_killed_runs_have_left(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = cluster.names()
-    for run, owner in (("gone", "elsewhere/4194304/1".replace("elsewhere", own().machine)), ("open", own().text)):
+    for run, owner in (
+        ("gone", "elsewhere/4194304/1".replace("elsewhere", own().machine)),
+        ("open", own().text),
+    ):
         metadata = {"annotations": {OWNER: owner}}
         cluster.add(f"/api/v1/namespaces/labkit-marker-{run}", labels=MANAGED, metadata=metadata)
     assert labkit("down") == 0
@@ -191,16 +220,25 @@ def test_down_ends_what_killed_runs_have_left(cluster: FakeCluster, capsys: pyte
     assert cluster.names() == before
 
 
-def test_down_leaves_what_somebody_made_where_a_killed_run_had_an_object(cluster: FakeCluster) -> None:
-    """The run's list has paths: the object there may have been deleted since, and made anew by its user."""
+def test_down_leaves_what_somebody_made_where_a_killed_run_had_an_object(
+    cluster: FakeCluster,
+) -> None:
+    """The run's list has paths: the object there may have been deleted since, and made anew by its
+    user.
+    """
     rules = "/apis/networking.istio.io/v1/namespaces/mine/virtualservices"
     marker = "/api/v1/namespaces/labkit-marker-gone"
     before = cluster.names() | {f"{rules}/theirs"}
-    cluster.add(marker, labels=MANAGED, metadata={"annotations": {OWNER: f"{own().machine}/4194304/1"}})
+    cluster.add(
+        marker, labels=MANAGED, metadata={"annotations": {OWNER: f"{own().machine}/4194304/1"}}
+    )
     made = json.dumps([f"{rules}/theirs", f"{rules}/ours", f"{rules}/gone"])
     cluster.add(f"{marker}/configmaps/ledger", data={"made": made})
     for name, manager in (("theirs", "kubectl-create"), ("ours", "labkit")):
-        cluster.add(f"{rules}/{name}", metadata={"managedFields": [{"manager": manager, "operation": "Apply"}]})
+        cluster.add(
+            f"{rules}/{name}",
+            metadata={"managedFields": [{"manager": manager, "operation": "Apply"}]},
+        )
     assert labkit("down") == 0
     assert cluster.names() == before
 
@@ -225,7 +263,9 @@ def test_a_failed_installation_says_why_and_goes_on_later(
     cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = cluster.names()
-    words = "✔ Istio core installed ⛵️\nError: failed to install manifests: context deadline exceeded\n"
+    words = (
+        "✔ Istio core installed ⛵️\nError: failed to install manifests: context deadline exceeded\n"
+    )
     standins.program("istioctl", {"args": INSTALL, "out": words, "touch": ["rest"], "code": 1})
     assert labkit("up") == 1
     assert "context deadline exceeded" in capsys.readouterr().err
@@ -240,7 +280,9 @@ def test_a_failed_installation_says_why_and_goes_on_later(
 def test_killed_half_way(cluster: FakeCluster, standins: StandIns, then: str) -> None:
     """SIGKILL while istioctl works: nothing goes on, and what was made so far is known."""
     before = cluster.names()
-    standins.program("istioctl", {"args": INSTALL, "out": INSTALLED[:30], "touch": ["rest"], "hang": True})
+    standins.program(
+        "istioctl", {"args": INSTALL, "out": INSTALLED[:30], "touch": ["rest"], "hang": True}
+    )
     killed_up(standins)
     assert cluster.names() > before
     (record,) = records()
@@ -257,11 +299,15 @@ def test_killed_half_way(cluster: FakeCluster, standins: StandIns, then: str) ->
 def test_an_uninstaller_that_finds_nothing_is_no_end_of_it(
     cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Killed early, istioctl has made its kinds and no istiod: its own uninstall then fails with these words."""
+    """Killed early, istioctl has made its kinds and no istiod: its own uninstall then fails with
+    these words.
+    """
     before = cluster.names()
     standins.program("istioctl", {"args": INSTALL, "touch": ["rest"], "code": 1})
     assert labkit("up") == 1
-    standins.program("istioctl", {"args": UNINSTALL, "err": "Error: could not find target revision\n", "code": 1})
+    standins.program(
+        "istioctl", {"args": UNINSTALL, "err": "Error: could not find target revision\n", "code": 1}
+    )
     assert labkit("down") == 0
     assert "could not find target revision" in capsys.readouterr().out
     assert cluster.names() == before
@@ -269,7 +315,9 @@ def test_an_uninstaller_that_finds_nothing_is_no_end_of_it(
 
 def killed_up(standins: StandIns) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-m", "labkit", "up"], env=env, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "labkit", "up"], env=env, stdout=subprocess.DEVNULL
+    ) as process:
         wait_until((standins.folder / "rest").exists, 20, "istioctl to be at work")
         process.send_signal(signal.SIGKILL)
 
@@ -299,13 +347,17 @@ def test_a_cluster_in_the_place_of_another_is_left_alone(
 
 
 def moved(cluster: FakeCluster) -> str:
-    """The same cluster at another address, as a Minikube in Docker has it after each start; the new address."""
+    """The same cluster at another address, as a Minikube in Docker has it after each start; the new
+    address.
+    """
     server = cluster.url.replace("127.0.0.1", "localhost")
     kubeconfig(Path(os.environ["KUBECONFIG"]), server)
     return server
 
 
-def test_a_cluster_at_another_address_is_still_the_same(cluster: FakeCluster, standins: StandIns) -> None:
+def test_a_cluster_at_another_address_is_still_the_same(
+    cluster: FakeCluster, standins: StandIns
+) -> None:
     before = cluster.names()
     istioctl(standins)
     assert labkit("up") == 0
@@ -315,7 +367,9 @@ def test_a_cluster_at_another_address_is_still_the_same(cluster: FakeCluster, st
     assert list(records()) == []
 
 
-def test_up_finds_its_record_when_the_address_has_changed(cluster: FakeCluster, standins: StandIns) -> None:
+def test_up_finds_its_record_when_the_address_has_changed(
+    cluster: FakeCluster, standins: StandIns
+) -> None:
     before = cluster.names()
     standins.program("istioctl", {"args": INSTALL, "touch": ["rest"], "code": 1})
     assert labkit("up") == 1
@@ -340,7 +394,10 @@ def test_a_cluster_whose_uid_may_not_be_read_is_known_by_its_address(
     moved(cluster)
     there = cluster.names()
     assert labkit("down") == 1
-    assert "Nothing tells whether the context lab still leads to the cluster" in capsys.readouterr().err
+    assert (
+        "Nothing tells whether the context lab still leads to the cluster"
+        in capsys.readouterr().err
+    )
     assert cluster.names() == there
     kubeconfig(Path(os.environ["KUBECONFIG"]), cluster.url)
     assert labkit("down") == 0
@@ -380,7 +437,9 @@ def test_a_kubeconfig_whose_certificate_is_gone(
 def test_a_cluster_that_is_alive_is_not_forgotten(
     cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Something is in the way of giving it back: that is said, and what was made stays written down."""
+    """Something is in the way of giving it back: that is said, and what was made stays written
+    down.
+    """
     istioctl(standins)
     assert labkit("up") == 0
     cluster.add("/apis/networking.istio.io/v1/namespaces/mine/virtualservices/theirs")
@@ -402,12 +461,17 @@ def test_only_meshes(cluster: FakeCluster, standins: StandIns) -> None:
 
 
 def test_a_context_elsewhere_gets_no_request(
-    tmp_path: Path, standins: StandIns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    standins: StandIns,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def no_api(_: object) -> None:
         raise AssertionError("asked the API server")
 
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "k", "https://34.89.1.2", context="prod")))
+    monkeypatch.setenv(
+        "KUBECONFIG", str(kubeconfig(tmp_path / "k", "https://34.89.1.2", context="prod"))
+    )
     monkeypatch.setenv("LABKIT_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(installation, "Api", no_api)
     standins.program("istioctl")
@@ -427,7 +491,9 @@ def test_no_kubeconfig_at_all(
 def test_the_tools_get_a_copy_of_the_one_context(
     cluster: FakeCluster, standins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing that happens to the learner's kubeconfig meanwhile can lead them elsewhere; the copy goes afterwards."""
+    """Nothing that happens to the learner's kubeconfig meanwhile can lead them elsewhere; the copy
+    goes afterwards.
+    """
     config = kubeconfig(tmp_path / "two", cluster.url, prod="https://34.89.1.2")
     monkeypatch.setenv("KUBECONFIG", str(config))
     seen: list[tuple[dict[str, Any], int]] = []
@@ -452,10 +518,15 @@ def test_the_tools_get_a_copy_of_the_one_context(
 
 
 @pytest.mark.parametrize(
-    ("version", "words"), [("1.24.3", "not on 1.24.3"), ("1.40.0", "not on 1.40.0"), ("lab", "can't be seen")]
+    ("version", "words"),
+    [("1.24.3", "not on 1.24.3"), ("1.40.0", "not on 1.40.0"), ("lab", "can't be seen")],
 )
 def test_an_istio_that_is_there_is_used_and_its_version_is_said(
-    cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str], version: str, words: str
+    cluster: FakeCluster,
+    standins: StandIns,
+    capsys: pytest.CaptureFixture[str],
+    version: str,
+    words: str,
 ) -> None:
     for path, parts in {**istio(version), SYSTEM: {}}.items():
         cluster.add(path, **parts)
@@ -472,7 +543,10 @@ def test_an_istio_that_is_there_is_used_and_its_version_is_said(
         ("latest", []),  # nothing tells which version that is
         (
             "1.27.3",
-            ["The course was tried on Istio 1.31, not on 1.27.3: a lesson may show something else than it says."],
+            [
+                "The course was tried on Istio 1.31, not on 1.27.3: a lesson may show something "
+                "else than it says."
+            ],
         ),
         ("1.20.0", ["Istio 1.20.0 is older than 1.24, the oldest that the course is made for."]),
     ],
@@ -511,7 +585,9 @@ def test_a_gateway_as_helms_chart_makes_it_by_itself_is_said(
     for path, parts in istio().items():
         cluster.add(path, **parts)
     ports = {"ports": [{"port": 80, "targetPort": 80}]}
-    cluster.add(f"{SYSTEM}/services/istio-ingressgateway", labels={"istio": "ingressgateway"}, spec=ports)
+    cluster.add(
+        f"{SYSTEM}/services/istio-ingressgateway", labels={"istio": "ingressgateway"}, spec=ports
+    )
     assert labkit("up") == 0
     assert "leads port 80 to port 80 of its pod" in capsys.readouterr().out
 
@@ -548,7 +624,10 @@ def test_a_small_cluster_gets_an_istio_that_asks_for_less(
     ]
     istioctl(standins, args=[*INSTALL, *small])
     assert labkit("up") == 0
-    assert "The cluster has 2 processors and 3900 MB: Istio is told to ask for less" in capsys.readouterr().out
+    assert (
+        "The cluster has 2 processors and 3900 MB: Istio is told to ask for less"
+        in capsys.readouterr().out
+    )
 
 
 def test_words_for_istioctl_are_passed_through(cluster: FakeCluster, standins: StandIns) -> None:
@@ -577,11 +656,19 @@ def status(release: str, state: str = "", **more: Any) -> dict[str, Any]:
 
 
 def install(release: str, *words: str, **more: Any) -> dict[str, Any]:
-    return {"args": ["install", release, *words, KC], "out": "NAME: x\nSTATUS: deployed\nTEST SUITE: None\n", **more}
+    return {
+        "args": ["install", release, *words, KC],
+        "out": "NAME: x\nSTATUS: deployed\nTEST SUITE: None\n",
+        **more,
+    }
 
 
 def uninstall(release: str, **more: Any) -> dict[str, Any]:
-    return {"args": ["uninstall", release, NS, KC], "out": f'release "{release}" uninstalled\n', **more}
+    return {
+        "args": ["uninstall", release, NS, KC],
+        "out": f'release "{release}" uninstalled\n',
+        **more,
+    }
 
 
 def helm(standins: StandIns) -> None:
@@ -605,7 +692,9 @@ def test_helm_installs_where_there_is_no_istioctl(
     assert "    STATUS: deployed" in capsys.readouterr().out.splitlines()
     releases = ("istio-ingressgateway", "istiod", "istio-base")
     standins.program("helm", *(status(name, "deployed") for name in releases))
-    standins.program("helm", uninstall(releases[0], remove=["istio"]), *map(uninstall, releases[1:]))
+    standins.program(
+        "helm", uninstall(releases[0], remove=["istio"]), *map(uninstall, releases[1:])
+    )
     assert labkit("down") == 0
     assert [call[1] for call in standins.calls("helm") if call[0] == "uninstall"] == list(releases)
     assert cluster.names() == before
@@ -635,7 +724,11 @@ def test_a_helm_that_fails_says_why_and_what_next(
 ) -> None:
     """Helm's own words when istiod does not become ready in time."""
     out = "Error: INSTALLATION FAILED: context deadline exceeded\n"
-    standins.program("helm", status("istio-base"), install("istio-base", "base", *REPO, NS, "--wait", out=out, code=1))
+    standins.program(
+        "helm",
+        status("istio-base"),
+        install("istio-base", "base", *REPO, NS, "--wait", out=out, code=1),
+    )
     assert labkit("up") == 1
     said = capsys.readouterr().err
     assert "helm install istio-base failed with exit code 1" in said
@@ -679,7 +772,9 @@ def test_a_chart_that_is_unknown_is_refused(capsys: pytest.CaptureFixture[str]) 
     assert "base, istiod, gateway" in capsys.readouterr().err
 
 
-def test_no_tool_at_all(cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_tool_at_all(
+    cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert labkit("up") == 1
     said = capsys.readouterr().err
     assert "there is no program istioctl on the PATH; helm: there is no program helm" in said
@@ -692,11 +787,19 @@ def test_no_tool_at_all(cluster: FakeCluster, standins: StandIns, capsys: pytest
 
 
 @pytest.fixture
-def in_minikube(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
-    """The kubeconfig as it is after `minikube start`; before, its current context was another one."""
-    config = kubeconfig(tmp_path / "mk", cluster.url, context="minikube", current="prod", prod="https://34.89.1.2")
+def in_minikube(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> FakeCluster:
+    """The kubeconfig as it is after `minikube start`; before, its current context
+    was another one.
+    """
+    config = kubeconfig(
+        tmp_path / "mk", cluster.url, context="minikube", current="prod", prod="https://34.89.1.2"
+    )
     monkeypatch.setenv("KUBECONFIG", str(config))
-    monkeypatch.setattr(installation.Up, "size", lambda self: (setattr(self, "driver", "docker"), Size(6144, 4))[1])
+    monkeypatch.setattr(
+        installation.Up, "size", lambda self: (setattr(self, "driver", "docker"), Size(6144, 4))[1]
+    )
     return cluster
 
 
@@ -712,24 +815,36 @@ def minikube_istioctl(standins: StandIns) -> None:
 def test_a_minikube_that_was_made_is_deleted(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
     said = capsys.readouterr().out
     assert "$ minikube start --driver=docker --cpus=4 --memory=6144" in said
-    assert "    kubectl config use-context minikube" in said  # this file's current context is still another one
+    assert (
+        "    kubectl config use-context minikube" in said
+    )  # this file's current context is still another one
     (record,) = records()
-    assert (record.profile, record.profile_made, record.former_context) == ("minikube", True, "prod")
+    assert (record.profile, record.profile_made, record.former_context) == (
+        "minikube",
+        True,
+        "prod",
+    )
     standins.program("minikube", recorded("delete"))
     assert labkit("down") == 0
-    assert standins.calls("istioctl") == [["install", "-y", "--context=minikube", "--set=profile=default"]]
+    assert standins.calls("istioctl") == [
+        ["install", "-y", "--context=minikube", "--set=profile=default"]
+    ]
     assert list(records()) == []
 
 
 def test_a_minikube_whose_program_is_gone_can_be_forgotten(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
     (standins.folder / "minikube").unlink()
@@ -741,10 +856,17 @@ def test_a_minikube_whose_program_is_gone_can_be_forgotten(
 
 @pytest.mark.parametrize("words", [["down"], ["down", "--all"]])
 def test_a_minikube_made_anew_by_somebody_else_is_not_deleted(
-    in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str], words: list[str]
+    in_minikube: FakeCluster,
+    standins: StandIns,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
 ) -> None:
-    """`labkit up --minikube`, then `minikube delete; minikube start` by hand, and work of one's own in the new one."""
-    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    """`labkit up --minikube`, then `minikube delete; minikube start` by hand, and work of one's own
+    in the new one.
+    """
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
     in_minikube.add("/api/v1/namespaces/kube-system")  # another uid
@@ -757,7 +879,9 @@ def test_a_minikube_made_anew_by_somebody_else_is_not_deleted(
 def test_a_minikube_made_anew_by_somebody_else_is_not_ours_after_another_up(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
     in_minikube.add("/api/v1/namespaces/kube-system")
@@ -773,7 +897,9 @@ def test_a_minikube_made_anew_by_somebody_else_is_not_ours_after_another_up(
 def test_a_minikube_made_anew_by_somebody_else_and_stopped_is_stopped_again(
     in_minikube: FakeCluster, standins: StandIns
 ) -> None:
-    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
     in_minikube.add("/api/v1/namespaces/kube-system")
@@ -785,9 +911,15 @@ def test_a_minikube_made_anew_by_somebody_else_and_stopped_is_stopped_again(
     assert standins.calls("minikube")[-1] == ["stop"]
 
 
-def test_a_minikube_that_up_makes_a_second_time_is_ours(in_minikube: FakeCluster, standins: StandIns) -> None:
-    """Somebody deleted the first one, and the second `up` was killed before it could ask the new one who it is."""
-    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+def test_a_minikube_that_up_makes_a_second_time_is_ours(
+    in_minikube: FakeCluster, standins: StandIns
+) -> None:
+    """Somebody deleted the first one, and the second `up` was killed before it could ask the new
+    one who it is.
+    """
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
     in_minikube.add("/api/v1/namespaces/kube-system")
@@ -801,23 +933,35 @@ def test_a_minikube_that_up_makes_a_second_time_is_ours(in_minikube: FakeCluster
     assert standins.calls("minikube")[-1] == ["delete"]
 
 
-def test_the_current_context_of_before_comes_back(in_minikube: FakeCluster, standins: StandIns) -> None:
+def test_the_current_context_of_before_comes_back(
+    in_minikube: FakeCluster, standins: StandIns
+) -> None:
     """`minikube delete` leaves a kubeconfig without a current context."""
-    standins.program("minikube", recorded("version"), recorded("no profiles"), recorded("start: done"))
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
     file = Path(os.environ["KUBECONFIG"])
     file.write_text(file.read_text().replace("current-context: prod", "current-context: ''"))
     standins.program("minikube", recorded("delete"))
-    standins.program("kubectl", {"args": ["config", "use-context", "prod"], "out": 'Switched to context "prod".\n'})
+    standins.program(
+        "kubectl",
+        {"args": ["config", "use-context", "prod"], "out": 'Switched to context "prod".\n'},
+    )
     assert labkit("down") == 0
     assert standins.calls("kubectl") == [["config", "use-context", "prod"]]
 
 
-def test_a_minikube_that_was_stopped_is_stopped_again(in_minikube: FakeCluster, standins: StandIns) -> None:
+def test_a_minikube_that_was_stopped_is_stopped_again(
+    in_minikube: FakeCluster, standins: StandIns
+) -> None:
     before = in_minikube.names()
     standins.program(
-        "minikube", recorded("version"), recorded("profiles: one"), recorded("status: stopped", again=True)
+        "minikube",
+        recorded("version"),
+        recorded("profiles: one"),
+        recorded("status: stopped", again=True),
     )
     standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
     minikube_istioctl(standins)
@@ -831,7 +975,10 @@ def test_a_minikube_that_was_stopped_is_stopped_again(in_minikube: FakeCluster, 
 def test_a_minikube_that_runs_is_left_running(in_minikube: FakeCluster, standins: StandIns) -> None:
     before = in_minikube.names()
     standins.program(
-        "minikube", recorded("version"), recorded("profiles: one"), recorded("status: running", again=True)
+        "minikube",
+        recorded("version"),
+        recorded("profiles: one"),
+        recorded("status: running", again=True),
     )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
@@ -840,12 +987,16 @@ def test_a_minikube_that_runs_is_left_running(in_minikube: FakeCluster, standins
     assert in_minikube.names() == before
 
 
-def test_an_interrupted_start_goes_on_and_is_still_ours(in_minikube: FakeCluster, standins: StandIns) -> None:
+def test_an_interrupted_start_goes_on_and_is_still_ours(
+    in_minikube: FakeCluster, standins: StandIns
+) -> None:
     """The first start failed after it had made its profile: `down` deletes it all the same."""
     failed = recorded("start: container fails", args=recorded("start: done")["args"])
     standins.program("minikube", recorded("version"), recorded("no profiles"), failed)
     assert labkit("up", "--minikube") == 1
-    standins.program("minikube", recorded("version"), recorded("profiles after an interrupted start"))
+    standins.program(
+        "minikube", recorded("version"), recorded("profiles after an interrupted start")
+    )
     standins.program("minikube", recorded("status after an interrupted start", again=True))
     standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
     minikube_istioctl(standins)
@@ -860,7 +1011,9 @@ def test_a_profile_that_is_too_small_is_not_used(
 ) -> None:
     small = recorded("profiles: one")
     small["out"] = small["out"].replace('"Memory":4096', '"Memory":2200')
-    standins.program("minikube", recorded("version"), small, recorded("status: running", again=True))
+    standins.program(
+        "minikube", recorded("version"), small, recorded("status: running", again=True)
+    )
     assert labkit("up", "--minikube") == 1
     assert "--profile istio" in capsys.readouterr().err
 
@@ -869,7 +1022,10 @@ def test_the_addons_are_no_way_by_themselves(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
     standins.program(
-        "minikube", recorded("version"), recorded("profiles: one"), recorded("status: running", again=True)
+        "minikube",
+        recorded("version"),
+        recorded("profiles: one"),
+        recorded("status: running", again=True),
     )
     standins.program("minikube", recorded("images of istio-provisioner", again=True))
     assert labkit("up", "--minikube") == 1
@@ -883,7 +1039,10 @@ def test_the_addons_when_asked_for(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
     standins.program(
-        "minikube", recorded("version"), recorded("profiles: one"), recorded("status: running", again=True)
+        "minikube",
+        recorded("version"),
+        recorded("profiles: one"),
+        recorded("status: running", again=True),
     )
     standins.program("minikube", recorded("images of istio-provisioner", again=True))
     standins.program("minikube", recorded("enable istio-provisioner", touch=["rest"]))
@@ -892,19 +1051,26 @@ def test_the_addons_when_asked_for(
     assert "What is wrong with the add-ons: they install Istio 1.23.3" in capsys.readouterr().out
 
 
-def test_the_addons_need_a_minikube(cluster: FakeCluster, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_addons_need_a_minikube(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert labkit("up", "--with", "addons") == 1
     assert "into a Minikube only" in capsys.readouterr().err
 
 
 def test_a_tunnel_is_held_until_it_can_not_be(
-    in_minikube: FakeCluster, standins: StandIns, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    in_minikube: FakeCluster,
+    standins: StandIns,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     standins.program("minikube", recorded("version"), recorded("profiles: one", again=True))
     standins.program("minikube", recorded("status: running", again=True))
     minikube_istioctl(standins)
-    dead = recorded("tunnel of a stopped one", args=["tunnel", "--bind-address=127.0.0.1"], again=True)
+    dead = recorded(
+        "tunnel of a stopped one", args=["tunnel", "--bind-address=127.0.0.1"], again=True
+    )
     standins.program("minikube", dead)
     assert labkit("up", "--minikube", "--tunnel") == 1
     said = capsys.readouterr()
@@ -919,7 +1085,10 @@ def test_a_context_that_only_has_minikubes_name_is_left_alone(
         (user,) = (u["user"] for u in config["users"] if u["name"] == "minikube")
         user["client-certificate"] = "/etc/kind/client.crt"
     standins.program(
-        "minikube", recorded("version"), recorded("profiles: one"), recorded("status: running", again=True)
+        "minikube",
+        recorded("version"),
+        recorded("profiles: one"),
+        recorded("status: running", again=True),
     )
     assert labkit("up", "--minikube") == 1
     assert "is not that of the Minikube of this name" in capsys.readouterr().err
@@ -970,7 +1139,9 @@ def test_the_line_is_written_when_asked_for_and_taken_back(
     assert file.read_text() == "127.0.0.1 localhost\n10.0.0.1 theirs\n"
 
 
-def test_a_line_of_the_learners_own_stays(cluster: FakeCluster, standins: StandIns, tmp_path: Path) -> None:
+def test_a_line_of_the_learners_own_stays(
+    cluster: FakeCluster, standins: StandIns, tmp_path: Path
+) -> None:
     with_address(cluster)
     istioctl(standins)
     theirs = "127.0.0.1 localhost\n10.1.1.1 shop test.example.com\n"

@@ -1,5 +1,6 @@
-"""Minikube behind its interface, against a stand-in that replays recorded output (tests/setup/recorded/minikube.json,
-which says where each piece comes from) and checks the words it is called with."""
+"""Minikube behind its interface, against a stand-in that replays recorded output
+(tests/setup/recorded/minikube.json, which says where each piece comes from) and checks the words it
+is called with."""
 
 from __future__ import annotations
 
@@ -47,7 +48,11 @@ def minikube(steps: Steps) -> Minikube:
 
 def test_each_recording_says_where_it_is_from() -> None:
     assert all(len(case["source"]) > 20 for case in RECORDED.values())
-    assert not [name for name, case in RECORDED.items() if "/tmp/" in case["out"] and "minikube_" not in case["out"]]
+    assert not [
+        name
+        for name, case in RECORDED.items()
+        if "/tmp/" in case["out"] and "minikube_" not in case["out"]
+    ]
 
 
 # start
@@ -58,31 +63,73 @@ def test_a_start_shows_the_command_then_each_step_then_the_time(
 ) -> None:
     standins.program("minikube", recorded("start: done"))
     minikube.start("docker", SIZE)
-    assert said[0] == "$ minikube start --driver=docker --cpus=4 --memory=6144"  # what a person types: no --output=json
+    assert (
+        said[0] == "$ minikube start --driver=docker --cpus=4 --memory=6144"
+    )  # what a person types: no --output=json
     assert said[1] == "    [ 0/19] minikube v1.25.2 on Ubuntu 20.04"
     assert "    warning: This container is having trouble accessing https://k8s.gcr.io" in said
-    assert said[-2].startswith('    [19/19] Done! kubectl is now configured to use "minikube" cluster')
+    assert said[-2].startswith(
+        '    [19/19] Done! kubectl is now configured to use "minikube" cluster'
+    )
     assert timeless(said)[-1] == "  done after N s"
 
 
 @pytest.mark.parametrize(
     ("case", "words", "seen", "fix"),
     [
-        ("start: no driver", "DRV_NOT_DETECTED", "No possible driver was detected", "install Docker"),
-        ("start: no docker", "PROVIDER_DOCKER_NOT_FOUND", "executable file not found", "Install Docker"),
-        ("start: docker is off", "PROVIDER_DOCKER_NOT_RUNNING", "Is the docker daemon running?", "start Docker"),
-        ("start: too little asked for", "RSRC_INSUFFICIENT_REQ_MEMORY", "minimum of 1800MB", "--memory"),
-        ("start: too much asked for", "RSRC_OVER_ALLOC_MEM", "more than your system limit", "--memory"),
+        (
+            "start: no driver",
+            "DRV_NOT_DETECTED",
+            "No possible driver was detected",
+            "install Docker",
+        ),
+        (
+            "start: no docker",
+            "PROVIDER_DOCKER_NOT_FOUND",
+            "executable file not found",
+            "Install Docker",
+        ),
+        (
+            "start: docker is off",
+            "PROVIDER_DOCKER_NOT_RUNNING",
+            "Is the docker daemon running?",
+            "start Docker",
+        ),
+        (
+            "start: too little asked for",
+            "RSRC_INSUFFICIENT_REQ_MEMORY",
+            "minimum of 1800MB",
+            "--memory",
+        ),
+        (
+            "start: too much asked for",
+            "RSRC_OVER_ALLOC_MEM",
+            "more than your system limit",
+            "--memory",
+        ),
         ("start: docker has less", "MK_USAGE", "Docker has only 3000MB memory", "minikube logs"),
-        ("start: docker has too little", "RSRC_INSUFFICIENT_CONTAINER_MEMORY", "only has 1500MiB", "more memory"),
+        (
+            "start: docker has too little",
+            "RSRC_INSUFFICIENT_CONTAINER_MEMORY",
+            "only has 1500MiB",
+            "more memory",
+        ),
         ("start: one processor", "RSRC_INSUFFICIENT_CORES", "less than 2 CPUs", "two processors"),
         ("start: container fails", "GUEST_PROVISION", "error provisioning guest", "minikube logs"),
     ],
 )
 def test_a_failed_start_says_minikubes_own_reason(
-    standins: StandIns, minikube: Minikube, said: list[str], case: str, words: str, seen: str, fix: str
+    standins: StandIns,
+    minikube: Minikube,
+    said: list[str],
+    case: str,
+    words: str,
+    seen: str,
+    fix: str,
 ) -> None:
-    answer = recorded(case, args=["start", "--driver=docker", "--cpus=4", "--memory=6144", "--output=json"])
+    answer = recorded(
+        case, args=["start", "--driver=docker", "--cpus=4", "--memory=6144", "--output=json"]
+    )
     standins.program("minikube", answer)
     with pytest.raises(MeshError) as caught:
         minikube.start("docker", SIZE)
@@ -95,18 +142,28 @@ def test_a_failed_start_says_minikubes_own_reason(
     assert said[-1].startswith("  failed after")
 
 
-def test_a_start_that_ended_without_a_reason_shows_what_it_last_said(standins: StandIns, minikube: Minikube) -> None:
-    standins.program("minikube", recorded("start: interrupted", args=["start", "--output=json"], code=1))
+def test_a_start_that_ended_without_a_reason_shows_what_it_last_said(
+    standins: StandIns, minikube: Minikube
+) -> None:
+    standins.program(
+        "minikube", recorded("start: interrupted", args=["start", "--output=json"], code=1)
+    )
     with pytest.raises(MeshError, match="did not start") as caught:
         minikube.start()
     assert "labkit up --minikube goes on" in caught.value.try_next
 
 
-def test_an_interrupted_start_ends_minikube(standins: StandIns, minikube: Minikube, said: list[str]) -> None:
+def test_an_interrupted_start_ends_minikube(
+    standins: StandIns, minikube: Minikube, said: list[str]
+) -> None:
     """Ctrl-C reaches labkit; the tool must not go on without it."""
-    standins.program("minikube", recorded("start: interrupted", args=["start", "--output=json"], hang=True))
+    standins.program(
+        "minikube", recorded("start: interrupted", args=["start", "--output=json"], hang=True)
+    )
     main = threading.get_ident()
-    timer = threading.Thread(target=lambda: (wait_for_step(said), signal.pthread_kill(main, signal.SIGINT)))
+    timer = threading.Thread(
+        target=lambda: (wait_for_step(said), signal.pthread_kill(main, signal.SIGINT))
+    )
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         minikube.start()
@@ -120,7 +177,9 @@ def wait_for_step(said: list[str]) -> None:
 
 def test_a_killed_labkit_takes_minikube_with_it(standins: StandIns, tmp_path: Path) -> None:
     """SIGKILL leaves no time to tidy up: the family of processes does it."""
-    standins.program("minikube", recorded("start: interrupted", args=["start", "--output=json"], hang=True))
+    standins.program(
+        "minikube", recorded("start: interrupted", args=["start", "--output=json"], hang=True)
+    )
     code = "from labkit.setup.steps import Steps\n"
     code += "from labkit.setup.minikube import Minikube\nMinikube(Steps()).start()\n"
     root = Path(__file__).resolve().parents[2]
@@ -134,13 +193,18 @@ def test_a_killed_labkit_takes_minikube_with_it(standins: StandIns, tmp_path: Pa
         assert any("[ 5/19]" in line for line in owner.stdout)
         assert running(standins.folder / "minikube")
         owner.kill()
-    wait_until(lambda: not running(standins.folder / "minikube"), 10, "minikube to end with its owner")
+    wait_until(
+        lambda: not running(standins.folder / "minikube"), 10, "minikube to end with its owner"
+    )
 
 
 def running(program: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
-        if str(program) in (process.info["cmdline"] or []) and process.status() != psutil.STATUS_ZOMBIE:
+        if (
+            str(program) in (process.info["cmdline"] or [])
+            and process.status() != psutil.STATUS_ZOMBIE
+        ):
             found.append(process)
     return found
 
@@ -156,14 +220,18 @@ def test_no_profile_yet(standins: StandIns, minikube: Minikube) -> None:
 
 
 def test_a_profile_and_its_state(standins: StandIns, minikube: Minikube) -> None:
-    standins.program("minikube", recorded("profiles: one"), recorded("status: stopped", touch=["asked"]))
+    standins.program(
+        "minikube", recorded("profiles: one"), recorded("status: stopped", touch=["asked"])
+    )
     assert minikube.found() == Profile("minikube", "docker", 4096, 4)
     assert minikube.status()["Host"] == "Stopped"
     standins.program("minikube", recorded("status: running"))
     assert minikube.runs
 
 
-def test_a_profile_whose_start_was_interrupted_exists_and_does_not_run(standins: StandIns, minikube: Minikube) -> None:
+def test_a_profile_whose_start_was_interrupted_exists_and_does_not_run(
+    standins: StandIns, minikube: Minikube
+) -> None:
     standins.program(
         "minikube",
         recorded("profiles after an interrupted start"),
@@ -174,7 +242,9 @@ def test_a_profile_whose_start_was_interrupted_exists_and_does_not_run(standins:
     assert not minikube.runs
 
 
-def test_another_profile_is_named_in_every_command(standins: StandIns, steps: Steps, said: list[str]) -> None:
+def test_another_profile_is_named_in_every_command(
+    standins: StandIns, steps: Steps, said: list[str]
+) -> None:
     lab = Minikube(steps, "lab")
     standins.program(
         "minikube",
@@ -261,7 +331,10 @@ def test_docker_without_its_daemon_does_not_count(
 ) -> None:
     """Docker 28's own answer then: 0 0, exit code 1, and why."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    why = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    why = (
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker "
+        "daemon running?"
+    )
     standins.program("docker", {"args": DOCKER, "out": "0 0\n", "err": why + "\n", "code": 1})
     drivers = find_drivers(steps, "linux")
     with pytest.raises(MeshError, match="nothing to run Kubernetes in") as caught:
@@ -302,20 +375,36 @@ def test_the_first_driver_that_works_is_taken_and_a_named_one_is_insisted_on() -
         (16000, 8, Driver("docker", True, "", memory_mb=5000, cpus=3), Size(5000, 3)),
     ],
 )
-def test_minikube_gets_what_it_wants_or_what_there_is(memory: int, cpus: int, driver: Driver, size: Size) -> None:
+def test_minikube_gets_what_it_wants_or_what_there_is(
+    memory: int, cpus: int, driver: Driver, size: Size
+) -> None:
     assert size_for(Machine(memory, memory, cpus), driver) == size
 
 
 @pytest.mark.parametrize(
     ("found", "driver", "words"),
     [
-        (Machine(16000, 5000, 8), Driver("docker", True, ""), "5000 MB of 16000 MB of memory are free"),
-        (Machine(16000, 16000, 8), Driver("docker", True, "", memory_mb=1984, cpus=2), "docker has 1984 MB"),
-        (Machine(4096, 4096, 8, "a container's limit of memory"), Driver("docker", True, ""), "a container's limit"),
+        (
+            Machine(16000, 5000, 8),
+            Driver("docker", True, ""),
+            "5000 MB of 16000 MB of memory are free",
+        ),
+        (
+            Machine(16000, 16000, 8),
+            Driver("docker", True, "", memory_mb=1984, cpus=2),
+            "docker has 1984 MB",
+        ),
+        (
+            Machine(4096, 4096, 8, "a container's limit of memory"),
+            Driver("docker", True, ""),
+            "a container's limit",
+        ),
         (Machine(16000, 16000, 1), Driver("docker", True, ""), "1 processors"),
     ],
 )
-def test_too_small_a_machine_is_said_before_anything_starts(found: Machine, driver: Driver, words: str) -> None:
+def test_too_small_a_machine_is_said_before_anything_starts(
+    found: Machine, driver: Driver, words: str
+) -> None:
     with pytest.raises(MeshError, match=r"too (little|few)") as caught:
         size_for(found, driver)
     assert words in caught.value.seen
@@ -366,7 +455,9 @@ def _root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_root")
-def test_a_tunnel_listens_on_loopback_runs_and_ends(standins: StandIns, minikube: Minikube, said: list[str]) -> None:
+def test_a_tunnel_listens_on_loopback_runs_and_ends(
+    standins: StandIns, minikube: Minikube, said: list[str]
+) -> None:
     standins.program("minikube", recorded("tunnel: runs", hang=True, touch=["up"]))
     with Tunnel(minikube, driver="docker", say=said.append) as tunnel:
         tunnel.wait((standins.folder / "up").exists)
@@ -377,9 +468,13 @@ def test_a_tunnel_listens_on_loopback_runs_and_ends(standins: StandIns, minikube
 
 
 @pytest.mark.usefixtures("_root")
-def test_a_tunnel_that_died_is_started_again(standins: StandIns, minikube: Minikube, said: list[str]) -> None:
+def test_a_tunnel_that_died_is_started_again(
+    standins: StandIns, minikube: Minikube, said: list[str]
+) -> None:
     standins.program("minikube", recorded("tunnel: runs", code=1, touch=["died"]))
-    standins.program("minikube", recorded("tunnel: runs", hang=True, needs=["died"], touch=["again"]))
+    standins.program(
+        "minikube", recorded("tunnel: runs", hang=True, needs=["died"], touch=["again"])
+    )
     with Tunnel(minikube, driver="docker", say=said.append) as tunnel:
         tunnel.wait((standins.folder / "again").exists)
         assert tunnel.runs
@@ -392,7 +487,10 @@ def test_a_tunnel_that_keeps_dying_is_given_up(
     standins: StandIns, minikube: Minikube, said: list[str], case: str
 ) -> None:
     standins.program("minikube", recorded(case, again=True))
-    with Tunnel(minikube, say=said.append) as tunnel, pytest.raises(MeshError, match="given up") as caught:
+    with (
+        Tunnel(minikube, say=said.append) as tunnel,
+        pytest.raises(MeshError, match="given up") as caught,
+    ):
         tunnel.wait(lambda: False, 30)
     assert "minikube status" in caught.value.try_next
     assert len(standins.calls("minikube")) == OFTEN
@@ -404,7 +502,9 @@ def test_a_tunnel_that_would_wait_for_a_password_is_not_begun(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     standins.program("minikube")
-    standins.program("sudo", {"args": ["-n", "true"], "code": 1, "err": "sudo: a password is required\n"})
+    standins.program(
+        "sudo", {"args": ["-n", "true"], "code": 1, "err": "sudo: a password is required\n"}
+    )
     with pytest.raises(MeshError, match="needs your password") as caught:
         Tunnel(minikube, driver="docker").start()
     assert "minikube tunnel --bind-address=127.0.0.1" in caught.value.try_next
@@ -414,6 +514,12 @@ def test_a_tunnel_that_would_wait_for_a_password_is_not_begun(
 def test_a_message_is_freed_of_its_picture() -> None:
     assert plain("❗  This container is having trouble") == "This container is having trouble"
     assert plain("* Profile") == "Profile"
-    assert plain('  To start a cluster, run: "minikube start"') == 'To start a cluster, run: "minikube start"'
+    assert (
+        plain('  To start a cluster, run: "minikube start"')
+        == 'To start a cluster, run: "minikube start"'
+    )
     assert plain("") == ""
-    assert plain("exit status 1\nstdout:\n\nstderr:\nno such volume") == "exit status 1; no such volume"
+    assert (
+        plain("exit status 1\nstdout:\n\nstderr:\nno such volume")
+        == "exit status 1; no such volume"
+    )

@@ -14,14 +14,24 @@ from .standin import StandIns, timeless
 
 def test_the_words_are_shown_as_a_person_would_type_them(standins: StandIns) -> None:
     said: list[str] = []
-    standins.program("tool", {"args": ["do", "a b", "--quiet"], "out": "one\ntwo: 10%\rtwo: 100%\nthree"})
+    standins.program(
+        "tool", {"args": ["do", "a b", "--quiet"], "out": "one\ntwo: 10%\rtwo: 100%\nthree"}
+    )
     with Steps(said.append) as steps:
         done = steps.run("tool", "do", "a b", hidden=["--quiet"])
-    assert timeless(said) == ["$ tool do 'a b'", "    one", "    two: 100%", "    three", "  done after N s"]
+    assert timeless(said) == [
+        "$ tool do 'a b'",
+        "    one",
+        "    two: 100%",
+        "    three",
+        "  done after N s",
+    ]
     assert done.output == "one\ntwo: 10%\rtwo: 100%\nthree"
 
 
-def test_a_silent_tool_shows_that_things_move(standins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_tool_shows_that_things_move(
+    standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asked how far things are, it says so once for each state."""
     said: list[str] = []
     monkeypatch.setattr(module, "QUIET_S", 0.05)
@@ -35,10 +45,17 @@ def test_a_silent_tool_shows_that_things_move(standins: StandIns, monkeypatch: p
         steps.watch = watch
         with pytest.raises(StopIteration):
             steps.run("tool")
-    assert timeless(said) == ["$ tool", "    … N s: istiod 0/1", "    … N s", "    … N s: istiod 1/1"]
+    assert timeless(said) == [
+        "$ tool",
+        "    … N s: istiod 0/1",
+        "    … N s",
+        "    … N s: istiod 1/1",
+    ]
 
 
-def test_a_tool_that_takes_too_long_is_ended_and_its_last_words_are_said(standins: StandIns) -> None:
+def test_a_tool_that_takes_too_long_is_ended_and_its_last_words_are_said(
+    standins: StandIns,
+) -> None:
     standins.program("tool", {"args": [], "out": "waiting for the impossible\n", "hang": True})
     with Steps(lambda _: None) as steps:
         with pytest.raises(NotReady, match="tool to end") as caught:
@@ -48,8 +65,14 @@ def test_a_tool_that_takes_too_long_is_ended_and_its_last_words_are_said(standin
 
 
 def test_what_fails_without_a_better_explanation_says_its_last_words(standins: StandIns) -> None:
-    standins.program("tool", {"args": ["x"], "out": "\n".join(map(str, range(20))), "err": "\nbad luck\n", "code": 3})
-    with Steps(lambda _: None) as steps, pytest.raises(MeshError, match="tool x failed with exit code 3") as caught:
+    standins.program(
+        "tool",
+        {"args": ["x"], "out": "\n".join(map(str, range(20))), "err": "\nbad luck\n", "code": 3},
+    )
+    with (
+        Steps(lambda _: None) as steps,
+        pytest.raises(MeshError, match="tool x failed with exit code 3") as caught,
+    ):
         steps.run("tool", "x")
     assert caught.value.seen.endswith("bad luck")
 

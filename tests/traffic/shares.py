@@ -10,11 +10,14 @@ import numpy as np
 from scipy import stats
 
 
-def permutation_p_value(ours: Sequence[float], theirs: Sequence[float], resamples: int = 20_000) -> float:
-    """Two-sided. From resamples as far as they reach, below that from the normal approximation of the permutations.
+def permutation_p_value(
+    ours: Sequence[float], theirs: Sequence[float], resamples: int = 20_000
+) -> float:
+    """Two-sided. From resamples as far as they reach, below that from the normal approximation of
+    the permutations.
 
-    With 20 000 resamples nothing below 1e-4 can be told apart, and the tests ask for 1e-6: there the permutation
-    distribution's own variance, which is known exactly, gives the tail.
+    With 20 000 resamples nothing below 1e-4 can be told apart, and the tests ask for 1e-6: there
+    the permutation distribution's own variance, which is known exactly, gives the tail.
     """
     difference = abs(fmean(ours) - fmean(theirs))
     pooled = np.array([*ours, *theirs])
@@ -23,10 +26,14 @@ def permutation_p_value(ours: Sequence[float], theirs: Sequence[float], resample
     p = float((1 + np.count_nonzero(np.abs(means) >= difference - 1e-12)) / (resamples + 1))
     if p > 10 / resamples:
         return p
-    spread = pstdev(pooled) * math.sqrt(len(pooled) / (len(pooled) - 1) * (1 / len(ours) + 1 / len(theirs)))
+    spread = pstdev(pooled) * math.sqrt(
+        len(pooled) / (len(pooled) - 1) * (1 / len(ours) + 1 / len(theirs))
+    )
     return float(2 * stats.norm.sf(difference / spread)) if spread else 1.0
 
 
 def detectable_difference(spread: float, runs: int, alpha: float, power: float) -> float:
-    """The difference of the means that the test finds with that power, with `runs` runs each of that spread."""
+    """The difference of the means that the test finds with that power, with `runs` runs each of
+    that spread.
+    """
     return float((stats.norm.isf(alpha / 2) + stats.norm.ppf(power)) * spread * math.sqrt(2 / runs))

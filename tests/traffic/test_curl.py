@@ -50,10 +50,21 @@ def test_a_row_says_what_there_is_to_know(proxy: Proxy) -> None:
 
 
 def test_headers_the_host_and_the_body_arrive(echo: Target) -> None:
-    sent = curl(echo, "/x?a=b", method="PUT", headers={"X-A": "1", "x-forwarded-for": "10.0.0.1"}, body="häh").text
+    sent = curl(
+        echo,
+        "/x?a=b",
+        method="PUT",
+        headers={"X-A": "1", "x-forwarded-for": "10.0.0.1"},
+        body="häh",
+    ).text
     lines = sent.split("\r\n")
     assert lines[0] == "PUT /x?a=b HTTP/1.1"
-    assert {"host: test.example.com", "x-a: 1", "x-forwarded-for: 10.0.0.1", "content-length: 4"} <= set(lines)
+    assert {
+        "host: test.example.com",
+        "x-a: 1",
+        "x-forwarded-for: 10.0.0.1",
+        "content-length: 4",
+    } <= set(lines)
     assert any(line.startswith("x-labkit-id: ") for line in lines)
     assert sent.endswith("\r\n\r\nhäh")
 
@@ -98,7 +109,9 @@ def test_a_header_that_is_not_http_is_refused(pod: Pod) -> None:
 
 
 def test_cookies_are_kept_and_sent() -> None:
-    with Answers([b"Set-Cookie: lab=42; Path=/; HttpOnly\r\n", b"Set-Cookie: lab=; Max-Age=0\r\n", b""]) as answers:
+    with Answers(
+        [b"Set-Cookie: lab=42; Path=/; HttpOnly\r\n", b"Set-Cookie: lab=; Max-Age=0\r\n", b""]
+    ) as answers:
         jar: dict[str, str] = {"mine": "1"}
         curl(answers.target, jar=jar)
         assert jar == {"mine": "1", "lab": "42"}
@@ -129,7 +142,9 @@ def test_progress_ends_with_all_done(pod: Pod) -> None:
 
 
 class Answers:
-    """A server that gives one answer a connection, with the given header lines, and remembers what it was sent."""
+    """A server that gives one answer a connection, with the given header lines, and remembers what
+    it was sent.
+    """
 
     def __init__(self, headers: list[bytes], status: bytes = b"200 OK") -> None:
         self.headers, self.status, self.seen = headers, status, list[bytes]()
@@ -141,7 +156,9 @@ class Answers:
             connection, _ = self.listener.accept()
             with connection:
                 self.seen.append(connection.recv(65536))
-                connection.sendall(b"HTTP/1.1 " + self.status + b"\r\n" + line + b"content-length: 2\r\n\r\nhi")
+                connection.sendall(
+                    b"HTTP/1.1 " + self.status + b"\r\n" + line + b"content-length: 2\r\n\r\nhi"
+                )
 
     @property
     def target(self) -> Target:
@@ -165,7 +182,9 @@ def echo() -> Target:
         connection, _ = listener.accept()
         with connection, listener:
             data = b""
-            while b"\r\n\r\n" not in data or (b"content-length: 4" in data and not data.endswith(b"h")):
+            while b"\r\n\r\n" not in data or (
+                b"content-length: 4" in data and not data.endswith(b"h")
+            ):
                 data += connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(data) + data)
 

@@ -24,7 +24,9 @@ def run(target: Target, path: str = "/", **options: object) -> FortioResult:
 
 
 @pytest.mark.parametrize(("connections", "requests"), [(1, 1), (4, 20), (4, 22), (3, 200), (8, 3)])
-def test_exactly_as_many_requests_as_asked_for(proxy: Proxy, pods: list[Pod], connections: int, requests: int) -> None:
+def test_exactly_as_many_requests_as_asked_for(
+    proxy: Proxy, pods: list[Pod], connections: int, requests: int
+) -> None:
     before = proxy.counter("http.lab.downstream_cx_total")
     result = run(proxy.target, connections=connections, requests=requests)
     assert result.codes == {200: requests}
@@ -37,7 +39,11 @@ def test_rows_know_the_pod_the_version_and_the_connection(proxy: Proxy, pods: li
     result = run(proxy.target, "/x", requests=40, method="POST")
     frame = result.frame
     for pod in pods:
-        assert len(frame[frame["pod"] == pod.name]) == pod.state["served"] == result.pods.get(pod.name, 0)
+        assert (
+            len(frame[frame["pod"] == pod.name])
+            == pod.state["served"]
+            == result.pods.get(pod.name, 0)
+        )
         assert set(frame[frame["pod"] == pod.name]["version"]) <= {pod.version}
     assert sorted(frame["connection"].unique()) == [0, 1, 2, 3]
     assert frame["id"].is_unique
@@ -65,7 +71,9 @@ def test_headers_host_and_body_are_sent(pod: Pod) -> None:
         thread.join(10)
     lines = seen[0].split(b"\r\n")
     assert result.codes == {200: 1}
-    assert lines[0] == b"POST /a%20b?c=d HTTP/1.1"  # a body makes it a POST, as with Fortio's -payload
+    assert (
+        lines[0] == b"POST /a%20b?c=d HTTP/1.1"
+    )  # a body makes it a POST, as with Fortio's -payload
     assert {b"Host: test.example.com", b"X-A: 1", b"Content-Length: 2"} <= set(lines)
 
 
@@ -116,7 +124,8 @@ def test_a_timeout_has_no_status_and_a_new_connection(pod: Pod) -> None:
 
 
 def test_a_silent_reused_connection_is_replaced_once_as_fortio_does(pod: Pod) -> None:
-    # The first request of the connection is answered, the second not: it is sent once more on a new connection.
+    # The first request of the connection is answered, the second not: it is sent once more on a new
+    # connection.
     def close_gate() -> None:
         wait_until(lambda: pod.state["served"] >= 1, 10, "the first request")
         pod.control("gate?closed=true")
@@ -135,7 +144,9 @@ def test_a_silent_reused_connection_is_replaced_once_as_fortio_does(pod: Pod) ->
 def test_what_cannot_be_reached_is_rows_without_a_status(host: str) -> None:
     target = Target(host, unused_port(), "test.example.com")
     assert run(target, connections=2, requests=5).codes == {FAILED: 5}
-    result = run(target, connections=2, duration_s=5)  # ends with the warm-up, not after 5 s of failures
+    result = run(
+        target, connections=2, duration_s=5
+    )  # ends with the warm-up, not after 5 s of failures
     assert result.codes == {FAILED: 2}
     assert set(result.column("error")) <= {"connection refused", "no such host"}
 
@@ -151,7 +162,8 @@ def test_a_rate_is_kept_by_counts(pod: Pod) -> None:
     result = run(pod.target, connections=2, requests=20, qps=20)
     assert len(result) == 20
     assert result.json["RequestedQPS"] == "20"
-    # 10 calls a connection have 9 pauses of a ninth of the second: the last call comes at its end, and never before.
+    # 10 calls a connection have 9 pauses of a ninth of the second: the last call comes at its end,
+    # and never before.
     assert result.duration_s >= 1
     for connection in (0, 1):
         frame = result.frame
@@ -161,7 +173,9 @@ def test_a_rate_is_kept_by_counts(pod: Pod) -> None:
 
 
 def test_a_rate_by_time_sends_no_more_than_its_share(pod: Pod) -> None:
-    """Fewer on a busy machine: who is late when the time is over leaves the rest out, as Fortio does."""
+    """Fewer on a busy machine: who is late when the time is over leaves the rest out, as Fortio
+    does.
+    """
     result = run(pod.target, connections=2, duration_s=1, qps=20)
     assert len(result) <= 20
     assert result.duration_s >= 1
@@ -169,7 +183,8 @@ def test_a_rate_by_time_sends_no_more_than_its_share(pod: Pod) -> None:
 
 def test_who_is_late_catches_up_unless_told_not_to(pod: Pod) -> None:
     pod.control("delay?ms=120")
-    # 50 a second on one connection that can do 8: all 10 calls are made, late; without catching up most are left out.
+    # 50 a second on one connection that can do 8: all 10 calls are made, late; without catching up
+    # most are left out.
     assert len(run(pod.target, connections=1, requests=10, qps=50)) == 10
     assert len(run(pod.target, connections=1, requests=10, qps=50, catch_up=False)) < 10
 
@@ -187,7 +202,9 @@ ROUNDING_S = 1e-5
 
 
 def began(result: FortioResult) -> float:
-    """When the run started. No upper limit is held against what follows: a busy machine may be late with anything."""
+    """When the run started. No upper limit is held against what follows: a busy machine may be late
+    with anything.
+    """
     return datetime.fromisoformat(result.json["StartTime"]).timestamp()
 
 

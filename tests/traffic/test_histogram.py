@@ -20,7 +20,8 @@ def test_no_values_have_no_buckets() -> None:
 
 
 def test_the_buckets_of_a_run_of_fortio() -> None:
-    # 19 values in the first millisecond and one above; the numbers are those that Fortio 1.68 printed for such a run.
+    # 19 values in the first millisecond and one above; the numbers are those that Fortio 1.68
+    # printed for such a run.
     values = [0.000078326] + [0.0002] * 18 + [0.001493975]
     result = histogram(values, 0.001, PERCENTILES)
     assert result["Data"] == [
@@ -29,7 +30,13 @@ def test_the_buckets_of_a_run_of_fortio() -> None:
     ]
     found = {entry["Percentile"]: entry["Value"] for entry in result["Percentiles"]}
     assert found == pytest.approx(
-        {50: 0.000539163, 75: 0.000795183555, 90: 0.000948795888, 99: 0.00139518, 99.9: 0.0014840955}
+        {
+            50: 0.000539163,
+            75: 0.000795183555,
+            90: 0.000948795888,
+            99: 0.00139518,
+            99.9: 0.0014840955,
+        }
     )
 
 
@@ -45,14 +52,21 @@ def test_the_buckets_of_a_run_of_fortio() -> None:
         (7e4, 5e4, 75e3),
     ],
 )
-def test_a_value_on_an_edge_belongs_to_the_bucket_that_ends_there(value: float, start: float, end: float) -> None:
+def test_a_value_on_an_edge_belongs_to_the_bucket_that_ends_there(
+    value: float, start: float, end: float
+) -> None:
     # Between a smaller and a larger value, so that the bucket shows its own edges.
     data = histogram([-1, value, 1e6], 1)["Data"]
     assert data[1] == {"Start": start, "End": end, "Percent": pytest.approx(200 / 3), "Count": 1}
 
 
 def test_what_is_above_the_last_edge_ends_at_the_largest_value() -> None:
-    assert histogram([5, 250_000], 1)["Data"][-1] == {"Start": 100_000, "End": 250_000, "Percent": 100.0, "Count": 1}
+    assert histogram([5, 250_000], 1)["Data"][-1] == {
+        "Start": 100_000,
+        "End": 250_000,
+        "Percent": 100.0,
+        "Count": 1,
+    }
 
 
 @given(st.lists(st.floats(0.001, 100_000), min_size=1, max_size=200))

@@ -93,7 +93,8 @@ def test_what_is_not_http_is_said_to_be_that(data: bytes) -> None:
 def test_a_request_as_bytes() -> None:
     before, after = build_request("POST", "/x", {"Host": "a"}, b"hi", "x-id")
     assert before == (
-        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\nContent-Length: 2\r\nx-id: "
+        b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: "
+        b"application/octet-stream\r\nContent-Length: 2\r\nx-id: "
     )
     assert after == b"\r\n\r\nhi"
 

@@ -39,9 +39,15 @@ def own_rows(result: Result) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("send", [curl, fortio])
 def test_rows_are_seen_while_requests_are_sent(proxy: Proxy, pods: list[Pod], send: Any) -> None:
     follower, stop, results = Follower(), threading.Event(), []
-    options = {"program": "built-in", "requests": 100_000, "qps": 400} if send is fortio else {"n": 100_000}
+    options = (
+        {"program": "built-in", "requests": 100_000, "qps": 400}
+        if send is fortio
+        else {"n": 100_000}
+    )
     thread = threading.Thread(
-        target=lambda: results.append(send(proxy.target, watch=follower.follow, cancel=stop, **options))
+        target=lambda: results.append(
+            send(proxy.target, watch=follower.follow, cancel=stop, **options)
+        )
     )
     thread.start()
     try:
@@ -57,12 +63,16 @@ def test_rows_are_seen_while_requests_are_sent(proxy: Proxy, pods: list[Pod], se
 
 def test_a_run_by_time_shows_no_request_of_its_warm_up(proxy: Proxy) -> None:
     follower = Follower()
-    result = fortio(proxy.target, connections=3, duration_s=0.3, program="built-in", watch=follower.follow)
+    result = fortio(
+        proxy.target, connections=3, duration_s=0.3, program="built-in", watch=follower.follow
+    )
     follower.look()
     assert sorted(follower.taken) == own_rows(result)
 
 
-def test_a_loop_that_was_cancelled_before_its_first_request_sends_nothing(proxy: Proxy, pods: list[Pod]) -> None:
+def test_a_loop_that_was_cancelled_before_its_first_request_sends_nothing(
+    proxy: Proxy, pods: list[Pod]
+) -> None:
     stop = threading.Event()
     stop.set()
     assert len(curl(proxy.target, n=5, cancel=stop)) == 0

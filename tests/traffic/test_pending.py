@@ -33,7 +33,11 @@ def test_all_are_under_way_at_once_until_the_gate_opens(pod: Pod) -> None:
 def test_a_circuit_breaker_is_exact_when_the_requests_are_held(
     pod: Pod, connections: int, waiting: int, refused: int, warm: bool
 ) -> None:
-    limits = {"circuit_breakers": {"thresholds": [{"max_connections": connections, "max_pending_requests": waiting}]}}
+    limits = {
+        "circuit_breakers": {
+            "thresholds": [{"max_connections": connections, "max_pending_requests": waiting}]
+        }
+    }
     with run_envoy([pod], limits) as proxy:
         if warm:
             assert curl(proxy.target).codes == {200: 1}
@@ -42,7 +46,8 @@ def test_a_circuit_breaker_is_exact_when_the_requests_are_held(
         def settle(i: int) -> None:
             def settled() -> bool:
                 pending_now, held = proxy.counter("upstream_rq_pending_active"), pod.state["held"]
-                # While a connection is being made there are more connections than requests at the pod.
+                # While a connection is being made there are more connections than requests at the
+                # pod.
                 at_rest = not pending_now or proxy.counter(f"{CLUSTER}.upstream_cx_active") == held
                 return at_rest and held + pending_now + answered() == i + 1
 
@@ -61,7 +66,9 @@ def test_a_circuit_breaker_is_exact_when_the_requests_are_held(
 
 
 def test_sent_within_microseconds_a_cold_envoy_refuses_more(pod: Pod) -> None:
-    limits = {"circuit_breakers": {"thresholds": [{"max_connections": 1, "max_pending_requests": 1}]}}
+    limits = {
+        "circuit_breakers": {"thresholds": [{"max_connections": 1, "max_pending_requests": 1}]}
+    }
     with run_envoy([pod], limits) as proxy:
         codes = concurrent(proxy.target, n=10).wait(10).codes
         assert proxy.counter("upstream_rq_pending_overflow") == codes.get(503, 0) <= 9

@@ -23,7 +23,9 @@ def load(**options: object) -> Load:
         (2, 4, 2, (2, 2)),
     ],
 )
-def test_how_calls_are_shared(connections: int, requests: int, qps: float, calls: tuple[int, ...]) -> None:
+def test_how_calls_are_shared(
+    connections: int, requests: int, qps: float, calls: tuple[int, ...]
+) -> None:
     shared = plan(load(connections=connections, requests=requests, qps=qps))
     assert shared.calls == calls
     assert shared.connections == len(calls)
@@ -39,7 +41,11 @@ def test_a_run_by_time() -> None:
     assert plan(load(duration_s=2)).calls == ()
     assert plan(load()).duration_s == 5
     shared = plan(load(duration_s=2, qps=11, connections=4))
-    assert (shared.calls, shared.requested_qps, shared.requested_duration) == ((5, 5, 5, 5), "11", "2s")
+    assert (shared.calls, shared.requested_qps, shared.requested_duration) == (
+        (5, 5, 5, 5),
+        "11",
+        "2s",
+    )
 
 
 @pytest.mark.parametrize("options", [{"connections": 0}, {"requests": 0}, {"duration_s": 0}])
@@ -49,7 +55,8 @@ def test_what_makes_no_sense_is_refused(options: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.25, "250ms"), (5, "5s"), (90.5, "1m30.5s"), (3600, "1h0m0s"), (60, "1m0s")]
+    ("seconds", "text"),
+    [(0.25, "250ms"), (5, "5s"), (90.5, "1m30.5s"), (3600, "1h0m0s"), (60, "1m0s")],
 )
 def test_durations_are_written_as_go_does(seconds: float, text: str) -> None:
     assert go_duration(seconds) == text

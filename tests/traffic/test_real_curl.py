@@ -11,7 +11,9 @@ from labkit.errors import TrafficError
 from labkit.traffic.programs.curl import real_curl, stand_in
 from tests.traffic.harness import Pod
 
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+needs_curl = pytest.mark.skipif(
+    shutil.which("curl") is None, reason="there is no curl on this machine"
+)
 
 
 @pytest.mark.parametrize("run", [pytest.param(real_curl, marks=needs_curl), stand_in])
@@ -26,8 +28,12 @@ class TestBoth:
         page = run("--header", "Accept: text/html", "--header", "Host: test.example.com", url)
         assert page.startswith("<!doctype html>")
 
-    def test_head_and_body_are_printed_when_asked_for(self, run: Callable[..., str], pod: Pod) -> None:
-        head, _, body = run("--include", f"http://127.0.0.1:{pod.port}/").replace("\r", "").partition("\n\n")
+    def test_head_and_body_are_printed_when_asked_for(
+        self, run: Callable[..., str], pod: Pod
+    ) -> None:
+        head, _, body = (
+            run("--include", f"http://127.0.0.1:{pod.port}/").replace("\r", "").partition("\n\n")
+        )
         assert head.splitlines()[0].startswith("HTTP/1.1 200")
         assert "x-pod: pod-1" in head
         assert body == "Hello world! version v1, pod pod-1, path /\n"
@@ -44,7 +50,9 @@ class TestBoth:
         assert "pod-1" in run(f"http://127.0.0.1:{pod.port}/")
 
 
-def test_without_the_program_the_stand_in_is_used(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_program_the_stand_in_is_used(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert "path /x" in real_curl(f"http://127.0.0.1:{pod.port}/x")
 

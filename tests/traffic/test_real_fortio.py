@@ -42,16 +42,21 @@ def script(folder: Path, words: str) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="a script without an ending can't be run there")
 @pytest.mark.parametrize(
-    ("words", "found"), [("1.68.0", True), ("dev", True), ("fortio 0.4, a reader of data files", False), ("", False)]
+    ("words", "found"),
+    [("1.68.0", True), ("dev", True), ("fortio 0.4, a reader of data files", False), ("", False)],
 )
-def test_only_the_real_one_counts(tmp_path: Path, on_path: Callable[[Path], None], words: str, found: bool) -> None:
+def test_only_the_real_one_counts(
+    tmp_path: Path, on_path: Callable[[Path], None], words: str, found: bool
+) -> None:
     on_path(tmp_path)
     assert find_fortio() is None
     script(tmp_path, words)
     assert (find_fortio() is not None) is found
 
 
-def test_without_it_the_built_in_one_is_taken(tmp_path: Path, on_path: Callable[[Path], None], pod: Pod) -> None:
+def test_without_it_the_built_in_one_is_taken(
+    tmp_path: Path, on_path: Callable[[Path], None], pod: Pod
+) -> None:
     on_path(tmp_path)
     assert fortio(pod.target, requests=4).program == "built-in"
     with pytest.raises(TrafficError, match="There is no Fortio on PATH"):
@@ -59,10 +64,19 @@ def test_without_it_the_built_in_one_is_taken(tmp_path: Path, on_path: Callable[
 
 
 def test_the_command_line() -> None:
-    load = Load("127.0.0.1", 80, "/v2", method="POST", fields={"Host": "a", "X-A": "1"}, requests=20, jitter=True)
+    load = Load(
+        "127.0.0.1",
+        80,
+        "/v2",
+        method="POST",
+        fields={"Host": "a", "X-A": "1"},
+        requests=20,
+        jitter=True,
+    )
     words = " ".join(arguments("fortio", load, "r.json", "access.log"))
     assert words == (
-        "fortio load -quiet -allow-initial-errors -json r.json -access-log-file access.log -c 4 -qps 0 "
+        "fortio load -quiet -allow-initial-errors -json r.json -access-log-file access.log -c 4 "
+        "-qps 0 "
         "-timeout 3.000000000s -X POST -n 20 -jitter -H Host: a -H X-A: 1 http://127.0.0.1:80/v2"
     )
 
@@ -76,21 +90,33 @@ go = [pytest.mark.go, pytest.mark.embedded, pytest.mark.timeout(600)]
 
 
 def shape(value: Any) -> Any:
-    """The keys and kinds of values of a JSON document; whole numbers and others are the same kind."""
+    """The keys and kinds of values of a JSON document; whole numbers and others
+    are the same kind.
+    """
     if isinstance(value, dict):
         return {key: shape(entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+    return (
+        "number"
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else type(value).__name__
+    )
 
 
 class TestTogether:
     pytestmark = go
 
-    def test_auto_takes_it_and_says_so(self, with_fortio: None, proxy: Proxy, pods: list[Pod]) -> None:
+    def test_auto_takes_it_and_says_so(
+        self, with_fortio: None, proxy: Proxy, pods: list[Pod]
+    ) -> None:
         seen: list[tuple[int, int]] = []
         result = fortio(
-            proxy.target, "/x", requests=22, method="POST", progress=lambda done, total: seen.append((done, total))
+            proxy.target,
+            "/x",
+            requests=22,
+            method="POST",
+            progress=lambda done, total: seen.append((done, total)),
         )
         assert result.program == "fortio 1.68.0"
         assert result.codes == {200: 22}
@@ -120,14 +146,33 @@ class TestTogether:
         theirs = fortio(pod.target, program="fortio", **options)
         assert list(ours.json) == list(theirs.json)
         assert shape(ours.json) == shape(theirs.json)
-        same = ["RunType", "RequestedQPS", "RequestedDuration", "NumThreads", "Exactly", "URL", "HTTPReqTimeOut"]
-        same += ["Jitter", "Uniform", "NoCatchUp", "ConnReuseRange", "Resolution", "Payload", "ContentType", "Labels"]
+        same = [
+            "RunType",
+            "RequestedQPS",
+            "RequestedDuration",
+            "NumThreads",
+            "Exactly",
+            "URL",
+            "HTTPReqTimeOut",
+        ]
+        same += [
+            "Jitter",
+            "Uniform",
+            "NoCatchUp",
+            "ConnReuseRange",
+            "Resolution",
+            "Payload",
+            "ContentType",
+            "Labels",
+        ]
         assert {key: ours.json[key] for key in same} == {key: theirs.json[key] for key in same}
         assert ours.json["HeaderSizes"]["Max"] == theirs.json["HeaderSizes"]["Max"]
         assert ours.json["Sizes"]["Max"] == theirs.json["Sizes"]["Max"]
 
     @pytest.mark.parametrize("program", ["built-in", "fortio"])
-    def test_both_close_the_connection_after_an_error(self, with_fortio: None, pod: Pod, program: Any) -> None:
+    def test_both_close_the_connection_after_an_error(
+        self, with_fortio: None, pod: Pod, program: Any
+    ) -> None:
         pod.control("fail?next=7")
         result = fortio(pod.target, connections=1, requests=10, program=program)
         assert result.codes == {200: 3, 503: 7}
@@ -135,7 +180,9 @@ class TestTogether:
         assert result.json["HeaderSizes"]["Min"] == 0  # the headers of an error are not read
 
     @pytest.mark.parametrize("program", ["built-in", "fortio"])
-    def test_both_try_a_silent_reused_connection_once_more(self, with_fortio: None, pod: Pod, program: Any) -> None:
+    def test_both_try_a_silent_reused_connection_once_more(
+        self, with_fortio: None, pod: Pod, program: Any
+    ) -> None:
         def close_gate() -> None:
             wait_until(lambda: pod.state["served"] >= 1, 10, "the first request")
             pod.control("gate?closed=true")
@@ -167,14 +214,17 @@ class TestTogether:
             fortio(Target("no-such-host.invalid", 1, "a"), requests=4, program="fortio")
         assert "no-such-host" in caught.value.seen
 
-    def test_a_circuit_breaker_refuses_about_as_many_of_ours_as_of_fortios(self, with_fortio: None, pod: Pod) -> None:
-        """Y7, -c 4 -qps 0 -n 20 -X POST: do the mean shares of 503, of 30 runs each, differ by more than ALIKE?
+    def test_a_circuit_breaker_refuses_about_as_many_of_ours_as_of_fortios(
+        self, with_fortio: None, pod: Pod
+    ) -> None:
+        """Y7, -c 4 -qps 0 -n 20 -X POST: do the mean shares of 503, of 30 runs each, differ by more
+        than ALIKE?
 
-        Not the same to the last point: how many are refused depends on how fast a client sends its next request, and
-        one thread of Python is not Go. On one quiet machine 0.47 of ours and 0.52 of Fortio's were refused, on another
-        0.44 and 0.46. A permutation test on the difference of the means beyond ALIKE, at alpha 1e-6. Its power: a run's
-        share spreads by about 0.1 (standard deviation), so a difference of ALIKE + 0.19 is found with a probability of
-        0.99.
+        Not the same to the last point: how many are refused depends on how fast a client sends its
+        next request, and one thread of Python is not Go. On one quiet machine 0.47 of ours and 0.52
+        of Fortio's were refused, on another 0.44 and 0.46. A permutation test on the difference of
+        the means beyond ALIKE, at alpha 1e-6. Its power: a run's share spreads by about 0.1
+        (standard deviation), so a difference of ALIKE + 0.19 is found with a probability of 0.99.
         """
         shares: dict[str, list[float]] = {"built-in": [], "fortio": []}
         with run_envoy([pod], Y7) as proxy:

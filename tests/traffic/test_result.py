@@ -9,7 +9,13 @@ from labkit.traffic.result import COLUMNS, share
 def result() -> Result:
     statuses, pods, versions = [200, 503, -1, 200], ["a", "", "", "b"], ["v1", "", "", "v2"]
     columns: dict[str, list[object]] = {name: [""] * 4 for name in COLUMNS}
-    columns |= {"n": [0, 1, 2, 3], "status": statuses, "pod": pods, "version": versions, "id": ["w", "x", "", "z"]}
+    columns |= {
+        "n": [0, 1, 2, 3],
+        "status": statuses,
+        "pod": pods,
+        "version": versions,
+        "id": ["w", "x", "", "z"],
+    }
     columns |= {"latency_ms": [1.0, 2.0, 3.0, 4.0], "at": [1.0, 2.0, 3.0, 4.0]}
     return Result(columns, [Response(status) for status in statuses])
 
@@ -22,7 +28,9 @@ def test_counts() -> None:
 
 
 def test_the_frame_has_all_columns() -> None:
-    assert list(result().frame.columns) == list(COLUMNS) or set(result().frame.columns) == set(COLUMNS)
+    assert list(result().frame.columns) == list(COLUMNS) or set(result().frame.columns) == set(
+        COLUMNS
+    )
 
 
 def test_flags_are_joined_by_the_requests_id() -> None:
@@ -34,7 +42,9 @@ def test_flags_are_joined_by_the_requests_id() -> None:
 
 
 def test_other_rows() -> None:
-    other = result().with_rows(pd.DataFrame({"status": [200, 503], "pod": ["c", ""], "upstream": ["1.2.3.4", ""]}))
+    other = result().with_rows(
+        pd.DataFrame({"status": [200, 503], "pod": ["c", ""], "upstream": ["1.2.3.4", ""]})
+    )
     assert other.codes == {200: 1, 503: 1}
     assert other.pods == {"c": 1}
     assert list(other.frame["upstream"]) == ["1.2.3.4", ""]
@@ -43,7 +53,8 @@ def test_other_rows() -> None:
 
 def test_a_person_can_read_it() -> None:
     assert repr(result()) == (
-        "<Result 4 requests · no answer: 1 (25 %), 200: 2 (50 %), 503: 1 (25 %) · answered by a: 1, b: 1>"
+        "<Result 4 requests · no answer: 1 (25 %), 200: 2 (50 %), 503: 1 (25 %) · answered by a: "
+        "1, b: 1>"
     )
     html = result()._repr_html_()
     assert "<td>50 %</td>" in html

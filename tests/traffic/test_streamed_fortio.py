@@ -1,4 +1,6 @@
-"""Fortio in a container: its command line, and what is made of its output. A stand-in says what Docker would."""
+"""Fortio in a container: its command line, and what is made of its output. A stand-in says what
+Docker would.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from labkit.traffic.plan import Load
 from labkit.traffic.programs.fortio_stream import Docker, parted
 
 TARGET = Target("127.0.0.1", 18080, "test.example.com")
-LINE = '{{"latency":0.002,"timestamp":{at},"thread":{thread},"iter":0,"ok":{ok},"details":"{code}"}}'
+LINE = (
+    '{{"latency":0.002,"timestamp":{at},"thread":{thread},"iter":0,"ok":{ok},"details":"{code}"}}'
+)
 RESULT = {
     "RunType": "HTTP",
     "Version": "1.68.0",
@@ -25,12 +29,19 @@ RESULT = {
     "ActualDuration": 40_000_000,
     "SocketCount": 4,
     "RetCodes": {"200": 3, "503": 1},
-    "DurationHistogram": {"Count": 4, "Avg": 0.002, "Percentiles": [{"Percentile": 50, "Value": 0.002}]},
+    "DurationHistogram": {
+        "Count": 4,
+        "Avg": 0.002,
+        "Percentiles": [{"Percentile": 50, "Value": 0.002}],
+    },
 }
 CODES = ("200", "503", "200", "200")
 SAID = "\n".join(
     [
-        *(LINE.format(at=10**18 + i, thread=i, ok="true", code=code) for i, code in enumerate(CODES)),
+        *(
+            LINE.format(at=10**18 + i, thread=i, ok="true", code=code)
+            for i, code in enumerate(CODES)
+        ),
         json.dumps(RESULT, indent=2),
     ]
 )
@@ -40,7 +51,9 @@ class StandIn:
     """A program that writes down how it was called, says what it was told to, and may then wait."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.called, self.says, self.waits = (folder / n for n in ("docker", "called", "says", "waits"))
+        self.path, self.called, self.says, self.waits = (
+            folder / n for n in ("docker", "called", "says", "waits")
+        )
         self.says.write_text(SAID)
         self.path.write_text(
             f"""#!{sys.executable}
@@ -66,17 +79,23 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
     return StandIn(tmp_path)
 
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a script without an ending can't be run there")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="a script without an ending can't be run there"
+)
 
 
 def test_the_articles_command(docker: StandIn) -> None:
-    """docker run --network host fortio/fortio load -c 4 -qps 0 -n 20 -X POST: these words, and what a machine reads."""
+    """docker run --network host fortio/fortio load -c 4 -qps 0 -n 20 -X POST: these words, and what
+    a machine reads.
+    """
     fortio(TARGET, connections=4, requests=20, method="POST", program="docker")
     (call,) = docker.calls
     name = call[3]
     assert " ".join(call) == (
-        f"run --rm --name {name} --network host fortio/fortio:1.68.0 load -quiet -allow-initial-errors -json - "
-        "-access-log-file /dev/stdout -c 4 -qps 0 -timeout 3.000000000s -X POST -n 20 -H Host: test.example.com "
+        f"run --rm --name {name} --network host fortio/fortio:1.68.0 load -quiet "
+        "-allow-initial-errors -json - "
+        "-access-log-file /dev/stdout -c 4 -qps 0 -timeout 3.000000000s -X POST -n 20 -H Host: "
+        "test.example.com "
         "-H User-Agent: labkit/fortio http://127.0.0.1:18080/"
     )
     assert name.startswith("labkit-fortio-")
@@ -84,7 +103,9 @@ def test_the_articles_command(docker: StandIn) -> None:
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
 def test_where_containers_run_in_a_machine_of_their_own(docker: StandIn, platform: str) -> None:
-    words = Docker(str(docker.path), platform).command(Load("127.0.0.1", 80, "/", fields={"Host": "a"}), "x")
+    words = Docker(str(docker.path), platform).command(
+        Load("127.0.0.1", 80, "/", fields={"Host": "a"}), "x"
+    )
     assert words[-1] == "http://host.docker.internal:80/"
     assert "--network" not in words
 

@@ -32,7 +32,12 @@ def test_what_the_lab_cannot_send_is_refused_with_the_next_step(url: str) -> Non
 
 @pytest.mark.parametrize(
     ("authority", "expected"),
-    [("a", ("a", 80)), ("a:8080", ("a", 8080)), ("[::1]", ("::1", 80)), ("[::1]:8080", ("::1", 8080))],
+    [
+        ("a", ("a", 80)),
+        ("a:8080", ("a", 8080)),
+        ("[::1]", ("::1", 80)),
+        ("[::1]:8080", ("::1", 8080)),
+    ],
 )
 def test_host_and_port(authority: str, expected: tuple[str, int]) -> None:
     assert split_authority(authority) == expected
@@ -44,7 +49,10 @@ def test_a_bad_port_is_named() -> None:
 
 
 def test_the_target_of_a_url_connects_to_what_the_url_names() -> None:
-    assert Target.of("http://127.0.0.1:8080/v2?a=1") == (Target("127.0.0.1", 8080, "127.0.0.1:8080"), "/v2?a=1")
+    assert Target.of("http://127.0.0.1:8080/v2?a=1") == (
+        Target("127.0.0.1", 8080, "127.0.0.1:8080"),
+        "/v2?a=1",
+    )
 
 
 def test_a_path_always_starts_with_a_slash() -> None:

@@ -2,11 +2,12 @@
 
     KUBECONFIG=… python -m tests.translate.record NAME…       records these cases of `data/further.json` again
 
-The cluster has Istio with its ingress gateway (`istio-ingressgateway` in `istio-system`) and nothing else, one node,
-and pods may run `python:3.13-alpine`. The namespaces `hello-world` and `other` are the recorder's to change. The first
-recording was made with Istio 1.31 on Kubernetes 1.36. A new case: put its objects into `data/further.json` with
-`"changes": []`, then record it by name.
-"""
+The cluster has Istio with its ingress gateway (`istio-ingressgateway` in `istio-system`) and
+nothing else, one node, and pods may run `python:3.13-alpine`. The namespaces `hello-world` and
+`other` are the recorder's to change. The first recording was made with Istio 1.31 on Kubernetes
+1.36. A new case: put its objects into `data/further.json` with `"changes": []`, then record it by
+name.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ Json = dict[str, Any]
 
 
 def kubectl(*words: str, given: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    run = subprocess.run(["kubectl", *words], input=given, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["kubectl", *words], input=given, capture_output=True, text=True, check=False
+    )
     if check and run.returncode:
         raise LabkitError(f"kubectl {words[0]} failed", seen=run.stderr.strip())
     return run
@@ -49,18 +52,37 @@ def apply(objects: list[Json]) -> list[Json]:
         words = ("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-")
         run = kubectl(*words, given=json.dumps(one), check=False)
         if run.returncode:
-            refused.append({"kind": one["kind"], "name": one["metadata"]["name"], "error": run.stderr.strip()})
+            refused.append(
+                {"kind": one["kind"], "name": one["metadata"]["name"], "error": run.stderr.strip()}
+            )
     return refused
 
 
 def pods(namespace: str) -> list[Pod]:
     items = json.loads(kubectl("-n", namespace, "get", "pods", "-o", "json").stdout)["items"]
-    running = [p for p in items if p["status"].get("phase") == "Running" and "deletionTimestamp" not in p["metadata"]]
-    return [Pod(p["metadata"]["name"], namespace, p["metadata"]["labels"], p["status"]["podIP"]) for p in running]
+    running = [
+        p
+        for p in items
+        if p["status"].get("phase") == "Running" and "deletionTimestamp" not in p["metadata"]
+    ]
+    return [
+        Pod(p["metadata"]["name"], namespace, p["metadata"]["labels"], p["status"]["podIP"])
+        for p in running
+    ]
 
 
 def config_dump(pod: Pod) -> ProxyConfig:
-    words = ("exec", pod.name, "-c", "istio-proxy", "--", "pilot-agent", "request", "GET", "config_dump?include_eds")
+    words = (
+        "exec",
+        pod.name,
+        "-c",
+        "istio-proxy",
+        "--",
+        "pilot-agent",
+        "request",
+        "GET",
+        "config_dump?include_eds",
+    )
     text = kubectl("-n", pod.namespace, *words).stdout
     found: dict[str, list[Json]] = {name: [] for name, _, _ in PARTS.values()}
     for part in json.loads(text[text.index("{") :])["configs"]:
@@ -71,11 +93,15 @@ def config_dump(pod: Pod) -> ProxyConfig:
                     continue  # it was deleted, and only finishes what it has
                 one = item.get(inner, {})
                 found[name].append(one.get("listener", one) if name == "listeners" else one)
-    return ProxyConfig(*(tuple(found[name]) for name in ("clusters", "endpoints", "routes", "listeners")))
+    return ProxyConfig(
+        *(tuple(found[name]) for name in ("clusters", "endpoints", "routes", "listeners"))
+    )
 
 
 def settled(pod: Pod, everyone: list[Pod]) -> Json:
-    """The proxy's configuration once two looks, some 0.7 s apart, agree: istiod waits 0.1 s before it pushes."""
+    """The proxy's configuration once two looks, some 0.7 s apart, agree: istiod waits 0.1 s before
+    it pushes.
+    """
     seen: list[Json] = []
 
     def same() -> bool:
@@ -87,15 +113,21 @@ def settled(pod: Pod, everyone: list[Pod]) -> Json:
 
 
 def with_made_up_addresses(proxies: Json, real: list[Pod], made_up: list[Pod]) -> Json:
-    """Pods' addresses, which differ from cluster to cluster, as `snapshot_of` makes them up: group by group.
+    """Pods' addresses, which differ from cluster to cluster, as `snapshot_of` makes them up: group
+    by group.
 
     Only the listeners of headless Services are named by them.
     """
-    waiting = {group: [pod.ip for pod in made_up if pod.group == group] for group in {pod.group for pod in made_up}}
+    waiting = {
+        group: [pod.ip for pod in made_up if pod.group == group]
+        for group in {pod.group for pod in made_up}
+    }
     known = {pod.ip: waiting[pod.group].pop(0) for pod in real if waiting.get(pod.group)}
 
     address = re.compile(r"(?<![\d.])\d+(?:\.\d+){3}(?![\d.])")
-    found: Json = json.loads(address.sub(lambda m: known.get(m.group(), m.group()), json.dumps(proxies)))
+    found: Json = json.loads(
+        address.sub(lambda m: known.get(m.group(), m.group()), json.dumps(proxies))
+    )
     return found
 
 
@@ -103,7 +135,9 @@ def record(case: Case) -> Case:
     for kind in RULES:
         kubectl("-n", NAMESPACE, "delete", kind, "--all", "--wait=true")
     refused = apply(case.objects)
-    kubectl("-n", NAMESPACE, "wait", "--for=condition=Available", "deploy", "--all", "--timeout=120s")
+    kubectl(
+        "-n", NAMESPACE, "wait", "--for=condition=Available", "deploy", "--all", "--timeout=120s"
+    )
     everyone = pods(NAMESPACE)
     gateway = next(p for p in pods("istio-system") if p.labels.get("istio") == "ingressgateway")
     client = next(p for p in everyone if p.labels["app"] == "client")
@@ -130,13 +164,18 @@ def as_text(packed: Json) -> str:
     """One line a case, so that a change of one is one line of a diff."""
 
     def lines(things: Json) -> str:
-        return ",\n".join(f"{json.dumps(key)}: {compact(value)}" for key, value in sorted(things.items()))
+        return ",\n".join(
+            f"{json.dumps(key)}: {compact(value)}" for key, value in sorted(things.items())
+        )
 
     def compact(value: Any) -> str:
         return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
     head = f'"istio": {json.dumps(packed["istio"])}'
-    return f'{{{head},\n"bases": {{\n{lines(packed["bases"])}\n}},\n"cases": {{\n{lines(packed["cases"])}\n}}}}\n'
+    return (
+        f'{{{head},\n"bases": {{\n{lines(packed["bases"])}\n}},\n"cases": '
+        f"{{\n{lines(packed['cases'])}\n}}}}\n"
+    )
 
 
 if __name__ == "__main__":

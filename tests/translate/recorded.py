@@ -3,8 +3,8 @@
 There are two sets under `data/`:
 
 - `istiod/NAME.json`: one file a case, the whole configuration of three proxies;
-- `further.json`: many more cases, packed: objects that all cases share are written once, and of each proxy only what
-  differs from its configuration without the case's own objects.
+- `further.json`: many more cases, packed: objects that all cases share are written once, and of
+  each proxy only what differs from its configuration without the case's own objects.
 
 `record.py` makes the second from a cluster.
 """
@@ -31,7 +31,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One input: all its objects, those that the API server refused, and what each proxy was given."""
+    """One input: all its objects, those that the API server refused, and what each
+    proxy was given.
+    """
 
     name: str
     objects: list[Json]
@@ -64,17 +66,25 @@ def unpacked(name: str, case: Json, bases: Json) -> Case:
     for entry in case["changes"]:
         for proxy in entry["proxies"]:
             whole = {**proxies[proxy][entry["part"]], **copy.deepcopy(entry["to"])}
-            proxies[proxy][entry["part"]] = {key: value for key, value in whole.items() if value is not None}
+            proxies[proxy][entry["part"]] = {
+                key: value for key, value in whole.items() if value is not None
+            }
     return Case(name, base["objects"] + case["objects"], case["refused"], proxies)
 
 
 def packed_case(record: Case, base_name: str, base: Json) -> Json:
-    """The opposite of `unpacked`. A change has the new value of each key that differs, null for one that is gone."""
+    """The opposite of `unpacked`. A change has the new value of each key that differs, null for one
+    that is gone.
+    """
     entries: list[Json] = []
     for part in PARTS:
         for proxy, whole in record.proxies.items():
             before, after = base["proxies"][proxy][part], whole[part]
-            changes = {key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+            changes = {
+                key: after.get(key)
+                for key in before.keys() | after.keys()
+                if before.get(key) != after.get(key)
+            }
             for entry in entries:
                 if entry["part"] == part and entry["to"] == changes:
                     entry["proxies"].append(proxy)

@@ -17,7 +17,10 @@ FURTHER_CASES = further_cases()
 ALL = {**FIRST, **FURTHER_CASES}
 
 # Differences that are kept, each with its reason: (case, proxy, the start of the path) → why.
-OWN_SERVICES = "*.svc.cluster.local covers Istio's own Services (istiod's, the gateway's), which no manifest has"
+OWN_SERVICES = (
+    "*.svc.cluster.local covers Istio's own Services (istiod's, the gateway's), which "
+    "no manifest has"
+)
 KEPT: dict[tuple[str, str, str], str] = {
     ("vs-mesh-wildcards", proxy, path): OWN_SERVICES
     for proxy in ("sidecar:client", "sidecar:hello-world-v1")
@@ -44,7 +47,9 @@ def test_a_proxy_gets_what_istiod_gives_it(name: str, proxy: str) -> None:
 def test_a_kept_difference_is_still_there(name: str, proxy: str, path: str) -> None:
     case = ALL[name]
     found = list(differences(case.proxies[proxy], view_of(case.snapshot(), proxy)))
-    assert any(d.startswith(path) for d in found), "istiod and the translator agree now: take it out of KEPT"
+    assert any(d.startswith(path) for d in found), (
+        "istiod and the translator agree now: take it out of KEPT"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name, case in ALL.items() if not case.refused])
@@ -68,7 +73,9 @@ def test_the_records_are_many() -> None:
 
 @pytest.mark.parametrize("part", ["clusters", "endpoints", "routes", "listeners"])
 def test_a_change_on_either_side_is_seen(part: str) -> None:
-    """The comparison can fail: a record with anything taken out, added or changed is a difference."""
+    """The comparison can fail: a record with anything taken out, added or changed
+    is a difference.
+    """
     case = FIRST["subset-override"]
     found = view_of(case.snapshot(), "gateway")
     name = next(iter(found[part]))

@@ -45,6 +45,7 @@ def test_a_rule_for_another_host_is_not_named() -> None:
 
 
 def test_of_two_rules_the_first_is_named() -> None:
-    assert {path and path.rpartition("/")[2] for path in origins(rule("one"), rule("two", subset="v2")).values()} == {
-        "one"
-    }
+    assert {
+        path and path.rpartition("/")[2]
+        for path in origins(rule("one"), rule("two", subset="v2")).values()
+    } == {"one"}

@@ -28,7 +28,11 @@ def rule(name: str, simple: str, created: str = "", **spec: Any) -> Json:
     if created:
         metadata["creationTimestamp"] = created
     policy = {"loadBalancer": {"simple": simple}}
-    return {"kind": "DestinationRule", "metadata": metadata, "spec": {"host": "hello-world", "trafficPolicy": policy}}
+    return {
+        "kind": "DestinationRule",
+        "metadata": metadata,
+        "spec": {"host": "hello-world", "trafficPolicy": policy},
+    }
 
 
 def policy_of(found: Snapshot) -> str:
@@ -46,8 +50,18 @@ def rows_of(found: Snapshot) -> list[tuple[str, str]]:
 
 def test_pods_are_made_of_deployments() -> None:
     found = snapshot()
-    assert [pod.name for pod in found.pods] == ["hello-world-v1-1", "hello-world-v1-2", "hello-world-v2-1", "client-1"]
-    assert [pod.group for pod in found.pods] == ["hello-world-v1", "hello-world-v1", "hello-world-v2", "client"]
+    assert [pod.name for pod in found.pods] == [
+        "hello-world-v1-1",
+        "hello-world-v1-2",
+        "hello-world-v2-1",
+        "client-1",
+    ]
+    assert [pod.group for pod in found.pods] == [
+        "hello-world-v1",
+        "hello-world-v1",
+        "hello-world-v2",
+        "client",
+    ]
     assert len({pod.ip for pod in found.pods}) == 4
     assert all(pod.injected for pod in found.pods)
 
@@ -59,7 +73,9 @@ def test_a_namespace_without_the_label_has_pods_without_sidecars() -> None:
 def test_a_pod_alone_is_a_pod_too() -> None:
     container = {"name": "a", "image": "b", "ports": [{"containerPort": 9090, "name": "web"}]}
     metadata = {"name": "alone", "namespace": "hello-world", "labels": {"app": "hello-world"}}
-    pod = snapshot({"kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}).pods[-1]
+    pod = snapshot({"kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}).pods[
+        -1
+    ]
     assert (pod.name, pod.named_ports, pod.containers_ports) == ("alone", {"web": 9090}, (9090,))
 
 
@@ -96,8 +112,13 @@ def test_but_not_where_panic_mode_would_use_it() -> None:
 
 def test_the_older_rule_wins_whatever_the_names() -> None:
     old, new = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
-    assert policy_of(snapshot(rule("b", "RANDOM", old), rule("a", "LEAST_REQUEST", new))) == "RANDOM"
-    assert policy_of(snapshot(rule("b", "RANDOM", new), rule("a", "LEAST_REQUEST", old))) == "LEAST_REQUEST"
+    assert (
+        policy_of(snapshot(rule("b", "RANDOM", old), rule("a", "LEAST_REQUEST", new))) == "RANDOM"
+    )
+    assert (
+        policy_of(snapshot(rule("b", "RANDOM", new), rule("a", "LEAST_REQUEST", old)))
+        == "LEAST_REQUEST"
+    )
 
 
 def test_of_rules_made_in_the_same_second_the_alphabet_decides() -> None:
@@ -117,7 +138,9 @@ def test_nothing_that_is_given_is_changed() -> None:
 def test_the_same_snapshot_gives_the_same_configuration() -> None:
     made = first_cases()["canary"].snapshot()
     assert gateway_config(made) == gateway_config(made)
-    assert sidecar_config(made, made.pods[0]) == sidecar_config(first_cases()["canary"].snapshot(), made.pods[0])
+    assert sidecar_config(made, made.pods[0]) == sidecar_config(
+        first_cases()["canary"].snapshot(), made.pods[0]
+    )
 
 
 def test_a_stranger_pod_gets_a_configuration_too() -> None:
@@ -129,7 +152,9 @@ def test_a_stranger_pod_gets_a_configuration_too() -> None:
 
 @pytest.mark.parametrize("attempts", [40])
 def test_translation_is_felt_as_instant(attempts: int) -> None:
-    """Five proxies in less than 20 ms at best (measured: 1.2 ms), so that `apply` waits for Envoy and not for us."""
+    """Five proxies in less than 20 ms at best (measured: 1.2 ms), so that `apply` waits for Envoy
+    and not for us.
+    """
     objects = [Resource(o) for o in first_cases()["subset-pool-replaces"].objects]
 
     def once() -> float:

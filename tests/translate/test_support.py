@@ -1,4 +1,6 @@
-"""Nothing is dropped in silence: each field of Istio's schemas is held to istiod, refused by name, or listed here."""
+"""Nothing is dropped in silence: each field of Istio's schemas is held to istiod, refused by name,
+or listed here.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from .recorded import first_cases, further_cases
 Json = dict[str, Any]
 KINDS = ("DestinationRule", "VirtualService", "Gateway")
 
-# Fields that Istio's schema has and its control plane reads for TLS, TCP or another kind of gateway only.
+# Fields that Istio's schema has and its control plane reads for TLS, TCP or another kind of gateway
+# only.
 UNREAD = {
     "Gateway spec.servers.defaultEndpoint": "istiod reads it nowhere",
     "Gateway spec.servers.port.targetPort": "deprecated; istiod reads it nowhere",
@@ -48,27 +51,48 @@ REFUSED = [
     ({"kind": "ServiceEntry", "metadata": {"name": "x", "namespace": "a"}}, "ServiceEntry a/x"),
     ({"kind": "EnvoyFilter", "metadata": {"name": "x", "namespace": "a"}}, "EnvoyFilter a/x"),
     ({"kind": "Sidecar", "metadata": {"name": "x", "namespace": "a"}}, "Sidecar a/x"),
-    ({"kind": "PeerAuthentication", "metadata": {"name": "x", "namespace": "a"}}, "PeerAuthentication a/x"),
+    (
+        {"kind": "PeerAuthentication", "metadata": {"name": "x", "namespace": "a"}},
+        "PeerAuthentication a/x",
+    ),
     (policy(tls={"mode": "SIMPLE"}), "spec.trafficPolicy.tls"),
     (policy(tls={"mode": "ISTIO_MUTUAL"}), "spec.trafficPolicy.tls"),
     (policy(tunnel={"targetHost": "x", "targetPort": 1}), "spec.trafficPolicy.tunnel"),
     (policy(proxyProtocol={"version": "V2"}), "spec.trafficPolicy.proxyProtocol"),
-    (policy(loadBalancer={"localityLbSetting": {"failoverPriority": ["a"]}}), "loadBalancer.localityLbSetting"),
-    (policy(loadBalancer={"zoneAwareLbSetting": {}}), "loadBalancer.zoneAwareLbSetting"),
-    (policy(portLevelSettings=[{"port": {"number": 80}, "tls": {"mode": "MUTUAL"}}]), "portLevelSettings[0].tls"),
     (
-        {**RULE, "spec": {"host": "a", "subsets": [{"trafficPolicy": {"tls": {"mode": "SIMPLE"}}}]}},
+        policy(loadBalancer={"localityLbSetting": {"failoverPriority": ["a"]}}),
+        "loadBalancer.localityLbSetting",
+    ),
+    (policy(loadBalancer={"zoneAwareLbSetting": {}}), "loadBalancer.zoneAwareLbSetting"),
+    (
+        policy(portLevelSettings=[{"port": {"number": 80}, "tls": {"mode": "MUTUAL"}}]),
+        "portLevelSettings[0].tls",
+    ),
+    (
+        {
+            **RULE,
+            "spec": {"host": "a", "subsets": [{"trafficPolicy": {"tls": {"mode": "SIMPLE"}}}]},
+        },
         "spec.subsets[0]",
     ),
     ({**VS, "spec": {"hosts": ["a"], "tcp": [{"route": []}]}}, "spec.tcp"),
     ({**VS, "spec": {"hosts": ["a"], "tls": [{"route": []}]}}, "spec.tls"),
-    (route(fault={"delay": {"exponentialDelay": "1s"}}), "spec.http[0].fault.delay.exponentialDelay"),
+    (
+        route(fault={"delay": {"exponentialDelay": "1s"}}),
+        "spec.http[0].fault.delay.exponentialDelay",
+    ),
     (route(fault={"abort": {"http2Error": "x"}}), "spec.http[0].fault.abort.http2Error"),
-    (route(match=[{"headers": {"@request.auth.claims.sub": {"exact": "a"}}}]), "@request.auth.claims.sub"),
+    (
+        route(match=[{"headers": {"@request.auth.claims.sub": {"exact": "a"}}}]),
+        "@request.auth.claims.sub",
+    ),
     (server("HTTPS", tls={"mode": "SIMPLE"}), "spec.servers[0].port.protocol: HTTPS"),
     (server("TCP"), "spec.servers[0].port.protocol: TCP"),
     (server("HTTP", tls={"mode": "SIMPLE"}), "spec.servers[0].tls"),
-    ({**SERVICE, "spec": {"type": "ExternalName", "externalName": "example.com"}}, "spec.type: ExternalName"),
+    (
+        {**SERVICE, "spec": {"type": "ExternalName", "externalName": "example.com"}},
+        "spec.type: ExternalName",
+    ),
     ({**SERVICE, "spec": {"internalTrafficPolicy": "Local"}}, "spec.internalTrafficPolicy"),
     ({**SERVICE, "spec": {"trafficDistribution": "PreferClose"}}, "spec.trafficDistribution"),
 ]
@@ -127,7 +151,9 @@ def used(value: Any, schema: Json, path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 def folded(path: tuple[str, ...]) -> tuple[str, ...]:
-    """A policy has the same fields for a service, a subset and a port: one recording of each is enough."""
+    """A policy has the same fields for a service, a subset and a port: one recording of each is
+    enough.
+    """
     found = tuple(part for part in path if part != "portLevelSettings")
     return found[1:] if found[:2] == ("subsets", "trafficPolicy") else found
 
@@ -163,7 +189,9 @@ def schema_of(kind: str) -> Json:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_of_the_schema_is_held_to_istiod_or_refused(kind: str) -> None:
-    """A newer Istio's schema with a new field makes this fail until the field is recorded or refused."""
+    """A newer Istio's schema with a new field makes this fail until the field is recorded or
+    refused.
+    """
     schema = schema_of(kind)["properties"]["spec"]
     recorded: set[tuple[str, ...]] = set()
     for case in {**first_cases(), **further_cases()}.values():
@@ -173,6 +201,10 @@ def test_every_field_of_the_schema_is_held_to_istiod_or_refused(kind: str) -> No
     missing = []
     for path in dict.fromkeys(leaves(schema)):
         name = f"{kind} spec.{'.'.join(path)}"
-        if folded(path) not in recorded and name not in UNREAD and not is_refused(kind, example(schema, path)):
+        if (
+            folded(path) not in recorded
+            and name not in UNREAD
+            and not is_refused(kind, example(schema, path))
+        ):
             missing.append(name)
     assert missing == []

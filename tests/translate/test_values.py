@@ -1,4 +1,6 @@
-"""Durations, percentages, text matches, host names and protocols: the small rules everything stands on."""
+"""Durations, percentages, text matches, host names and protocols: the small rules everything stands
+on.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from hypothesis import strategies as st
 
 from labkit.translate import hosts, protocols
 from labkit.translate.routes.retries import conditions_and_codes
-from labkit.translate.values import duration, is_presence, million_percent, seconds_of, string_match, whole_seconds
+from labkit.translate.values import (
+    duration,
+    is_presence,
+    million_percent,
+    seconds_of,
+    string_match,
+    whole_seconds,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +57,9 @@ def test_whole_seconds_are_cut() -> None:
     assert whole_seconds("1999ms") == 1
 
 
-@pytest.mark.parametrize(("value", "numerator"), [(12.5, 125000), (0.29, 2900), (0.0001, 1), (100, 1000000)])
+@pytest.mark.parametrize(
+    ("value", "numerator"), [(12.5, 125000), (0.29, 2900), (0.0001, 1), (100, 1000000)]
+)
 def test_percentages_keep_four_decimals(value: float, numerator: int) -> None:
     assert million_percent({"value": value}) == {"numerator": numerator, "denominator": "MILLION"}
 
@@ -86,7 +97,14 @@ def test_a_host_without_a_dot_is_a_service_of_the_rules_namespace(host: str, ful
 
 @pytest.mark.parametrize(
     ("name", "full"),
-    [("g", "a/g"), ("b/g", "b/g"), ("./g", "a/g"), ("g.b.svc.cluster.local", "b/g"), ("g.b", "b/g"), ("mesh", "mesh")],
+    [
+        ("g", "a/g"),
+        ("b/g", "b/g"),
+        ("./g", "a/g"),
+        ("g.b.svc.cluster.local", "b/g"),
+        ("g.b", "b/g"),
+        ("mesh", "mesh"),
+    ],
 )
 def test_gateways_have_several_ways_to_be_named(name: str, full: str) -> None:
     assert hosts.gateway_name(name, "a") == full
@@ -112,7 +130,9 @@ def test_covering_is_an_order(a: str, b: str, c: str) -> None:
 
 def test_the_most_special_rule_is_found() -> None:
     rules = {"*.com": 1, "*.example.com": 2, "a.example.com": 3, "*": 4}
-    assert [hosts.most_specific(h, rules) for h in ("a.example.com", "b.example.com", "x.com", "x.org")] == [3, 2, 1, 4]
+    assert [
+        hosts.most_specific(h, rules) for h in ("a.example.com", "b.example.com", "x.com", "x.org")
+    ] == [3, 2, 1, 4]
     assert hosts.most_specific("x.org", {"*.com": 1}) is None
 
 
@@ -139,5 +159,8 @@ def test_a_ports_name_says_its_protocol(
 
 
 def test_numbers_among_retry_conditions_are_status_codes() -> None:
-    assert conditions_and_codes("gateway-error, 503,777") == ("gateway-error,777,retriable-status-codes", [503])
+    assert conditions_and_codes("gateway-error, 503,777") == (
+        "gateway-error,777,retriable-status-codes",
+        [503],
+    )
     assert conditions_and_codes("503,retriable-status-codes") == ("retriable-status-codes", [503])

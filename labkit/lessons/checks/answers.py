@@ -14,17 +14,21 @@ from labkit.lessons.checks.shares import judge_count, name_of, pod_names, promis
 from labkit.lessons.checks.verdict import Verdict, Why, conclude, percent
 
 ROUTE_HINTS = (
-    "Routes are tried from top to bottom, and the first that matches takes the request: check their order.",
+    "Routes are tried from top to bottom, and the first that matches takes the request: check "
+    "their order.",
     "Look at mesh.get('VirtualService'): do hosts and gateways name what you called?",
     "A subset needs a DestinationRule that defines it, and pods that carry its labels.",
 )
 AFFINITY_HINTS = (
-    "Is there a second DestinationRule for the host? Istio takes one and ignores the other in silence.",
+    "Is there a second DestinationRule for the host? Istio takes one and ignores the other in "
+    "silence.",
     "Does each request carry the header (or cookie) that consistentHash names?",
-    "Look at mesh.config('gateway'): the cluster's lb_policy is RING_HASH or MAGLEV when the affinity is in force.",
+    "Look at mesh.config('gateway'): the cluster's lb_policy is RING_HASH or MAGLEV when the "
+    "affinity is in force.",
 )
 REWRITE_HINTS = (
-    "rewrite.uri replaces the prefix that matched, and only that: what is left of /v2/a when /v2 becomes / is //a.",
+    "rewrite.uri replaces the prefix that matched, and only that: what is left of /v2/a when /v2 "
+    "becomes / is //a.",
     "Match the exact path and the prefix with a trailing slash as two entries.",
     "Print result.text: the application shows the path that it saw.",
 )
@@ -42,7 +46,8 @@ def only(
 ) -> Verdict:
     """Every request went to this version (pod, …): give one column and its value.
 
-    The near miss is that the share `leak` goes elsewhere; from it follows how many requests there must be.
+    The near miss is that the share `leak` goes elsewhere; from it follows how many requests there
+    must be.
 
     >>> check.only(result, version="v2")
     PASS  only version v2 answered
@@ -72,9 +77,13 @@ def all_ok(result: Any, *, about: str = "", hints: Sequence[str] = ROUTE_HINTS) 
     PASS  every request answered 200
     """
     found = statuses(result)
-    why = Why("200 each time", counted(found), n=len(found), near_miss="one request with another status")
+    why = Why(
+        "200 each time", counted(found), n=len(found), near_miss="one request with another status"
+    )
     passed = all(status == 200 for status in found)
-    return conclude(Verdict(passed, with_about("every request answered 200", about), why, tuple(hints)))
+    return conclude(
+        Verdict(passed, with_about("every request answered 200", about), why, tuple(hints))
+    )
 
 
 def counts(
@@ -94,7 +103,9 @@ def counts(
     """
     found = statuses(result) if column == "status" else values(result, column)
     seen = Counter(found)
-    wrong = [kind for kind in {*seen, *expected} if not _as_expected(seen[kind], expected.get(kind, 0))]
+    wrong = [
+        kind for kind in {*seen, *expected} if not _as_expected(seen[kind], expected.get(kind, 0))
+    ]
     text = ", ".join(f"{_times(count)} × {called(kind)}" for kind, count in expected.items())
     why = Why(
         text,
@@ -112,7 +123,8 @@ def status_counts(
     *,
     about: str = "",
     hints: Sequence[str] = (
-        "Look at result.flags: UO is refused by the circuit breaker, UH no healthy pod, NR no route, NC no cluster.",
+        "Look at result.flags: UO is refused by the circuit breaker, UH no healthy pod, NR no "
+        "route, NC no cluster.",
         "Are the limits in the DestinationRule those that you counted with?",
         "Was anything else sent at the same time?",
     ),
@@ -135,8 +147,9 @@ def same_pod(
 ) -> Verdict:
     """All requests of one key go to one pod: session affinity.
 
-    `result` is one run with one key, or {key: result}, or a frame whose column `per` is the key. `pods` is how many
-    pods there are to choose from: from it follows how many requests rule out that it was by chance.
+    `result` is one run with one key, or {key: result}, or a frame whose column `per` is the key.
+    `pods` is how many pods there are to choose from: from it follows how many requests rule out
+    that it was by chance.
 
     >>> check.same_pod(mesh.curl(url, n=10, headers={"x-forwarded-for": "10.0.0.1"}))
     PASS  all requests went to the same pod
@@ -171,9 +184,11 @@ def few_keys_moved(
     about: str = "",
     hints: Sequence[str] = AFFINITY_HINTS,
 ) -> Verdict:
-    """After scaling, most keys keep their pod: what consistent hashing is for. Some must move, or nothing was scaled.
+    """After scaling, most keys keep their pod: what consistent hashing is for. Some must move, or
+    nothing was scaled.
 
-    `before` and `after`: {key: result} or {key: pod}, or frames with a column `per`. Each key needs one request.
+    `before` and `after`: {key: result} or {key: pod}, or frames with a column `per`. Each key needs
+    one request.
 
     >>> check.few_keys_moved(before, after, pods_before=2, pods_after=3, per="user")
     PASS  most keys kept their pod when 2 pods became 3
@@ -216,7 +231,9 @@ def every_pod_answers(
     """
     names = pod_names(pods)
     if not names:
-        raise LessonError("There are no pods that could answer", try_next="ask mesh.pods() for them")
+        raise LessonError(
+            "There are no pods that could answer", try_next="ask mesh.pods() for them"
+        )
     plan = plans.every_pod_answers(len(names))
     found = values(result, "pod")
     plan.refuse_short(len(found))
@@ -230,21 +247,34 @@ def every_pod_answers(
         ),
         **promise(plan, len(found)),
     )
-    return conclude(Verdict(not missing and not strange, with_about("every pod answers", about), why, tuple(hints)))
+    return conclude(
+        Verdict(
+            not missing and not strange, with_about("every pod answers", about), why, tuple(hints)
+        )
+    )
 
 
-def rewritten(result: Any, *, path: str, about: str = "", hints: Sequence[str] = REWRITE_HINTS) -> Verdict:
+def rewritten(
+    result: Any, *, path: str, about: str = "", hints: Sequence[str] = REWRITE_HINTS
+) -> Verdict:
     """The application saw this path, whatever the client asked for.
 
-    Read from the body, where the hello-world app says it; or from a column `seen_path`, or a list of paths.
+    Read from the body, where the hello-world app says it; or from a column `seen_path`, or a list
+    of paths.
 
     >>> check.rewritten(mesh.curl("http://test.example.com/v2"), path="/")
     PASS  the application saw the path /
     """
     found = seen_paths(result)
-    why = Why(f"{path} each time", counted(found), n=len(found), near_miss="one request with another path")
+    why = Why(
+        f"{path} each time", counted(found), n=len(found), near_miss="one request with another path"
+    )
     passed = all(seen == path for seen in found)
-    return conclude(Verdict(passed, with_about(f"the application saw the path {path}", about), why, tuple(hints)))
+    return conclude(
+        Verdict(
+            passed, with_about(f"the application saw the path {path}", about), why, tuple(hints)
+        )
+    )
 
 
 def seen_paths(result: Any) -> list[str | None]:
@@ -262,7 +292,8 @@ def seen_paths(result: Any) -> list[str | None]:
     if not found:
         raise LessonError(
             "Nothing says which path the application saw",
-            try_next="give it what mesh.curl(…) returned: its answers have bodies, those of a load run have not",
+            try_next="give it what mesh.curl(…) returned: its answers have bodies, those of a "
+            "load run have not",
         )
     return found
 
@@ -272,7 +303,10 @@ def _by_key(result: Any, per: str) -> dict[Any, list[Any]]:
     if isinstance(result, Mapping):
         if not result:
             raise LessonError("There are no keys to check")
-        return {key: [part] if isinstance(part, str) else values(part, "pod") for key, part in result.items()}
+        return {
+            key: [part] if isinstance(part, str) else values(part, "pod")
+            for key, part in result.items()
+        }
     if not per:
         return {"": values(result, "pod")}
     found: dict[Any, list[Any]] = {}

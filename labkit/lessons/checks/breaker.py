@@ -1,4 +1,6 @@
-"""Checks of the circuit breaker: identities between counters, who is ejected, and for how long. All exact."""
+"""Checks of the circuit breaker: identities between counters, who is ejected, and for how long. All
+exact.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ LOOK_S = 0.01
 
 REFUSAL_HINTS = (
     "Requests that come one after the other never overflow: hold them at the gate, all at once.",
-    "The limits are per upstream cluster of each Envoy; a subset has its own cluster and its own counters.",
+    "The limits are per upstream cluster of each Envoy; a subset has its own cluster and its own "
+    "counters.",
     "Read the counters of the same proxy before and after, and send nothing else in between.",
 )
 EJECTION_HINTS = (
@@ -31,10 +34,12 @@ EJECTION_HINTS = (
     "A pod is ejected by the Envoy that saw the errors, in the cluster that it called.",
 )
 TIME_HINTS = (
-    "An ejection lasts baseEjectionTime times the number of ejections so far, up to Envoy's max_ejection_time: "
+    "An ejection lasts baseEjectionTime times the number of ejections so far, up to Envoy's "
+    "max_ejection_time: "
     "300 s, or baseEjectionTime if that is longer.",
     "Envoy looks for pods to let back once every interval: a pod may stay out that much longer.",
-    "A pod that is in the pool at a sweep loses one of its ejections: make it fail again within one interval.",
+    "A pod that is in the pool at a sweep loses one of its ejections: make it fail again within "
+    "one interval.",
 )
 
 
@@ -43,8 +48,8 @@ def no_request_reached(
 ) -> Verdict:
     """No request reached these pods: what the pods themselves counted.
 
-    `states`: {pod: served}, the pods' /control/state answers, or a frame with a column `served`; `before`: the same
-    from an earlier moment, to be subtracted.
+    `states`: {pod: served}, the pods' /control/state answers, or a frame with a column `served`;
+    `before`: the same from an earlier moment, to be subtracted.
 
     >>> check.no_request_reached(states, before=earlier)
     PASS  no request reached the pods
@@ -53,7 +58,12 @@ def no_request_reached(
 
 
 def reached(
-    states: Any, expected: int, *, before: Any = None, about: str = "", hints: Sequence[str] = REFUSAL_HINTS
+    states: Any,
+    expected: int,
+    *,
+    before: Any = None,
+    about: str = "",
+    hints: Sequence[str] = REFUSAL_HINTS,
 ) -> Verdict:
     """So many requests reached these pods, exactly.
 
@@ -64,7 +74,9 @@ def reached(
     earlier = served(before) if before is not None else {}
     delta = {pod: count - earlier.get(pod, 0) for pod, count in now.items()}
     if any(count < 0 for count in delta.values()):
-        raise LessonError("A pod has counted fewer requests than before", seen="was it restarted, or reset?")
+        raise LessonError(
+            "A pod has counted fewer requests than before", seen="was it restarted, or reset?"
+        )
     total = sum(delta.values())
     why = Why(
         f"{expected} requests at {len(delta)} pods",
@@ -87,9 +99,10 @@ def breaker_identity(
 ) -> Verdict:
     """Three counts of refused requests agree, from three places, and the pods saw none of them.
 
-    `client_503`: a number, or the client's result; `flagged_UO`: a number, or the access log (or a result with flags);
-    `overflow_delta`: by how much upstream_rq_pending_overflow grew; `seen_by_pods`: how many of the refused requests
-    the pods counted. A breaker that refused nothing fails: three zeros agree about anything.
+    `client_503`: a number, or the client's result; `flagged_UO`: a number, or the access log (or a
+    result with flags); `overflow_delta`: by how much upstream_rq_pending_overflow grew;
+    `seen_by_pods`: how many of the refused requests the pods counted. A breaker that refused
+    nothing fails: three zeros agree about anything.
 
     >>> check.breaker_identity(client_503=result, flagged_UO=log, overflow_delta=8, seen_by_pods=0)
     PASS  client's 503 = UO in the access log = overflow counter, and none reached a pod
@@ -99,7 +112,8 @@ def breaker_identity(
     counter, pods = how_many(overflow_delta), how_many(seen_by_pods)
     why = Why(
         "the same number three times, more than 0, and 0 at the pods",
-        f"503 at the client {client}, UO in the access log {flagged}, overflow counter {counter}, at the pods {pods}",
+        f"503 at the client {client}, UO in the access log {flagged}, overflow counter "
+        f"{counter}, at the pods {pods}",
         near_miss="one of the counts differs by one, or all are 0",
     )
     claim = "client's 503 = UO in the access log = overflow counter, and none reached a pod"
@@ -118,8 +132,8 @@ def ejected(
 ) -> Verdict:
     """This pod (or so many pods) is out of the pool, and all others are in it.
 
-    `endpoints` is what `mesh.endpoints()` returned. `subset` looks at the cluster of one subset only; "" is the
-    cluster of the whole service.
+    `endpoints` is what `mesh.endpoints()` returned. `subset` looks at the cluster of one subset
+    only; "" is the cluster of the whole service.
 
     >>> check.ejected(mesh.endpoints(), pod=failing)
     PASS  the failing pod is ejected, and no other
@@ -127,10 +141,15 @@ def ejected(
     PASS  2 pods are ejected
     """
     if (pod is None) == (count is None):
-        raise LessonError("check.ejected wants a pod or a count", try_next="check.ejected(mesh.endpoints(), pod=…)")
+        raise LessonError(
+            "check.ejected wants a pod or a count",
+            try_next="check.ejected(mesh.endpoints(), pod=…)",
+        )
     all_pods, out = _ejected(endpoints, subset)
     if pod is not None and name_of(pod) not in all_pods:
-        raise LessonError(f"{name_of(pod)} is not an endpoint", seen=f"endpoints: {', '.join(sorted(all_pods))}")
+        raise LessonError(
+            f"{name_of(pod)} is not an endpoint", seen=f"endpoints: {', '.join(sorted(all_pods))}"
+        )
     if pod is not None:
         passed, claim = out == {name_of(pod)}, "the failing pod is ejected, and no other"
     else:
@@ -145,7 +164,11 @@ def ejected(
 
 
 def none_ejected(
-    endpoints: Any, *, subset: str | None = None, about: str = "", hints: Sequence[str] = EJECTION_HINTS
+    endpoints: Any,
+    *,
+    subset: str | None = None,
+    about: str = "",
+    hints: Sequence[str] = EJECTION_HINTS,
 ) -> Verdict:
     """All pods are in the pool.
 
@@ -157,7 +180,9 @@ def none_ejected(
 
 @dataclass(frozen=True)
 class Ejection:
-    """One stay outside of the pool, as far as samples tell: it lasted from `shortest_s` to `longest_s` seconds."""
+    """One stay outside of the pool, as far as samples tell: it lasted from `shortest_s` to
+    `longest_s` seconds.
+    """
 
     shortest_s: float
     longest_s: float
@@ -175,12 +200,14 @@ def ejection_times(
     about: str = "",
     hints: Sequence[str] = TIME_HINTS,
 ) -> Verdict:
-    """The ejections lasted 1 ×, 2 ×, … baseEjectionTime, and no longer than Envoy's max_ejection_time.
+    """The ejections lasted 1 ×, 2 ×, … baseEjectionTime, and no longer than Envoy's
+    max_ejection_time.
 
-    `timeline` is what `watch` returned; or pairs (seconds, ejected?) of one pod; or a frame with columns at, health
-    (and pod). The tolerance is not a guess: a sample before and one after bound each change, and Envoy lets a pod
-    back in at the first sweep after its time, so up to `interval_s` later, plus `late_s` for a busy machine. The
-    near miss is that each ejection lasts 1 × only; timings too coarse to find it are refused.
+    `timeline` is what `watch` returned; or pairs (seconds, ejected?) of one pod; or a frame with
+    columns at, health (and pod). The tolerance is not a guess: a sample before and one after bound
+    each change, and Envoy lets a pod back in at the first sweep after its time, so up to
+    `interval_s` later, plus `late_s` for a busy machine. The near miss is that each ejection lasts
+    1 × only; timings too coarse to find it are refused.
 
     >>> check.ejection_times(timeline, base_s=1, interval_s=0.4)
     PASS  ejections last 1 × and 2 × baseEjectionTime
@@ -189,14 +216,16 @@ def ejection_times(
     due = [min(multiple * base_s, max(base_s, max_s)) for multiple in multiples]
     if len(found) < len(due):
         raise LessonError(
-            f"{len(found)} whole ejections were seen, {len(due)} are needed", try_next="watch the pod for longer"
+            f"{len(found)} whole ejections were seen, {len(due)} are needed",
+            try_next="watch the pod for longer",
         )
     blur = max(one.longest_s - one.shortest_s for one in found[: len(due)])
     closest = min((b - a for a, b in pairwise(due) if b > a), default=base_s)
     if interval_s + late_s + blur >= closest:
         raise LessonError(
             "These timings are too coarse to tell one ejection from a longer one",
-            seen=f"interval {interval_s:g} s + {late_s:g} s for a busy machine + {blur:.2f} s between samples; "
+            seen=f"interval {interval_s:g} s + {late_s:g} s for a busy machine + {blur:.2f} s "
+            "between samples; "
             f"the steps are {closest:g} s",
             try_next="take a longer baseEjectionTime, a shorter interval, or look more often",
         )
@@ -219,7 +248,9 @@ def ejection_times(
 
 @dataclass(frozen=True)
 class Sample:
-    """One look at a pod: at some moment between `since` and `until` (seconds) it was out of the pool, or in it."""
+    """One look at a pod: at some moment between `since` and `until` (seconds) it was out of the
+    pool, or in it.
+    """
 
     since: float
     until: float
@@ -231,9 +262,10 @@ def watch(
 ) -> list[Sample]:
     """Looks until the pod has been out and back `until` times.
 
-    `look` may do more than look: it may send the requests that get the pod ejected again. It has one interval for
-    that: a pod that is in the pool at Envoy's next sweep loses one of its ejections. But a look that takes long blurs
-    the times, so let all requests go to that pod: then the few that outlier detection counts are enough.
+    `look` may do more than look: it may send the requests that get the pod ejected again. It has
+    one interval for that: a pod that is in the pool at Envoy's next sweep loses one of its
+    ejections. But a look that takes long blurs the times, so let all requests go to that pod: then
+    the few that outlier detection counts are enough.
 
     >>> def look():
     ...     out = pod.name in check.ejected_pods(mesh.endpoints())
@@ -261,7 +293,9 @@ def watch(
 
 
 def ejections(samples: Sequence[Sample]) -> list[Ejection]:
-    """The whole stays outside in a list of samples; one under way at the start or the end is left out."""
+    """The whole stays outside in a list of samples; one under way at the start or the end is left
+    out.
+    """
     found: list[Ejection] = []
     last_in: Sample | None = None
     first_out: Sample | None = None
@@ -271,7 +305,8 @@ def ejections(samples: Sequence[Sample]) -> list[Ejection]:
             first_out, last_out = first_out or sample, sample
         else:
             if last_in is not None and first_out is not None and last_out is not None:
-                # it was out from within first_out to within last_out at least, and not before last_in
+                # it was out from within first_out to within last_out at least, and not before
+                # last_in
                 shortest_s = max(0.0, last_out.since - first_out.until)
                 found.append(Ejection(shortest_s, sample.until - last_in.since))
             first_out, last_out, last_in = None, None, sample
@@ -287,15 +322,22 @@ def served(states: Any) -> dict[str, int]:
     """{pod: how many requests it counted}."""
     if isinstance(states, Mapping):
         items = states.items()
-        found = {str(pod): int(state["served"] if isinstance(state, Mapping) else state) for pod, state in items}
+        found = {
+            str(pod): int(state["served"] if isinstance(state, Mapping) else state)
+            for pod, state in items
+        }
     elif hasattr(states, "columns"):
         found = {
-            str(pod): int(count) for pod, count in zip(values(states, "pod"), values(states, "served"), strict=True)
+            str(pod): int(count)
+            for pod, count in zip(values(states, "pod"), values(states, "served"), strict=True)
         }
     elif isinstance(states, Iterable):
         found = {str(state["pod"]): int(state["served"]) for state in states}
     else:
-        raise LessonError(f"What the pods counted is wanted, not {type(states).__name__}", try_next="{pod: served}")
+        raise LessonError(
+            f"What the pods counted is wanted, not {type(states).__name__}",
+            try_next="{pod: served}",
+        )
     if not found:
         raise LessonError("There are no pods whose requests could be counted")
     return found
@@ -310,7 +352,9 @@ def _ejected(endpoints: Any, subset: str | None) -> tuple[set[str], set[str]]:
         if pod is not None and (own or "") == (subset or "")
     ]
     if not rows:
-        raise LessonError(f"There are no endpoints{f' in subset {subset!r}' if subset else ''} to look at")
+        raise LessonError(
+            f"There are no endpoints{f' in subset {subset!r}' if subset else ''} to look at"
+        )
     return {pod for pod, _ in rows}, {pod for pod, state in rows if EJECTED in state}
 
 

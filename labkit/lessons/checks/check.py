@@ -5,9 +5,10 @@
     check.split(result, {"v1": 80, "v2": 20})         # the last line of a cell
     PASS  weighted split: v1 80 %, v2 20 %
 
-A check that passes returns its verdict, with the why folded under the line; one that does not raises `CheckFailed`.
-Exact checks count. Random ones have a plan (docs/checks.md): a false alarm at most once in a million right runs, a
-near miss that they find in 99 % of the runs, and the number of requests for both, which `needed` tells beforehand:
+A check that passes returns its verdict, with the why folded under the line; one that does not
+raises `CheckFailed`. Exact checks count. Random ones have a plan (docs/checks.md): a false alarm at
+most once in a million right runs, a near miss that they find in 99 % of the runs, and the number of
+requests for both, which `needed` tells beforehand:
 
     n = check.needed("split", {"v1": 80, "v2": 20})
 """

@@ -1,4 +1,6 @@
-"""Reading what a check is given: a result of `mesh.curl` or `mesh.fortio`, its frame, or plain values."""
+"""Reading what a check is given: a result of `mesh.curl` or `mesh.fortio`, its frame, or plain
+values.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,15 @@ NOBODY = "nobody"
 def values(result: Any, column: str) -> list[Any]:
     """One column, a value a request; None where nothing is known.
 
-    `result` is anything with a `.frame`, or the frame itself. Raises LessonError when it is empty or lacks the column.
+    `result` is anything with a `.frame`, or the frame itself. Raises LessonError when it is empty
+    or lacks the column.
     """
     frame = result
     if hasattr(result, "column") and hasattr(result, "frame"):
         try:
-            found = list(result.column(column))  # spares loading pandas for results that have plain columns
+            found = list(
+                result.column(column)
+            )  # spares loading pandas for results that have plain columns
         except KeyError:
             found, frame = [], result.frame
         else:
@@ -38,10 +43,12 @@ def values(result: Any, column: str) -> list[Any]:
         )
     if column not in frame.columns:
         raise LessonError(
-            f"There is no column {column!r} to check", seen=f"columns: {', '.join(map(str, frame.columns))}"
+            f"There is no column {column!r} to check",
+            seen=f"columns: {', '.join(map(str, frame.columns))}",
         )
     filled = _filled(frame[column].tolist(), column)
-    # a frame of requests has statuses; one of endpoints is looked at again and again, until something comes true
+    # a frame of requests has statuses; one of endpoints is looked at again and again, until
+    # something comes true
     return looked_at(column, filled) if "status" in frame.columns else filled
 
 
@@ -71,12 +78,17 @@ def numbers(result: Any, column: str) -> list[float]:
     """A column of numbers; refuses one with gaps."""
     found = values(result, column)
     if any(value is None for value in found):
-        raise LessonError(f"Column {column!r} has gaps", seen=f"{found.count(None)} of {len(found)} values are missing")
+        raise LessonError(
+            f"Column {column!r} has gaps",
+            seen=f"{found.count(None)} of {len(found)} values are missing",
+        )
     return [float(value) for value in found]
 
 
 def how_many(thing: Any, *, status: int | None = None, flag: str = "") -> int:
-    """A count given as a number, or counted in a result: rows with this status, or with this response flag."""
+    """A count given as a number, or counted in a result: rows with this status, or with this
+    response flag.
+    """
     if isinstance(thing, bool) or (isinstance(thing, float) and thing != int(thing)):
         raise LessonError(f"{thing!r} is not a count")
     if hasattr(thing, "columns") or hasattr(thing, "frame"):
@@ -93,7 +105,9 @@ def shares_of(shares: Mapping[Any, float]) -> dict[Any, float]:
     """Weights as shares that sum to 1: {"v1": 80, "v2": 20} is {"v1": 0.8, "v2": 0.2}."""
     total = sum(shares.values())
     if not shares or total <= 0 or any(weight < 0 for weight in shares.values()):
-        raise LessonError(f"These are not weights: {dict(shares)}", try_next='write them as {"v1": 80, "v2": 20}')
+        raise LessonError(
+            f"These are not weights: {dict(shares)}", try_next='write them as {"v1": 80, "v2": 20}'
+        )
     return {name: weight / total for name, weight in shares.items()}
 
 

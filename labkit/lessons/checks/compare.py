@@ -1,4 +1,6 @@
-"""Checks that hold two runs against each other: before and after, with one policy and with another."""
+"""Checks that hold two runs against each other: before and after, with one policy
+and with another.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ def same(
     about: str = "",
     hints: Sequence[str] = COMPARE_HINTS,
 ) -> Verdict:
-    """Two runs have the same shares of `column`, as far as chance allows. The near miss is a gap of `by`.
+    """Two runs have the same shares of `column`, as far as chance allows. The near miss is a gap of
+    `by`.
 
     >>> check.same(before, after, column="version")
     PASS  the same shares of each version in both runs
@@ -58,7 +61,8 @@ def differs(
     about: str = "",
     hints: Sequence[str] = COMPARE_HINTS,
 ) -> Verdict:
-    """Two runs have different shares of `column`, by more than chance explains. Right is a gap of `by` or more.
+    """Two runs have different shares of `column`, by more than chance explains. Right is a gap of
+    `by` or more.
 
     >>> check.differs(random, least_request, column="pod")
     PASS  different shares of some pod in the two runs
@@ -88,9 +92,11 @@ def fewer_slow(
     about: str = "",
     hints: Sequence[str] = COMPARE_HINTS,
 ) -> Verdict:
-    """In run `a` fewer requests take longer than a limit than in run `b`. Right is a gap of `by` or more.
+    """In run `a` fewer requests take longer than a limit than in run `b`. Right is a gap of `by` or
+    more.
 
-    Better than a mean where one pod is slow: the mean hides who waits. Put the limit at half of the pod's delay.
+    Better than a mean where one pod is slow: the mean hides who waits. Put the limit at half of the
+    pod's delay.
 
     >>> check.fewer_slow(least_request, random, slower_than_ms=10)
     PASS  fewer requests over 10 ms in the first run
@@ -106,13 +112,19 @@ def fewer_slow(
         **promise(plan, min(len(left), len(right))),
     )
     claim = f"fewer requests over {slower_than_ms:g} ms in the first run"
-    return conclude(Verdict(shares[1] - shares[0] >= least, with_about(claim, about), why, tuple(hints)))
+    return conclude(
+        Verdict(shares[1] - shares[0] >= least, with_about(claim, about), why, tuple(hints))
+    )
 
 
-def faster(a: Any, b: Any, *, by: float = 0.25, about: str = "", hints: Sequence[str] = COMPARE_HINTS) -> Verdict:
-    """Run `a` is faster than run `b`: of all pairs of their requests it wins clearly more than half.
+def faster(
+    a: Any, b: Any, *, by: float = 0.25, about: str = "", hints: Sequence[str] = COMPARE_HINTS
+) -> Verdict:
+    """Run `a` is faster than run `b`: of all pairs of their requests it wins clearly more than
+    half.
 
-    Right is 0.5 + `by` of the pairs or more, ties counted half. One outlier can't decide it, as it can with a mean.
+    Right is 0.5 + `by` of the pairs or more, ties counted half. One outlier can't decide it, as it
+    can with a mean.
 
     >>> check.faster(keep_alive, new_connections)
     PASS  the first run is faster
@@ -132,7 +144,9 @@ def faster(a: Any, b: Any, *, by: float = 0.25, about: str = "", hints: Sequence
         evidence=(f"medians: {np.median(left):.2f} ms, then {np.median(right):.2f} ms",),
         **promise(plan, min(len(left), len(right))),
     )
-    return conclude(Verdict(won >= least, with_about("the first run is faster", about), why, tuple(hints)))
+    return conclude(
+        Verdict(won >= least, with_about("the first run is faster", about), why, tuple(hints))
+    )
 
 
 def _two(a: Any, b: Any, column: str) -> tuple[list[Any], list[Any], list[Any]]:

@@ -1,7 +1,7 @@
 """What a proxy was told, from its config_dump: a policy's own numbers, as Envoy calls them.
 
-Behaviour is what counts, and is checked first. But a number like `interval: 5m` shows itself only after minutes, and
-then this is how to see that it has arrived.
+Behaviour is what counts, and is checked first. But a number like `interval: 5m` shows itself only
+after minutes, and then this is how to see that it has arrived.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ if TYPE_CHECKING:
 
 
 def told(mesh: Mesh, cluster: str, part: str, *, proxy: str = "gateway") -> dict[str, Any]:
-    """One part of a cluster: its "outlier_detection" or its "circuit_breakers", say; {} where there is none.
+    """One part of a cluster: its "outlier_detection" or its "circuit_breakers", say; {} where there
+    is none.
 
     >>> told(mesh, "outbound|80||hello-world.hello-world.svc.cluster.local", "outlier_detection")["base_ejection_time"]
     '900s'
-    """
+    """  # noqa: E501
     found = {str(one["name"]): one for one in clusters(mesh.config(proxy))}
     if cluster not in found:
-        raise NotFound(f"{proxy} knows no cluster {cluster!r}", seen=f"clusters: {', '.join(found)}")
+        raise NotFound(
+            f"{proxy} knows no cluster {cluster!r}", seen=f"clusters: {', '.join(found)}"
+        )
     value = found[cluster].get(part) or {}
     return dict(value) if isinstance(value, Mapping) else {part: value}
 
 
 def weights_told(mesh: Mesh, *, proxy: str = "gateway") -> list[dict[str, int]]:
-    """The weights of each route that has any: a list of {cluster: weight}, in the order in which routes are tried.
+    """The weights of each route that has any: a list of {cluster: weight}, in the order in which
+    routes are tried.
 
     A route with one destination has no weights for Envoy, and counts as 100 for it.
 

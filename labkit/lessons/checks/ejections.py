@@ -1,4 +1,6 @@
-"""One failing pod, watched through the Envoys of several callers at the same time: each keeps its own account of it."""
+"""One failing pod, watched through the Envoys of several callers at the same time: each keeps its
+own account of it.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,11 @@ LOOKS_S = 0.02
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who calls a service, and the Envoy that does it for him: the gateway, or the sidecar of a pod.
+    """Somebody who calls a service, and the Envoy that does it for him: the gateway, or the sidecar
+    of a pod.
 
-    `rest_s`: once the pod is back in the pool, he leaves it in peace for so long, and then calls it again.
+    `rest_s`: once the pod is back in the pool, he leaves it in peace for so long, and then calls it
+    again.
 
     >>> Caller("inside", "http://hello-world/", proxy="client", rest_s=1)
     """
@@ -44,14 +48,18 @@ class Caller:
 
 
 class Watched(Mapping[str, list[Sample]]):
-    """What each caller's Envoy did with the pod, by the caller's name: samples for check.ejection_times."""
+    """What each caller's Envoy did with the pod, by the caller's name: samples for
+    check.ejection_times.
+    """
 
     def __init__(self, samples: Mapping[str, list[Sample]]) -> None:
         self.samples = dict(samples)
 
     def __getitem__(self, name: str) -> list[Sample]:
         if name not in self.samples:
-            raise LessonError(f"Nobody called {name!r} was watched", seen=f"callers: {', '.join(self.samples)}")
+            raise LessonError(
+                f"Nobody called {name!r} was watched", seen=f"callers: {', '.join(self.samples)}"
+            )
         return self.samples[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -75,7 +83,8 @@ class Watched(Mapping[str, list[Sample]]):
 
     def __repr__(self) -> str:
         return "\n".join(
-            f"{name}: out for {', '.join(f'{back - out:.1f} s' for out, back in stays(samples)) or 'no time'}"
+            f"{name}: out for "
+            f"{', '.join(f'{back - out:.1f} s' for out, back in stays(samples)) or 'no time'}"
             for name, samples in self.samples.items()
         )
 
@@ -103,13 +112,15 @@ def watch_callers(
 ) -> Watched:
     """Lets each caller call until his Envoy has ejected the pod and taken it back `until` times.
 
-    All requests must go to this one pod, and it must fail: then `errors` requests get it ejected. They must be sent
-    within one interval: a pod that is in the pool at Envoy's next sweep loses one of its ejections. Where the machine
-    took longer than that, by the clock, what was seen of that caller proves nothing, and he begins anew.
+    All requests must go to this one pod, and it must fail: then `errors` requests get it ejected.
+    They must be sent within one interval: a pod that is in the pool at Envoy's next sweep loses one
+    of its ejections. Where the machine took longer than that, by the clock, what was seen of that
+    caller proves nothing, and he begins anew.
 
-    Take a baseEjectionTime of more than one second: Envoy may tell its workers of a change of health up to a second
-    late when it is the second one within a second, and requests would then find nobody to go to. A change of the set of
-    pods counts as one as well, so scale first and apply the rule afterwards: it makes the cluster anew.
+    Take a baseEjectionTime of more than one second: Envoy may tell its workers of a change of
+    health up to a second late when it is the second one within a second, and requests would then
+    find nobody to go to. A change of the set of pods counts as one as well, so scale first and
+    apply the rule afterwards: it makes the cluster anew.
 
     >>> callers = [Caller("outside", url), Caller("inside", inside, "client", rest_s=1)]
     >>> watched = watch_callers(mesh, pod, callers, interval_s=0.4)
@@ -135,7 +146,8 @@ def watch_callers(
             ),
         )
 
-    # side by side: on a cluster a look takes some hundredths of a second, and nobody's should wait for another's
+    # side by side: on a cluster a look takes some hundredths of a second, and nobody's should wait
+    # for another's
     with ThreadPoolExecutor(max_workers=len(callers)) as side_by_side:
         for watched in [side_by_side.submit(watch, one) for one in watches]:
             watched.result()
@@ -143,10 +155,20 @@ def watch_callers(
 
 
 class Watch:
-    """One caller's part: looks at the pod, and calls it whenever it is in the pool and he does not rest."""
+    """One caller's part: looks at the pod, and calls it whenever it is in the pool and he does not
+    rest.
+    """
 
-    def __init__(self, mesh: Mesh, pod: str, caller: Caller, interval_s: float, errors: int) -> None:
-        self.mesh, self.pod, self.caller, self.interval_s, self.errors = mesh, pod, caller, interval_s, errors
+    def __init__(
+        self, mesh: Mesh, pod: str, caller: Caller, interval_s: float, errors: int
+    ) -> None:
+        self.mesh, self.pod, self.caller, self.interval_s, self.errors = (
+            mesh,
+            pod,
+            caller,
+            interval_s,
+            errors,
+        )
         self.samples: list[Sample] = []
         self.last_out = self.back = self.called = -1e9
         self.rest_s = 0.0  # before the first call there is nothing to rest from
@@ -172,6 +194,8 @@ class Watch:
             self.called, self.rest_s = time.monotonic(), self.caller.rest_s
 
     def too_late(self) -> bool:
-        """Whether the pod may have been in the pool for a whole interval before it was called, against his will."""
+        """Whether the pod may have been in the pool for a whole interval before it was called,
+        against his will.
+        """
         again = bool(ejections(self.samples)) and not self.caller.rest_s
         return again and self.called - self.last_out >= self.interval_s

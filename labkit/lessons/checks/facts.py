@@ -20,7 +20,9 @@ def that(condition: Any, what: str, *, seen: Any = None, hints: Sequence[str] = 
     PASS  three pods run
     """
     holds = _truth(condition)
-    why = Why("true", f"{holds}" if seen is None else _short(seen), near_miss="the condition is false")
+    why = Why(
+        "true", f"{holds}" if seen is None else _short(seen), near_miss="the condition is false"
+    )
     return conclude(Verdict(holds, what, why, tuple(hints)))
 
 
@@ -34,7 +36,9 @@ def equal(seen: Any, expected: Any, what: str, *, hints: Sequence[str] = ()) -> 
     return conclude(Verdict(_truth(seen == expected), what, why, tuple(hints)))
 
 
-def within(seen: float, low: float, high: float, what: str, *, hints: Sequence[str] = ()) -> Verdict:
+def within(
+    seen: float, low: float, high: float, what: str, *, hints: Sequence[str] = ()
+) -> Verdict:
     """A number lies between two limits, both allowed. Say in the lesson where the limits come from.
 
     >>> check.within(result.frame.latency_ms.max(), 200, 400, "the time-out cut the request short")
@@ -53,7 +57,8 @@ def refused(
     about: str = "",
     hints: Sequence[str] = ("It was accepted: has it been put right already?",),
 ) -> Verdict:
-    """Doing this is refused, and the message has these words in it. What it did instead of refusing stays done.
+    """Doing this is refused, and the message has these words in it. What it did instead of refusing
+    stays done.
 
     >>> check.refused(lambda: mesh.apply(manifest("as-published/03.yaml")), "spec.hosts")
     PASS  refused, naming: spec.hosts
@@ -80,7 +85,8 @@ def took_at_least(
     about: str = "",
     hints: Sequence[str] = ("Is the delay in force, and on the route that you called?",),
 ) -> Verdict:
-    """Every request took at least so long: an injected delay, a pod that is slow. Less is impossible, so it is exact.
+    """Every request took at least so long: an injected delay, a pod that is slow. Less is
+    impossible, so it is exact.
 
     >>> check.took_at_least(result, 200)
     PASS  every request took at least 200 ms
@@ -98,7 +104,8 @@ def took_at_most(
     about: str = "",
     hints: Sequence[str] = ("Is the time-out in force, and on the route that you called?",),
 ) -> Verdict:
-    """Every request took at most so long: a time-out cut it short. Choose a limit far from the time-out.
+    """Every request took at most so long: a time-out cut it short. Choose a limit far from the
+    time-out.
 
     >>> check.took_at_most(result, 1000)          # the time-out is 200 ms, the pod needs 2000
     PASS  every request took at most 1000 ms
@@ -115,7 +122,9 @@ def _truth(condition: Any) -> bool:
     except ValueError as error:  # a frame or an array has no truth of its own
         if hasattr(condition, "all"):
             raise LessonError(
-                "Is it true of all rows, or of one?", seen=type(condition).__name__, try_next="add .all() or .any()"
+                "Is it true of all rows, or of one?",
+                seen=type(condition).__name__,
+                try_next="add .all() or .any()",
             ) from error
         raise
 

@@ -1,7 +1,9 @@
-"""What each check promises before any request is sent: its test, its near miss, and the number of requests it needs.
+"""What each check promises before any request is sent: its test, its near miss, and the number of
+requests it needs.
 
-A check looks up its plan, refuses a run that is too short for it, and judges the rest by the same numbers. The table
-in docs/checks.md is made from the same plans, so it can't tell another story than the checks do.
+A check looks up its plan, refuses a run that is too short for it, and judges the rest by the same
+numbers. The table in docs/checks.md is made from the same plans, so it can't tell another story
+than the checks do.
 
 >>> needed("split", {"v1": 70, "v2": 30}, against={"v1": 60, "v2": 40})
 1182
@@ -35,7 +37,9 @@ INDEPENDENT = "each request is drawn on its own (weights, RANDOM); a more even b
 
 @dataclass(frozen=True)
 class Plan:
-    """The promise of one random check. `n` is the least number of requests; of two runs, in each."""
+    """The promise of one random check. `n` is the least number of requests; of
+    two runs, in each.
+    """
 
     check: str
     decides: str
@@ -47,10 +51,13 @@ class Plan:
     power: float = POWER
 
     def refuse_short(self, sent: int) -> None:
-        """Raises when there are too few requests for the promise: a quiet pass would be worth nothing."""
+        """Raises when there are too few requests for the promise: a quiet pass would be worth
+        nothing.
+        """
         if sent < self.n:
             raise LessonError(
-                f"{sent} requests are too few for check.{self.check}: it could not find its near miss "
+                f"{sent} requests are too few for check.{self.check}: it could not find its near "
+                "miss "
                 f"({self.near_miss}) in {percent(self.power)} of the runs",
                 try_next=f"send n={self.n} requests or more",
             )
@@ -93,11 +100,14 @@ def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = 
         near = ", ".join(f"{name} {percent(other.get(name, 0.0))}" for name in other)
         moved = [name for name in judged if round(other.get(name, 0.0) - want[name], 9)]
         outside = sum(share for name, share in other.items() if name not in want)
-        # one share that is found out is enough, and so is one answer of somebody who should not be there at all
+        # one share that is found out is enough, and so is one answer of somebody who should not be
+        # there at all
         ways = [_binomial(want[name], (other.get(name, 0.0),), tests) for name in moved]
         ways += [_first_hit(outside)] if outside else []
         if not ways:
-            raise LessonError("The near miss is the split itself", seen=f"{dict(shares)} and {dict(against)}")
+            raise LessonError(
+                "The near miss is the split itself", seen=f"{dict(shares)} and {dict(against)}"
+            )
         n = min(ways)
     return Plan(
         "split",
@@ -112,7 +122,9 @@ def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = 
 @planned
 def spread_evenly(among: int = 3) -> Plan:
     if among < 2:
-        raise LessonError("One alone is always even", seen=f"among={among}", try_next="scale to two pods or more")
+        raise LessonError(
+            "One alone is always even", seen=f"among={among}", try_next="scale to two pods or more"
+        )
     tests = 1 if among == 2 else among
     share = 1 / among
     return Plan(
@@ -139,7 +151,8 @@ def random_order(among: int = 3) -> Plan:
 
 @planned
 def every_pod_answers(pods: int = 3) -> Plan:
-    # the chance that a given pod is left out is (1 - 1/pods) ** n; summed over the pods it must be at most ALPHA
+    # the chance that a given pod is left out is (1 - 1/pods) ** n; summed over the pods it must be
+    # at most ALPHA
     n = 1 if pods == 1 else math.ceil(math.log(ALPHA / pods) / math.log(1 - 1 / pods))
     return Plan(
         "every_pod_answers",
@@ -192,16 +205,20 @@ def few_keys_moved(before: int = 2, after: int = 3) -> Plan:
 
 
 def keys_moved_at_most(before: int, after: int) -> float:
-    """The share of keys that a hash ring moves when the number of pods changes, with 5 points to spare.
+    """The share of keys that a hash ring moves when the number of pods changes, with 5 points to
+    spare.
 
-    With f pods before and m after (f < m), (m − f) / m of the keys go to the new pods. Envoy's ring has about as many
-    entries as before (1024, unless set), so each old pod gives up 1 − f/m of its own; keys on those go to the next
-    entry, which is that of another old pod with a chance of (f − 1) / m at most. A ring's arcs are uneven: the share
-    of 1000 simulated rings had a standard deviation of 1.5 points, five of which are below what is returned here.
+    With f pods before and m after (f < m), (m − f) / m of the keys go to the new pods. Envoy's ring
+    has about as many entries as before (1024, unless set), so each old pod gives up 1 − f/m of its
+    own; keys on those go to the next entry, which is that of another old pod with a chance of (f −
+    1) / m at most. A ring's arcs are uneven: the share of 1000 simulated rings had a standard
+    deviation of 1.5 points, five of which are below what is returned here.
     """
     few, many = sorted((before, after))
     if few == many or few < 1:
-        raise LessonError("The number of pods has to change for keys to move", seen=f"{before} and {after} pods")
+        raise LessonError(
+            "The number of pods has to change for keys to move", seen=f"{before} and {after} pods"
+        )
     gone = (many - few) / many
     return gone + gone * (few - 1) / many + 0.05
 
@@ -213,10 +230,12 @@ def avoids_slow_pod(pods: int = 3, at_most: float = 2 / 3) -> Plan:
         "avoids_slow_pod",
         "the slow pod gets clearly less than an equal share",
         "exact binomial, one-sided",
-        # measured under LEAST_REQUEST, 2 to 16 connections, a delay of 5 or 20 ms: 0.40 to 0.62 of an equal share with
-        # three pods, 0.54 to 0.56 with two. A pod that has just got a request is the less likely to get the next one,
-        # so the count varies less than that of independent draws.
-        f"the slow pod's chance is at most {at_most:.2g} of an equal share on average, and a request that it has just "
+        # measured under LEAST_REQUEST, 2 to 16 connections, a delay of 5 or 20 ms: 0.40 to 0.62 of
+        # an equal share with three pods, 0.54 to 0.56 with two. A pod that has just got a request
+        # is the less likely to get the next one, so the count varies less than that of independent
+        # draws.
+        f"the slow pod's chance is at most {at_most:.2g} of an equal share on average, and a "
+        "request that it has just "
         "got does not draw the next one",
         "the slow pod gets an equal share (RANDOM, ROUND_ROBIN)",
         requests_for(round(fair * at_most, 9), (round(fair, 9),), power=CERTAIN, side="high"),
@@ -266,7 +285,8 @@ def same(*, by: float = 0.2, kinds: int = 2) -> Plan:
     return Plan(
         "same",
         "two runs have the same shares (of pods, versions, statuses)",
-        f"Hoeffding's bound on the largest gap between shares{f', {kinds} kinds (Bonferroni)' if kinds > 2 else ''}",
+        "Hoeffding's bound on the largest gap between "
+        f"shares{f', {kinds} kinds (Bonferroni)' if kinds > 2 else ''}",
         "requests are drawn independently",
         f"one share differs by {100 * by:g} points",
         requests_for_difference(by, ALPHA / tails(kinds), 1 - POWER),
@@ -278,7 +298,8 @@ def differs(*, by: float = 0.3, kinds: int = 2) -> Plan:
     return Plan(
         "differs",
         "two runs have different shares (of pods, versions, statuses)",
-        f"Hoeffding's bound on the largest gap between shares{f', {kinds} kinds (Bonferroni)' if kinds > 2 else ''}",
+        "Hoeffding's bound on the largest gap between "
+        f"shares{f', {kinds} kinds (Bonferroni)' if kinds > 2 else ''}",
         f"requests are drawn independently; where they differ, then by {100 * by:g} points or more",
         "no difference at all",
         requests_for_difference(by, ALPHA / tails(kinds), ALPHA),
@@ -317,7 +338,9 @@ def _binomial(share: float, near: tuple[float, ...], tests: int) -> int:
 
 
 def _first_hit(share: float) -> int:
-    """Requests after which one of this share has been seen, with the chance POWER; rounded first: log is not exact."""
+    """Requests after which one of this share has been seen, with the chance POWER; rounded first:
+    log is not exact.
+    """
     return 1 if share >= 1 else math.ceil(round(math.log(1 - POWER) / math.log(1 - share), 9))
 
 

@@ -1,19 +1,20 @@
 """How often a check lies, and how many requests it needs for that.
 
-Two errors are possible. A **false alarm** fails a mesh that is right; at most `ALPHA` of right runs, one in a million.
-A **miss** passes a mesh that is a little wrong (the check's *near miss*); at most 1 − `POWER` of such runs. Both
-bounds are proven, not approximated: counts are judged by the exact binomial distribution, comparisons of two runs by
-Hoeffding's inequality (Journal of the American Statistical Association 58, 1963), several shares by Bonferroni's.
-The price is a few more requests than an approximation would ask for, which cost a millisecond each.
+Two errors are possible. A **false alarm** fails a mesh that is right; at most `ALPHA` of right
+runs, one in a million. A **miss** passes a mesh that is a little wrong (the check's *near miss*);
+at most 1 − `POWER` of such runs. Both bounds are proven, not approximated: counts are judged by the
+exact binomial distribution, comparisons of two runs by Hoeffding's inequality (Journal of the
+American Statistical Association 58, 1963), several shares by Bonferroni's. The price is a few more
+requests than an approximation would ask for, which cost a millisecond each.
 
-The binomial distribution is scipy.special's. scipy.stats has the same functions in a friendlier dress, but takes
-about a second longer to import, in every lesson.
+The binomial distribution is scipy.special's. scipy.stats has the same functions in a friendlier
+dress, but takes about a second longer to import, in every lesson.
 
 >>> band(1000, 0.2)                       # 20 % of 1000 requests: counts outside of this are no longer chance
 Band(n=1000, low=141, high=264)
 >>> requests_for(0.2, (0.1, 0.3))         # so many requests tell 20 % from 10 % and from 30 %
 958
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ class Band:
 def band(n: int, share: float, *, alpha: float = ALPHA, side: Side = "both") -> Band:
     """The counts that pass when each of n requests is a hit with the chance `share`.
 
-    A count falls outside with a chance of at most alpha: alpha / 2 on each side when both are looked at.
+    A count falls outside with a chance of at most alpha: alpha / 2 on each side when both are
+    looked at.
 
     >>> band(10, 0.0)
     Band(n=10, low=0, high=0)
@@ -74,7 +76,9 @@ def chance_outside(band: Band, share: float) -> float:
 
 
 def p_value(count: int, n: int, share: float, *, side: Side = "both") -> float:
-    """The chance, were `share` right, of a count at least as far off; both sides: twice the smaller tail."""
+    """The chance, were `share` right, of a count at least as far off; both sides: twice the smaller
+    tail.
+    """
     few = float(_below(count + 1, n, share))
     many = float(_below(n - count + 1, n, 1 - share))
     return {"low": few, "high": many, "both": min(1.0, 2 * min(few, many))}[side]
@@ -82,12 +86,17 @@ def p_value(count: int, n: int, share: float, *, side: Side = "both") -> float:
 
 @lru_cache(maxsize=256)
 def requests_for(
-    share: float, near: tuple[float, ...], *, alpha: float = ALPHA, power: float = POWER, side: Side = "both"
+    share: float,
+    near: tuple[float, ...],
+    *,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    side: Side = "both",
 ) -> int:
     """The number of requests from which `share` is told from each share in `near`.
 
-    From this number on the power stays at `power` or more. (It does not rise steadily: counts are whole numbers,
-    so it drops a little each time the band widens by one.)
+    From this number on the power stays at `power` or more. (It does not rise steadily: counts are
+    whole numbers, so it drops a little each time the band widens by one.)
     """
     # imported late, as everywhere: a lesson that only counts identities need not load numpy
     import numpy as np
@@ -101,19 +110,22 @@ def requests_for(
         worst = np.min([_below(few + 1, ns, q) + _below(many + 1, ns, 1 - q) for q in near], axis=0)
         weak = np.flatnonzero(worst < power)
         last = int(ns[weak[-1]]) if len(weak) else 0
-        # the upper half of what was looked at must be strong throughout: only then the drops are behind us
+        # the upper half of what was looked at must be strong throughout: only then the drops are
+        # behind us
         if last <= most // 2:
             return last + 1
         most *= 2
     raise LessonError(
-        f"No sensible number of requests tells {share:.4g} from {' or '.join(f'{q:.4g}' for q in near)}",
+        f"No sensible number of requests tells {share:.4g} from "
+        f"{' or '.join(f'{q:.4g}' for q in near)}",
         seen=f"more than {MOST} would be needed",
         try_next="choose a near miss that is further away",
     )
 
 
 def unlikely_difference(n_a: int, n_b: int, chance: float) -> float:
-    """The gap between the shares of two runs beyond the true gap, on one side, that occurs with at most `chance`.
+    """The gap between the shares of two runs beyond the true gap, on one side, that occurs with at
+    most `chance`.
 
     Hoeffding's inequality for the difference of two means of independent values between 0 and 1.
     """
@@ -121,7 +133,8 @@ def unlikely_difference(n_a: int, n_b: int, chance: float) -> float:
 
 
 def requests_for_difference(by: float, right: float, wrong: float) -> int:
-    """Requests in each of two runs so that a gap of 0 and a gap of `by` are told apart with these two chances of error.
+    """Requests in each of two runs so that a gap of 0 and a gap of `by` are told apart with these
+    two chances of error.
 
     >>> requests_for_difference(0.2, 1e-6, 0.01)
     860
@@ -130,7 +143,8 @@ def requests_for_difference(by: float, right: float, wrong: float) -> int:
 
 
 def unlikely_rank(n: int, chance: float) -> float:
-    """How far "a is below b in so many of all pairs" strays on one side with at most `chance`; n: the smaller run.
+    """How far "a is below b in so many of all pairs" strays on one side with at most `chance`; n:
+    the smaller run.
 
     Hoeffding's inequality for two-sample U-statistics, of which Mann and Whitney's is one.
     """
@@ -146,7 +160,8 @@ def _too_few(n: Any, share: float, tail: float) -> Any:
         # all or nothing is no chance at all: with share 1 every count below n is too few
         return np.asarray(n) - 1 if share >= 1 else np.full_like(np.asarray(n), -1)
     guess = np.nan_to_num(np.floor(bdtrik(tail, n, share)), nan=-1).astype(int)
-    # the inverse is a root found numerically, and 0 also stands for "none": the distribution itself decides
+    # the inverse is a root found numerically, and 0 also stands for "none": the distribution itself
+    # decides
     for _ in range(4):
         guess = np.where(_below(guess + 2, n, share) <= tail, guess + 1, guess)
         guess = np.where((guess >= 0) & (_below(guess + 1, n, share) > tail), guess - 1, guess)
@@ -166,10 +181,14 @@ def _below(count: Any, n: Any, share: float) -> Any:
 
 
 def shifted(share: float, points: float) -> tuple[float, ...]:
-    """The shares `points` above and below, kept between 0 and 1; the share itself is not among them.
+    """The shares `points` above and below, kept between 0 and 1; the share itself is not among
+    them.
 
     >>> shifted(0.95, 0.1)
     (0.85, 1.0)
     """
-    moved: Sequence[float] = (round(max(0.0, share - points), 12), round(min(1.0, share + points), 12))
+    moved: Sequence[float] = (
+        round(max(0.0, share - points), 12),
+        round(min(1.0, share + points), 12),
+    )
     return tuple(q for q in moved if q != share)

@@ -1,7 +1,9 @@
-"""What the checks of a run looked at, written down for a comparison with another run: verdict by verdict.
+"""What the checks of a run looked at, written down for a comparison with another run: verdict by
+verdict.
 
-Switched on by LABKIT_RECORD, the path of a file that gets a JSON line a verdict. Only what has few kinds is kept, as
-counts: who answered, in which version, with which status. Times are not: those of two meshes rightly differ.
+Switched on by LABKIT_RECORD, the path of a file that gets a JSON line a verdict. Only what has few
+kinds is kept, as counts: who answered, in which version, with which status. Times are not: those of
+two meshes rightly differ.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ SUFFIX = re.compile(r"-[a-z0-9]{5,10}-[a-z0-9]{5}$")
 
 @dataclass(frozen=True)
 class Looked:
-    """One column of a result: how many of each kind. Pods go by their Deployment, since their own names are drawn."""
+    """One column of a result: how many of each kind. Pods go by their Deployment, since their own
+    names are drawn.
+    """
 
     column: str
     counts: dict[str, int]
@@ -65,4 +69,7 @@ def read(path: Path) -> list[Said]:
     """The verdicts of a run, in order."""
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     found = [json.loads(line) for line in lines]
-    return [Said(one["line"], one["seen"], tuple(Looked(**each) for each in one["looked"])) for one in found]
+    return [
+        Said(one["line"], one["seen"], tuple(Looked(**each) for each in one["looked"]))
+        for one in found
+    ]

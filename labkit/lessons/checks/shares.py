@@ -1,4 +1,6 @@
-"""Checks of shares: who gets how much of the traffic. Random, so each has a plan; see labkit.lessons.checks.plan."""
+"""Checks of shares: who gets how much of the traffic. Random, so each has a plan; see
+labkit.lessons.checks.plan.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from labkit.lessons.checks.verdict import Verdict, Why, conclude, percent
 
 WEIGHT_HINTS = (
     "Look at the VirtualService: are both weights under one route, as two destinations of it?",
-    "Two routes with one destination each are not a split: the first one that matches takes everything.",
+    "Two routes with one destination each are not a split: the first one that matches takes "
+    "everything.",
     "Compare the weights with the versions they stand beside: they are easily swapped.",
 )
 BALANCER_HINTS = (
@@ -42,8 +45,8 @@ def split(
 ) -> Verdict:
     """Each version gets its share of the requests.
 
-    `against` is the near miss that must be found; without it, ten points more or less. A version that is not in
-    `shares`, and a request that nobody answered, fail it at once.
+    `against` is the near miss that must be found; without it, ten points more or less. A version
+    that is not in `shares`, and a request that nobody answered, fail it at once.
 
     >>> check.split(result, {"v1": 80, "v2": 20})
     PASS  weighted split: v1 80 %, v2 20 %
@@ -52,7 +55,9 @@ def split(
     plan = plans.split(shares, against=against)
     found = values(result, over)
     plan.refuse_short(len(found))
-    claim = "weighted split: " + ", ".join(f"{name} {percent(share)}" for name, share in want.items())
+    claim = "weighted split: " + ", ".join(
+        f"{name} {percent(share)}" for name, share in want.items()
+    )
     return _judge_shares(plan, found, want, claim, about, hints)
 
 
@@ -66,8 +71,8 @@ def spread_evenly(
 ) -> Verdict:
     """Each pod gets the same share of the requests, as far as chance allows.
 
-    `among`: how many pods there are, or which (names, or what `mesh.pods()` returned). Without it those that answered
-    are compared, and a pod that gets nothing is not missed.
+    `among`: how many pods there are, or which (names, or what `mesh.pods()` returned). Without it
+    those that answered are compared, and a pod that gets nothing is not missed.
 
     >>> check.spread_evenly(result, over="pod", among=3)
     PASS  spread evenly over 3 pods
@@ -98,11 +103,17 @@ def spread_evenly(
 
 
 def random_order(
-    result: Any, *, among: int = 3, over: str = "pod", about: str = "", hints: Sequence[str] = BALANCER_HINTS
+    result: Any,
+    *,
+    among: int = 3,
+    over: str = "pod",
+    about: str = "",
+    hints: Sequence[str] = BALANCER_HINTS,
 ) -> Verdict:
     """The next pod does not depend on the last one: RANDOM, neither in turns nor always the same.
 
-    Counts how often the same pod answers twice running; of n requests drawn evenly that is binomial(n - 1, 1 / among).
+    Counts how often the same pod answers twice running; of n requests drawn evenly that is
+    binomial(n - 1, 1 / among).
 
     >>> check.random_order(mesh.curl(url, n=200), among=3)
     PASS  the next pod does not depend on the last one
@@ -138,9 +149,11 @@ def avoids_slow_pod(
     about: str = "",
     hints: Sequence[str] = BALANCER_HINTS,
 ) -> Verdict:
-    """The slow pod gets clearly less than an equal share, as under LEAST_REQUEST with several connections.
+    """The slow pod gets clearly less than an equal share, as under LEAST_REQUEST with several
+    connections.
 
-    Right is at most `at_most` of an equal share; an equal share fails, but for one run in a million.
+    Right is at most `at_most` of an equal share; an equal share fails, but for one run in a
+    million.
 
     >>> check.avoids_slow_pod(result, slow=pod.name, pods=3)
     PASS  the slow pod gets clearly less than an equal share
@@ -150,7 +163,8 @@ def avoids_slow_pod(
     plan.refuse_short(len(found))
     count = found.count(name_of(slow))
     seen = f"the slow pod answered {count} of {len(found)} ({percent(count / len(found))})"
-    # a run in which nobody answered avoids the slow pod as well, so all must have been answered, and by somebody else
+    # a run in which nobody answered avoids the slow pod as well, so all must have been answered,
+    # and by somebody else
     also = None not in found and len(set(found) - {name_of(slow)}) == pods - 1
     return judge_count(
         plan,
@@ -177,7 +191,8 @@ def error_rate(
 ) -> Verdict:
     """At most this share of the requests fails (status 500 or more, or no answer).
 
-    `near` is the rate that must be found; without it, ten points more. With `at_most=0` one error is too many.
+    `near` is the rate that must be found; without it, ten points more. With `at_most=0` one error
+    is too many.
 
     >>> check.error_rate(result, at_most=0.05)
     PASS  error rate at most 5 %
@@ -201,7 +216,12 @@ def error_rate(
 
 
 def error_rate_near(
-    result: Any, share: float, *, points: float = POINTS, about: str = "", hints: Sequence[str] = ERROR_HINTS
+    result: Any,
+    share: float,
+    *,
+    points: float = POINTS,
+    about: str = "",
+    hints: Sequence[str] = ERROR_HINTS,
 ) -> Verdict:
     """This share of the requests fails, as far as chance allows: a fault of 30 %, say.
 
@@ -234,7 +254,8 @@ def share_slow_near(
     about: str = "",
     hints: Sequence[str] = ERROR_HINTS,
 ) -> Verdict:
-    """This share of the requests takes longer than a limit: an injected delay, say. Put the limit at half the delay.
+    """This share of the requests takes longer than a limit: an injected delay, say. Put the limit
+    at half the delay.
 
     >>> check.share_slow_near(result, 0.5, slower_than_ms=50)
     PASS  50 % of the requests take longer than 50 ms
@@ -249,12 +270,17 @@ def share_slow_near(
 
 
 def pod_names(pods: Iterable[Any]) -> list[str]:
-    """Names of pods given as names, as what `mesh.pods()` returns, or as a frame with a column of names."""
+    """Names of pods given as names, as what `mesh.pods()` returns, or as a frame with a column of
+    names.
+    """
     columns = getattr(pods, "columns", None)
     if columns is not None:
         column = next((name for name in ("pod", "name", "NAME") if name in columns), None)
         if column is None:
-            raise LessonError("There is no column with names of pods", seen=f"columns: {', '.join(map(str, columns))}")
+            raise LessonError(
+                "There is no column with names of pods",
+                seen=f"columns: {', '.join(map(str, columns))}",
+            )
         return [str(name) for name in pods[column]]  # type: ignore[index]
     return [name_of(pod) for pod in pods]
 
@@ -274,7 +300,12 @@ def _failed_text(failed: int, total: int) -> str:
 
 
 def _judge_shares(
-    plan: Plan, found: list[Any], want: Mapping[str, float], claim: str, about: str, hints: Sequence[str]
+    plan: Plan,
+    found: list[Any],
+    want: Mapping[str, float],
+    claim: str,
+    about: str,
+    hints: Sequence[str],
 ) -> Verdict:
     """Bonferroni: each share has its own exact test, at ALPHA divided by their number."""
     counts, n = Counter(found), len(found)
@@ -283,8 +314,12 @@ def _judge_shares(
     strangers = [name for name in counts if name not in want]
     passed = not strangers and all(counts[name] in bands[name] for name in judged)
     smallest = min(p_value(counts[name], n, want[name]) for name in judged)
-    evidence = [f"{name}: {counts[name]}, passes from {b.low} to {b.high}" for name, b in bands.items()]
-    evidence += [f"answered though it should not: {called(name)} ({counts[name]})" for name in strangers]
+    evidence = [
+        f"{name}: {counts[name]}, passes from {b.low} to {b.high}" for name, b in bands.items()
+    ]
+    evidence += [
+        f"answered though it should not: {called(name)} ({counts[name]})" for name in strangers
+    ]
     why = Why(
         expected=", ".join(f"{name} {percent(share)}" for name, share in want.items()),
         seen=counted(found),

@@ -1,6 +1,8 @@
-"""What a mistake looks like from outside, and what is there in its place when it is fixed: a check each.
+"""What a mistake looks like from outside, and what is there in its place when it is fixed: a check
+each.
 
-Each is made for one trap or more: `fails(503, "UH")` is a function that takes a mesh and returns a verdict.
+Each is made for one trap or more: `fails(503, "UH")` is a function that takes a mesh and returns a
+verdict.
 """
 
 from __future__ import annotations
@@ -20,8 +22,15 @@ if TYPE_CHECKING:
 URL = "http://test.example.com/"
 FAILING = "hello-world-v2"
 CLUSTER = "outbound|80||hello-world.hello-world.svc.cluster.local"
-MEANT = {"consecutive_5xx": 7, "interval": "1s", "base_ejection_time": "15s", "max_ejection_percent": 50}
-"""The outlier detection of the gallery. Times show only after a while, so Envoy is asked for what it was told."""
+MEANT = {
+    "consecutive_5xx": 7,
+    "interval": "1s",
+    "base_ejection_time": "15s",
+    "max_ejection_percent": 50,
+}
+"""The outlier detection of the gallery. Times show only after a while, so Envoy is asked for what
+it was told.
+"""
 Probe = Callable[["Mesh"], Verdict]
 
 
@@ -31,7 +40,9 @@ def works(*urls: str) -> Probe:
     def probe(mesh: Mesh) -> Verdict:
         found = [try_to_call(mesh, url) for url in urls or (URL,)]
         seen = "; ".join(text for _, text in found)
-        return check.that(all(codes == {200: 3} for codes, _ in found), "every request answered 200", seen=seen)
+        return check.that(
+            all(codes == {200: 3} for codes, _ in found), "every request answered 200", seen=seen
+        )
 
     return probe
 
@@ -43,7 +54,9 @@ def fails(status: int, flag: str, url: str = URL) -> Probe:
         result = mesh.curl(url, n=5)
         seen = f"{result.codes}, {result.flags}"
         return check.that(
-            result.codes == {status: 5} and result.flags == {flag: 5}, f"every request: {status} {flag}", seen=seen
+            result.codes == {status: 5} and result.flags == {flag: 5},
+            f"every request: {status} {flag}",
+            seen=seen,
         )
 
     return probe
@@ -89,21 +102,30 @@ def port_is(reachable: bool) -> Probe:
 
 
 def failing_pod_is_ejected(expected: bool) -> Probe:
-    """The pod of v2 answers 500 each time. Of so many requests it gets seven errors for sure, if it stays."""
+    """The pod of v2 answers 500 each time. Of so many requests it gets seven errors for sure, if it
+    stays.
+    """
 
     def probe(mesh: Mesh) -> Verdict:
         mesh.control(FAILING, fail_share=1.0, fail_status=500)
-        # each goes there with a chance of a third: fewer than 7 of 80 less than once in ten million runs
+        # each goes there with a chance of a third: fewer than 7 of 80 less than once in ten million
+        # runs
         mesh.curl(URL, n=80)
         endpoints = mesh.endpoints()
         mesh.control(FAILING, reset=True)
         ours = endpoints[endpoints["cluster"].str.contains("hello-world.hello-world")]
         if expected:
             policy = told(mesh, CLUSTER, "outlier_detection")
-            check.equal({name: policy.get(name) for name in MEANT}, MEANT, "the rule is in force as it is written")
+            check.equal(
+                {name: policy.get(name) for name in MEANT},
+                MEANT,
+                "the rule is in force as it is written",
+            )
             return check.ejected(ours, pod=mesh.pods(FAILING)[0], subset="")
         out = ejected_pods(ours, subset="")
-        return check.that(not out, "a pod that fails each time stays in the pool", seen=out or "nobody ejected")
+        return check.that(
+            not out, "a pod that fails each time stays in the pool", seen=out or "nobody ejected"
+        )
 
     return probe
 
@@ -116,7 +138,9 @@ def one_client(stays: bool) -> Probe:
         result = mesh.curl(URL, n=60)
         if stays:
             return check.same_pod(result, pods=3)
-        return check.that(len(result.pods) > 1, "the requests of one client meet several pods", seen=result.pods)
+        return check.that(
+            len(result.pods) > 1, "the requests of one client meet several pods", seen=result.pods
+        )
 
     return probe
 
@@ -139,10 +163,16 @@ def six_at_once(all_served: bool) -> Probe:
             result = burst.wait()
         if all_served:
             (limits,) = told(mesh, CLUSTER, "circuit_breakers")["thresholds"]
-            check.equal((limits["max_connections"], limits["max_pending_requests"]), (6, 6), "limits for six")
+            check.equal(
+                (limits["max_connections"], limits["max_pending_requests"]),
+                (6, 6),
+                "limits for six",
+            )
             return check.status_counts(result, {200: 6})
         codes = result.codes
-        return check.that(codes.get(503, 0) >= 1, "of six at once some are refused, 503", seen=codes)
+        return check.that(
+            codes.get(503, 0) >= 1, "of six at once some are refused, 503", seen=codes
+        )
 
     return probe
 
@@ -176,13 +206,21 @@ def caller_has_sidecar(expected: bool) -> Probe:
 
 
 def has_to_guess(expected: bool) -> Probe:
-    """A sidecar gives a port of which it knows no protocol a listener of its own, which looks at the first bytes."""
+    """A sidecar gives a port of which it knows no protocol a listener of its own, which looks at
+    the first bytes.
+    """
 
     def probe(mesh: Mesh) -> Verdict:
         dumps = mesh.config("hello-world-v1")["configs"]
         listeners = [each for dump in dumps for each in dump.get("dynamic_listeners", [])]
-        names = [each["name"] for each in listeners if "active_state" in each]  # others only finish what they have
-        own = [name for name in names if name.endswith("_80") and not name.startswith(("0.0.0.0", "inbound"))]
+        names = [
+            each["name"] for each in listeners if "active_state" in each
+        ]  # others only finish what they have
+        own = [
+            name
+            for name in names
+            if name.endswith("_80") and not name.startswith(("0.0.0.0", "inbound"))
+        ]
         what = "sidecars have to guess the protocol" if expected else "sidecars know the protocol"
         return check.that(bool(own) == expected, what, seen=names)
 

@@ -1,8 +1,8 @@
 """What a check says: one canonical line, the same on every right run, and the why behind it.
 
-The line holds only what was asked ("PASS  weighted split: v1 80 %, v2 20 %"): no measured number, no pod's name, no
-time. So a notebook can store it and CI can compare it. What was measured, and what that is worth, is in the why,
-which a notebook folds away under the line.
+The line holds only what was asked ("PASS  weighted split: v1 80 %, v2 20 %"): no measured number,
+no pod's name, no time. So a notebook can store it and CI can compare it. What was measured, and
+what that is worth, is in the why, which a notebook folds away under the line.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ from labkit.lessons.checks.recording import concluded
 
 PASS, FAIL, NOT_YET = "PASS", "FAIL", "NOT YET"
 
-# Okabe and Ito's blue, vermilion and sky blue. The word and the sign say the same without any colour.
+# Okabe and Ito's blue, vermilion and sky blue. The word and the sign say the same without any
+# colour.
 LOOKS = {PASS: ("✔", "#0072B2"), FAIL: ("✘", "#D55E00"), NOT_YET: ("○", "#6C5B00")}
 
-NBVAL_SANITIZE = '[why of a verdict]\nregex: (?s)<details class="labkit-why".*?</details>\nreplace: \n'
-"""For `pytest --nbval --nbval-sanitize-with FILE`: the why has measured numbers, so only the line is compared."""
+NBVAL_SANITIZE = (
+    '[why of a verdict]\nregex: (?s)<details class="labkit-why".*?</details>\nreplace: \n'
+)
+"""For `pytest --nbval --nbval-sanitize-with FILE`: the why has measured numbers, so only the line
+is compared.
+"""
 
 NOT_TIED_TO_A_RUN = "exact: counted, so it can't fail by chance"
 
@@ -53,21 +58,36 @@ class Why:
         if self.assumes:
             rows.append(("assumes", self.assumes))
         if self.p_value is not None:
-            rows.append(("p value", f"{self.p_value:.3g}; it fails at {self.false_alarm:.0e} or less"))
+            rows.append(
+                ("p value", f"{self.p_value:.3g}; it fails at {self.false_alarm:.0e} or less")
+            )
         if self.n is not None:
-            rows.append(("requests", f"{self.n}" + (f", at least {self.needed} needed" if self.needed else "")))
+            rows.append(
+                (
+                    "requests",
+                    f"{self.n}" + (f", at least {self.needed} needed" if self.needed else ""),
+                )
+            )
         if self.false_alarm:
-            rows.append(("false alarm", f"at most {self.false_alarm:.0e} of the runs of a mesh that is right"))
+            rows.append(
+                (
+                    "false alarm",
+                    f"at most {self.false_alarm:.0e} of the runs of a mesh that is right",
+                )
+            )
         if self.near_miss:
             rows.append(("near miss", self.near_miss))
         if self.power is not None:
-            rows.append(("power", f"finds the near miss in at least {percent(self.power)} of the runs"))
+            rows.append(
+                ("power", f"finds the near miss in at least {percent(self.power)} of the runs")
+            )
         return rows
 
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """The answer of a check. As the last value of a notebook cell it shows its line, with the why folded under it.
+    """The answer of a check. As the last value of a notebook cell it shows its line, with the why
+    folded under it.
 
     >>> verdict = check.all_ok(result)
     >>> verdict
@@ -112,7 +132,8 @@ class Verdict:
     def _repr_html_(self) -> str:
         sign, colour = LOOKS[self.word]
         rows = "".join(
-            f"<tr><th scope='row' style='text-align:left;vertical-align:top'>{html.escape(label)}</th>"
+            "<tr><th scope='row' "
+            f"style='text-align:left;vertical-align:top'>{html.escape(label)}</th>"
             f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
             for label, text in self.why.rows()
         )
@@ -123,12 +144,14 @@ class Verdict:
         return (
             f'<div class="labkit-verdict"><span style="color:{colour};font-weight:bold">'
             f"<span aria-hidden='true'>{sign} </span>{self.word}</span> {html.escape(self.claim)}"
-            f'<details class="labkit-why"{opened}><summary>why</summary><table>{rows}</table>{hints}</details></div>'
+            f'<details class="labkit-why"{opened}><summary>why</summary><table>{rows}</table>{hints}</details></div>'  # noqa: E501
         )
 
 
 class CheckFailed(LessonError):
-    """A check did not pass: papermill and nbval stop here, and a learner reads the verdict, not a traceback."""
+    """A check did not pass: papermill and nbval stop here, and a learner reads the verdict, not a
+    traceback.
+    """
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
@@ -150,7 +173,9 @@ _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Within this, a failing check does not show itself: an exercise shows its own verdict instead."""
+    """Within this, a failing check does not show itself: an exercise shows its own
+    verdict instead.
+    """
     token = _quiet.set(True)
     try:
         yield
@@ -174,14 +199,17 @@ def fail(verdict: Verdict) -> NoReturn:
 
 
 def show(value: object) -> None:
-    """Displays a value in a notebook. Does nothing elsewhere: an error raised next says the same in words."""
+    """Displays a value in a notebook. Does nothing elsewhere: an error raised next says the same in
+    words.
+    """
     ipython = sys.modules.get("IPython")  # where there is a notebook it is loaded
     if ipython is not None and ipython.get_ipython() is not None:
         ipython.display.display(value)
 
 
 def percent(share: float) -> str:
-    """`80 %`, `0.5 %`, `33.3 %`: no more decimals than say something; no zeros and no ones that are not quite.
+    """`80 %`, `0.5 %`, `33.3 %`: no more decimals than say something; no zeros and no ones that are
+    not quite.
 
     >>> percent(0.8), percent(1 / 3), percent(0.9999)
     ('80 %', '33.3 %', '99.99 %')

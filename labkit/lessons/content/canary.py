@@ -4,14 +4,15 @@
     outcome = roll_out(rule, set_weight, send, weights=(1, 5, 25, 100))
     outcome.promoted
 
-At each weight the errors of the canary's own answers are judged while they come in, by Wald's sequential test (Annals
-of Mathematical Statistics 16, 1945): each answer adds to the evidence, an error a lot in one direction, a success a
-little in the other, until one of two bounds is reached. So a bad version is found after a few errors, and no number of
-requests has to be fixed beforehand.
+At each weight the errors of the canary's own answers are judged while they come in, by Wald's
+sequential test (Annals of Mathematical Statistics 16, 1945): each answer adds to the evidence, an
+error a lot in one direction, a success a little in the other, until one of two bounds is reached.
+So a bad version is found after a few errors, and no number of requests has to be fixed beforehand.
 
-Both error rates are proven bounds, not approximations (Ville's inequality): the likelihood ratio is a supermartingale
-while each request fails with a chance of at most `allowed`, whatever came before, and so is its inverse while that
-chance is at least `harmful`. They hold however often one looks. Between the two rates nothing is promised.
+Both error rates are proven bounds, not approximations (Ville's inequality): the likelihood ratio is
+a supermartingale while each request fails with a chance of at most `allowed`, whatever came before,
+and so is its inverse while that chance is at least `harmful`. They hold however often one looks.
+Between the two rates nothing is promised.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ UNSEEN = 1e-6
 class Rule:
     """What the canary may do, and how often the decision may be wrong.
 
-    A version that fails at most `allowed` of its requests is rolled back in at most `wrong_rollback` of all roll-outs;
-    a version that fails `harmful` or more gets past a step with a chance of at most `wrong_promotion`.
+    A version that fails at most `allowed` of its requests is rolled back in at most
+    `wrong_rollback` of all roll-outs; a version that fails `harmful` or more gets past a step with
+    a chance of at most `wrong_promotion`.
 
     >>> Rule(allowed=0.01, harmful=0.2).decide(errors=0, requests=22)
     'go on'
@@ -65,12 +67,15 @@ class Rule:
     def __post_init__(self) -> None:
         if not 0 < self.allowed < self.harmful < 1:
             raise LessonError(
-                "The harmful error rate must be above the one that is allowed, both between 0 and 1",
+                "The harmful error rate must be above the one that is allowed, both between 0 "
+                "and 1",
                 seen=f"allowed={self.allowed:g}, harmful={self.harmful:g}",
                 try_next="Rule(allowed=0.01, harmful=0.2)",
             )
         if not (0 < self.wrong_rollback < 1 and 0 < self.wrong_promotion < 1 and self.steps >= 1):
-            raise LessonError("The chances of a wrong decision lie between 0 and 1, and there is a step at least")
+            raise LessonError(
+                "The chances of a wrong decision lie between 0 and 1, and there is a step at least"
+            )
 
     @property
     def per_error(self) -> float:
@@ -84,7 +89,9 @@ class Rule:
 
     @property
     def share(self) -> float:
-        """The wrong roll-backs that each step may use: half of them for the bound, half for giving up."""
+        """The wrong roll-backs that each step may use: half of them for the bound, half for giving
+        up.
+        """
         return self.wrong_rollback / self.steps / 2
 
     @property
@@ -104,9 +111,12 @@ class Rule:
 
     @cached_property
     def most(self) -> int:
-        """After so many requests without a decision a step is rolled back: a good version almost never gets there."""
+        """After so many requests without a decision a step is rolled back: a good version almost
+        never gets there.
+        """
         last = n = self.least
-        # the chance to be still undecided does not fall steadily, as counts are whole numbers: look twice as far
+        # the chance to be still undecided does not fall steadily, as counts are whole numbers: look
+        # twice as far
         while n <= 2 * last:
             if p_value(self.errors_to_stay(n), n, self.allowed, side="high") > self.share:
                 last = n
@@ -115,10 +125,17 @@ class Rule:
 
     def errors_to_stay(self, requests: int) -> int:
         """The least number of errors with which so many requests do not pass."""
-        return math.floor((self.lower - requests * self.per_success) / (self.per_error - self.per_success)) + 1
+        return (
+            math.floor(
+                (self.lower - requests * self.per_success) / (self.per_error - self.per_success)
+            )
+            + 1
+        )
 
     def evidence(self, errors: int, requests: int) -> float:
-        """The logarithm of how much likelier these answers are from a harmful version than from a good one."""
+        """The logarithm of how much likelier these answers are from a harmful version than from a
+        good one.
+        """
         return errors * self.per_error + (requests - errors) * self.per_success
 
     def decide(self, errors: int, requests: int) -> Decision:
@@ -129,7 +146,8 @@ class Rule:
         return GO_ON if found <= self.lower else UNDECIDED
 
     def chance_of_rollback(self, rate: float, *, look_after: int = 1) -> float:
-        """The exact chance that one step rolls back a version that fails this share of its requests, independently.
+        """The exact chance that one step rolls back a version that fails this share of its
+        requests, independently.
 
         >>> Rule().chance_of_rollback(0.5) > 0.999999
         True
@@ -143,24 +161,33 @@ class Rule:
             under_way = ahead
             if n % look_after == 0:
                 decided = {errors: self.decide(errors, n) for errors in under_way}
-                rolled_back += sum(chance for errors, chance in under_way.items() if decided[errors] == ROLL_BACK)
-                under_way = {e: chance for e, chance in under_way.items() if decided[e] == UNDECIDED}
+                rolled_back += sum(
+                    chance for errors, chance in under_way.items() if decided[errors] == ROLL_BACK
+                )
+                under_way = {
+                    e: chance for e, chance in under_way.items() if decided[e] == UNDECIDED
+                }
         return rolled_back
 
     def __str__(self) -> str:
         return (
-            f"fails {percent(self.allowed)} or less: rolled back in at most {percent(self.wrong_rollback)} of all "
-            f"roll-outs\nfails {percent(self.harmful)} or more: passes a step with a chance of at most "
-            f"{percent(self.wrong_promotion)}\na step takes {self.least} of the canary's answers when none is an "
+            f"fails {percent(self.allowed)} or less: rolled back in at most "
+            f"{percent(self.wrong_rollback)} of all "
+            f"roll-outs\nfails {percent(self.harmful)} or more: passes a step with a chance of "
+            "at most "
+            f"{percent(self.wrong_promotion)}\na step takes {self.least} of the canary's answers "
+            "when none is an "
             f"error, and {self.most} at most"
         )
 
 
 @dataclass(frozen=True)
 class Step:
-    """One weight: how many requests were sent, how many the canary got and failed, and what was decided.
+    """One weight: how many requests were sent, how many the canary got and failed, and what was
+    decided.
 
-    `path` has (answers of the canary, errors among them) after each look; `failed` counts the errors of all requests.
+    `path` has (answers of the canary, errors among them) after each look; `failed` counts the
+    errors of all requests.
     """
 
     weight: int
@@ -201,7 +228,9 @@ class Rollout:
         import pandas as pd
 
         rows = [(s.weight, s.sent, s.answers, s.errors, s.decision) for s in self.steps]
-        return pd.DataFrame(rows, columns=["weight %", "requests", "to the canary", "errors", "decision"])
+        return pd.DataFrame(
+            rows, columns=["weight %", "requests", "to the canary", "errors", "decision"]
+        )
 
     @property
     def summary(self) -> str:
@@ -223,16 +252,20 @@ def roll_out(
     weights: Sequence[int] = WEIGHTS,
     stable: str = "v1",
 ) -> Rollout:
-    """Moves the weight of the canary up, step by step, while its answers are good; takes it to 0 when they are not.
+    """Moves the weight of the canary up, step by step, while its answers are good; takes it to 0
+    when they are not.
 
-    `set_weight` puts a weight in force, `send` sends so many requests and returns their result. Answers of the version
-    `stable` tell nothing about the canary. All others count for it, also those without a version: a request that the
-    gateway had to answer itself, since the canary's pods were gone, is a failure of the canary.
+    `set_weight` puts a weight in force, `send` sends so many requests and returns their result.
+    Answers of the version `stable` tell nothing about the canary. All others count for it, also
+    those without a version: a request that the gateway had to answer itself, since the canary's
+    pods were gone, is a failure of the canary.
 
     >>> roll_out(Rule(), lambda percent: mesh.apply(weighted(name, percent)), lambda n: mesh.fortio(url, requests=n))
-    """
+    """  # noqa: E501
     if not weights or any(not 0 < weight <= 100 for weight in weights):
-        raise LessonError("Weights lie between 1 and 100", seen=f"{list(weights)}", try_next=f"weights={WEIGHTS}")
+        raise LessonError(
+            "Weights lie between 1 and 100", seen=f"{list(weights)}", try_next=f"weights={WEIGHTS}"
+        )
     rule = replace(rule, steps=len(weights))
     steps: list[Step] = []
     done = False
@@ -266,7 +299,8 @@ def step(rule: Rule, weight: int, send: Callable[[int], Any], stable: str) -> St
             raise LessonError(
                 "No request has reached the canary",
                 seen=f"weight {weight} %, {sent} requests, all of them answered by {stable}",
-                try_next="is the weight in force, and is it the canary's? mesh.resource('VirtualService', …)",
+                try_next="is the weight in force, and is it the canary's? "
+                "mesh.resource('VirtualService', …)",
             )
         decision = rule.decide(errors, requests)
         if decision != UNDECIDED:
@@ -286,7 +320,8 @@ def is_error(status: int) -> bool:
 
 
 def weighted(name: str | Path, weight: int) -> str:
-    """A manifest of the course, a VirtualService with one route to two versions, with this weight for the second one.
+    """A manifest of the course, a VirtualService with one route to two versions, with this weight
+    for the second one.
 
     >>> mesh.apply(weighted("09_canary_rollout/canary.yaml", 5))
     """

@@ -1,4 +1,5 @@
-"""The last lesson: a small shop with ten faults, and a grade that says which of its wishes are true.
+"""The last lesson: a small shop with ten faults, and a grade that says which of its wishes are
+true.
 
     mesh.apply(manifest("12_capstone/shop.yaml"), manifest("12_capstone/broken"))
     grade(mesh)
@@ -6,8 +7,9 @@
     …
     0 of 10
 
-Each wish is judged by what the shop does with real requests, not by what its YAML says, so every way to make it true
-counts. And each fault breaks one wish only: a test leaves every single one in and looks.
+Each wish is judged by what the shop does with real requests, not by what its YAML says, so every
+way to make it true counts. And each fault breaks one wish only: a test leaves every single one in
+and looks.
 """
 
 from __future__ import annotations
@@ -33,11 +35,15 @@ SLOW_MS = 1500.0
 ERRORS = 3
 BASE_S, INTERVAL_S = 1.0, 0.5
 CUSTOMERS, EACH = 40, 3
-"""One key for all of them would be seen: even where one pod has 70 % of the ring, all land there once in 10^6 runs."""
+"""One key for all of them would be seen: even where one pod has 70 % of the ring, all land there
+once in 10^6 runs.
+"""
 LATE_S = 1.0
 """How late a busy machine may be, added to what Envoy's own timing allows."""
 TRIES = 5
-"""How often a measurement that the machine was too slow for is made again. Its result is not looked at before."""
+"""How often a measurement that the machine was too slow for is made again. Its result is not looked
+at before.
+"""
 
 
 def url(host: str, path: str = "/") -> str:
@@ -70,15 +76,19 @@ def cart_page(mesh: Any) -> Verdict:
 
 
 def breaker(mesh: Any) -> Verdict:
-    """Exact, as the requests are held at the gate: four are held, four wait, and of twelve four are refused.
+    """Exact, as the requests are held at the gate: four are held, four wait, and of twelve four are
+    refused.
 
-    The first four come one after the other. On a cluster the pod's own sidecar has the same limit, and keeps a pool for
-    each of several connections that were opened at the same moment: an idle one in one pool is then missing in another.
+    The first four come one after the other. On a cluster the pod's own sidecar has the same limit,
+    and keeps a pool for each of several connections that were opened at the same moment: an idle
+    one in one pool is then missing in another.
     """
     refused = OVERFLOW_N - AT_A_TIME - WAITING
     with mesh.gate("cart", namespace=NAMESPACE) as gate:
         rush = gate.send(url("cart"), OVERFLOW_N, connections=AT_A_TIME, timeout_s=3)
-        held = gate.wait_settled(rush, cluster=f"outbound|80||cart.{NAMESPACE}.svc.cluster.local", timeout_s=3)
+        held = gate.wait_settled(
+            rush, cluster=f"outbound|80||cart.{NAMESPACE}.svc.cluster.local", timeout_s=3
+        )
         gate.open()
         check.status_counts(rush.wait(), {200: OVERFLOW_N - refused, 503: refused})
     return check.equal(held, AT_A_TIME, "so many are worked on at a time")
@@ -90,18 +100,26 @@ def rewrites(mesh: Any) -> Verdict:
 
 
 def affinity(mesh: Any) -> Verdict:
-    """Each customer has one pod, and not all have the same: else the key is something else than the customer."""
+    """Each customer has one pod, and not all have the same: else the key is something else than the
+    customer.
+    """
     runs = {}
     for who in (f"customer-{number}" for number in range(CUSTOMERS)):
         # nobody will look for these requests in a log, so they need no ids
         runs[who] = mesh.curl(url("stock"), n=EACH, headers={"x-customer": who}, request_ids=False)
     same = check.same_pod(runs, pods=2)
     used = {pod for run in runs.values() for pod in run.pods}
-    return same if len(used) > 1 else check.that(False, "customers are spread over the pods", seen="all have one pod")
+    return (
+        same
+        if len(used) > 1
+        else check.that(False, "customers are spread over the pods", seen="all have one pod")
+    )
 
 
 def times_out(mesh: Any) -> Verdict:
-    """The shortest of three: a busy machine may cut one short late, but hardly early, so it tells most of the limit."""
+    """The shortest of three: a busy machine may cut one short late, but hardly early, so it tells
+    most of the limit.
+    """
     check.all_ok(mesh.curl(url("stock"), n=2))
     mesh.control("stock", delay_ms=SLOW_MS, namespace=NAMESPACE)
     waits = []
@@ -109,19 +127,26 @@ def times_out(mesh: Any) -> Verdict:
         result = mesh.curl(url("stock"), timeout_s=2 * SLOW_MS / 1000)
         check.status_counts(result, {504: 1})
         waits.append(result[0].latency_ms)
-    # a busy Envoy's timers may be a little early, as it looks at the clock once for each round of work
+    # a busy Envoy's timers may be a little early, as it looks at the clock once for each round of
+    # work
     return check.within(min(waits), 0.5 * TIMEOUT_MS, 2 * TIMEOUT_MS, "cut short in time")
 
 
 def ejects(mesh: Any) -> Verdict:
-    """Two errors in a row are forgiven, the third is not; half of the pods stay; a second later the pod is back."""
+    """Two errors in a row are forgiven, the third is not; half of the pods stay; a second later the
+    pod is back.
+    """
     pods = [pod.name for pod in mesh.pods("pay-v1", namespace=NAMESPACE)]
 
     def out() -> set[str]:
         return check.ejected_pods(mesh.endpoints(), subset="v1") & set(pods)
 
     def all_back(times: int) -> None:
-        wait_until(lambda: not out(), times * BASE_S + INTERVAL_S + LATE_S, "all pods of pay to be in the pool")
+        wait_until(
+            lambda: not out(),
+            times * BASE_S + INTERVAL_S + LATE_S,
+            "all pods of pay to be in the pool",
+        )
 
     def all_judged(before: tuple[int, int]) -> bool:
         return sum(judged(mesh)) - sum(before) >= len(pods)
@@ -130,7 +155,9 @@ def ejects(mesh: Any) -> Verdict:
     fails(mesh, pods[:1], ERRORS - 1)
     check.equal(out(), set(), "a pod with two errors stays")
     answers(mesh, pods[0])
-    for times in range(2, 2 + TRIES):  # one that was out a moment before stays out for once more of its time
+    for times in range(
+        2, 2 + TRIES
+    ):  # one that was out a moment before stays out for once more of its time
         before, began = judged(mesh), time.monotonic()
         fails(mesh, pods, ERRORS)
         wait_until(partial(all_judged, before), 5, "the third error of each to be noticed")
@@ -139,13 +166,18 @@ def ejects(mesh: Any) -> Verdict:
             break
         all_back(
             times
-        )  # the machine took so long that the first may be back: whether the other was spared is not known
+            # the machine took so long that the first may be back: whether the other was spared is not  # noqa: E501
+            # known
+        )
     else:
         raise NotReady(
-            f"This machine is too slow to judge by: {TRIES} times {ERRORS} errors took longer than {BASE_S:g} s",
+            f"This machine is too slow to judge by: {TRIES} times {ERRORS} errors took longer "
+            f"than {BASE_S:g} s",
             try_next="end what else runs on it, and check again",
         )
-    check.equal(judged(mesh)[0] - before[0], len(pods) // 2, "half of the failing pods are left out")
+    check.equal(
+        judged(mesh)[0] - before[0], len(pods) // 2, "half of the failing pods are left out"
+    )
     all_back(times)
     back = time.monotonic()
     longest, shortest = back - began, back - noticed
@@ -164,7 +196,9 @@ def weighted(mesh: Any) -> Verdict:
 
 @dataclass(frozen=True)
 class Wish:
-    """One thing the shop's owner wants, the file that decides it, and how to find out whether it is so."""
+    """One thing the shop's owner wants, the file that decides it, and how to find out whether it is
+    so.
+    """
 
     text: str
     file: str
@@ -180,7 +214,8 @@ WISHES = (
         (
             "Look at READY in mesh.get('pods', namespace='shop'). What does 1/1 mean?",
             "Lesson 2: which label does a namespace need, and what about pods that run already?",
-            "Label the namespace istio-injection=enabled, then mesh.restart each Deployment with namespace='shop'.",
+            "Label the namespace istio-injection=enabled, then mesh.restart each Deployment with "
+            "namespace='shop'.",
         ),
     ),
     Wish(
@@ -189,7 +224,8 @@ WISHES = (
         both_names,
         (
             "Call both names with mesh.curl. Which status has the one that fails, and which flag?",
-            "Lesson 4: a request must be let in by a Gateway and have a route in a VirtualService. Which one lacks it?",
+            "Lesson 4: a request must be let in by a Gateway and have a route in a "
+            "VirtualService. Which one lacks it?",
             "Add www.example.com to the hosts of the Gateway.",
         ),
     ),
@@ -200,7 +236,8 @@ WISHES = (
         (
             "Call it with headers={'x-tester': 'yes'} and look at the result's flags.",
             "Lesson 8: UH is no healthy pod. Which pods does the subset of the testers select?",
-            "Pods carry the label version: v2. Compare with the labels of subset v2 in the DestinationRule.",
+            "Pods carry the label version: v2. Compare with the labels of subset v2 in the "
+            "DestinationRule.",
         ),
     ),
     Wish(
@@ -208,9 +245,11 @@ WISHES = (
         "shop-routes.yaml",
         cart_page,
         (
-            "Which pod answers mesh.curl('http://shop.example.com/cart')? Did apply warn of something?",
+            "Which pod answers mesh.curl('http://shop.example.com/cart')? Did apply warn of "
+            "something?",
             "Routes are tried from top to bottom. Which one takes /cart?",
-            "The first route that matches takes the request: /cart first, then the testers, and last the route "
+            "The first route that matches takes the request: /cart first, then the testers, and "
+            "last the route "
             "without a match.",
         ),
     ),
@@ -221,7 +260,8 @@ WISHES = (
         (
             "Lesson 7: which two limits of a connection pool decide this?",
             "maxConnections is how many are worked on, http1MaxPendingRequests how many may wait.",
-            "Both are 4. Look at their present values with mesh.resource('DestinationRule', 'cart').",
+            "Both are 4. Look at their present values with mesh.resource('DestinationRule', "
+            "'cart').",
         ),
     ),
     Wish(
@@ -240,7 +280,8 @@ WISHES = (
         affinity,
         (
             "Send the header x-customer: 1 some times and look at result.pods.",
-            "Lesson 5: a hash of a header that no request carries binds nobody. Which header does the rule name?",
+            "Lesson 5: a hash of a header that no request carries binds nobody. Which header "
+            "does the rule name?",
             "It is a matter of two letters: costumer, customer.",
         ),
     ),
@@ -249,18 +290,21 @@ WISHES = (
         "stock-routes.yaml",
         times_out,
         (
-            "Make it slow: mesh.control('stock', delay_ms=1500, namespace='shop'). How long does a caller wait?",
+            "Make it slow: mesh.control('stock', delay_ms=1500, namespace='shop'). How long does "
+            "a caller wait?",
             "Lesson 10: which field of a route limits that?",
             "timeout: 300ms, beside route in the VirtualService stock.",
         ),
     ),
     Wish(
-        "a pod of pay v1 that fails 3 times in a row is left out for a second, but never more than half of v1's pods",
+        "a pod of pay v1 that fails 3 times in a row is left out for a second, but never more "
+        "than half of v1's pods",
         "pay-rule.yaml",
         ejects,
         (
             "Lesson 6: how many of two pods may be left out if nothing is said about it?",
-            "A route to a subset counts the pods of that subset alone: v1 has two. 10 % of two is less than one pod, "
+            "A route to a subset counts the pods of that subset alone: v1 has two. 10 % of two "
+            "is less than one pod, "
             "so nobody ever leaves.",
             "maxEjectionPercent: 50, under outlierDetection.",
         ),
@@ -270,7 +314,8 @@ WISHES = (
         "pay-routes.yaml",
         weighted,
         (
-            "Send some hundred requests to pay.example.com with mesh.fortio and look at result.versions.",
+            "Send some hundred requests to pay.example.com with mesh.fortio and look at "
+            "result.versions.",
             "Lesson 9: which weight stands beside which subset?",
             "The two weights are swapped.",
         ),
@@ -279,7 +324,8 @@ WISHES = (
 
 
 def judge(mesh: Any, number: int) -> Verdict:
-    """Whether wish `number` (from 1) is true; never raises for a shop that is wrong. Applications are put right after.
+    """Whether wish `number` (from 1) is true; never raises for a shop that is wrong. Applications
+    are put right after.
 
     >>> judge(mesh, 3)
     FAIL   3  testers (header x-tester: yes) get v2 of the shop, all others v1
@@ -319,11 +365,17 @@ class Grade:
         return f"{self.points} of {len(self.verdicts)}"
 
     def check(self) -> Verdict:
-        """The last verdict of the course: NOT YET while a wish is open, and an error then where solutions are run."""
+        """The last verdict of the course: NOT YET while a wish is open, and an error then where
+        solutions are run.
+        """
         missing = [verdict.line for verdict in self.verdicts if not verdict.passed]
         passed = not missing
-        why = Why("every wish is true", self.total, tuple(missing), near_miss="one wish that is not true")
-        verdict = Verdict(passed, "the shop is as its owner wants it", why, word="" if passed else NOT_YET)
+        why = Why(
+            "every wish is true", self.total, tuple(missing), near_miss="one wish that is not true"
+        )
+        verdict = Verdict(
+            passed, "the shop is as its owner wants it", why, word="" if passed else NOT_YET
+        )
         if strict() and not passed:
             fail(replace(verdict, word=FAIL))
         return verdict
@@ -355,10 +407,14 @@ def fails(mesh: Any, pods: list[str], times: int) -> None:
 
 
 def judged(mesh: Any) -> tuple[int, int]:
-    """How often Envoy left a pod of pay's v1 out; and how often it would have, but for maxEjectionPercent."""
+    """How often Envoy left a pod of pay's v1 out; and how often it would have, but for
+    maxEjectionPercent.
+    """
     cluster = f"outbound|80|v1|pay.{NAMESPACE}.svc.cluster.local"
     names = ("ejections_enforced_total", "ejections_overflow")
-    left_out, spared = (int(mesh.counter(f"outlier_detection.{name}", cluster=cluster)) for name in names)
+    left_out, spared = (
+        int(mesh.counter(f"outlier_detection.{name}", cluster=cluster)) for name in names
+    )
     return left_out, spared
 
 

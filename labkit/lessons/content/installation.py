@@ -1,9 +1,10 @@
-"""The ways to install Istio on a cluster: what each needs, which versions of Istio it can install, and what to type.
+"""The ways to install Istio on a cluster: what each needs, which versions of Istio it can install,
+and what to type.
 
 They are the ways of `labkit up`, and these are its commands in short.
 
-Source of the versions: Istio deprecated its in-cluster operator in 1.23 and removed it in 1.24 (its release notes), and
-Minikube's add-on relies on that operator (kubernetes/minikube#21194).
+Source of the versions: Istio deprecated its in-cluster operator in 1.23 and removed it in 1.24 (its
+release notes), and Minikube's add-on relies on that operator (kubernetes/minikube#21194).
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ WAYS = (
 
 
 def way_to_install(there: Collection[str], version: tuple[int, int] = NEWEST) -> Way:
-    """The best way with these programs; LessonError when none of them can install that version of Istio.
+    """The best way with these programs; LessonError when none of them can install that version of
+    Istio.
 
     >>> way_to_install(["minikube", "helm"]).name
     'helm'

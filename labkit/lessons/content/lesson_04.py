@@ -13,19 +13,26 @@ STRANGERS = ("other.example.com", "example.org")
 
 
 def lets_in_two_hosts(mesh: Any) -> Verdict:
-    """Both names lead to the Service, and a name that nobody asked for does not: a "*" would be too wide."""
+    """Both names lead to the Service, and a name that nobody asked for does not: a "*" would be too
+    wide.
+    """
     seen = {host: next(iter(mesh.curl(f"http://{host}/").codes)) for host in (*INVITED, *STRANGERS)}
     wanted = dict.fromkeys(INVITED, 200) | dict.fromkeys(STRANGERS, 404)
-    return check.equal(seen, wanted, "test.example.com and shop.example.com get in, other names do not")
+    return check.equal(
+        seen, wanted, "test.example.com and shop.example.com get in, other names do not"
+    )
 
 
 TASKS = {
     "04-1": Task(
-        prompt="Let shop.example.com lead to hello-world as well as test.example.com, and no other name.",
+        prompt="Let shop.example.com lead to hello-world as well as test.example.com, and no "
+        "other name.",
         judge=lets_in_two_hosts,
         hints=(
-            "Two objects have a list of hosts, and a request needs both: an open door, and a signpost that names it.",
-            "Print both manifests with show(…), copy them, and add the second name to each list of hosts.",
+            "Two objects have a list of hosts, and a request needs both: an open door, and a "
+            "signpost that names it.",
+            "Print both manifests with show(…), copy them, and add the second name to each list "
+            "of hosts.",
             "mesh.apply takes YAML as text too: mesh.apply('''…'''). A file with the answer is "
             "04_gateway_and_virtual_service/two-hosts.yaml.",
         ),

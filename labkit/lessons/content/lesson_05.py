@@ -8,29 +8,40 @@ from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
-USERS = 40  # were they dealt to three pods by chance, all of them would land on one pod once in 10^18 runs
+# were they dealt to three pods by chance, all of them would land on one pod once in 10^18 runs
+USERS = 40
 EACH = 3
 
 
 def keeps_users(mesh: Any) -> Verdict:
-    """Each user has one pod, and not all users have the same: else the key is something else than the user."""
+    """Each user has one pod, and not all users have the same: else the key is something else than
+    the user.
+    """
     pods = {}
     for i in range(USERS):
         headers = {"x-user": f"user-{i}"}
         # nobody will look for these requests in a log, so they need no ids
-        pods[f"user-{i}"] = mesh.curl("http://test.example.com/", n=EACH, headers=headers, request_ids=False)
+        pods[f"user-{i}"] = mesh.curl(
+            "http://test.example.com/", n=EACH, headers=headers, request_ids=False
+        )
     same = check.same_pod(pods, pods=3)
     used = {name for result in pods.values() for name in result.pods}
-    return same if len(used) > 1 else check.that(False, "users are spread over the pods", seen="all have one pod")
+    return (
+        same
+        if len(used) > 1
+        else check.that(False, "users are spread over the pods", seen="all have one pod")
+    )
 
 
 TASKS = {
     "05-1": Task(
-        prompt="Let all requests with the same header x-user go to one pod, and different users to different pods.",
+        prompt="Let all requests with the same header x-user go to one pod, and different users "
+        "to different pods.",
         judge=keeps_users,
         hints=(
             "Which of the four kinds of keys in this lesson is a header?",
-            "Take the text of forwarded-for.yaml with another header. Keep the rule's name: a second rule is ignored.",
+            "Take the text of forwarded-for.yaml with another header. Keep the rule's name: a "
+            "second rule is ignored.",
             "A file with the answer is 05_session_affinity/user-header.yaml.",
         ),
         solution="mesh.apply(manifest('05_session_affinity/user-header.yaml'))",

@@ -13,14 +13,16 @@ URL = "http://test.example.com/"
 SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
 ERRORS, PODS = 3, 3
 MOST = 60
-"""So many requests are enough for three errors in a row from each of three pods, however they are chosen."""
+"""So many requests are enough for three errors in a row from each of three pods, however they are
+chosen.
+"""
 
 
 def one_of_three_leaves(mesh: Any) -> Verdict:
     """All pods fail, so the first one leaves at its third error, and the others when they may.
 
-    Envoy's own counters are exact where the moment of an ejection is not: a detection is due at every third error of
-    a pod that is in the pool.
+    Envoy's own counters are exact where the moment of an ejection is not: a detection is due at
+    every third error of a pod that is in the pool.
     """
     check.equal(len(mesh.pods("hello-world")), PODS, "three pods run")
     start_afresh(mesh)
@@ -30,7 +32,10 @@ def one_of_three_leaves(mesh: Any) -> Verdict:
         check.equal(first, ERRORS, "errors of a pod when it leaves the pool")
         kept = counted(mesh, "overflow")
         mesh.curl(URL, n=MOST)
-        mesh.wait_for(lambda: counted(mesh, "overflow") > kept or len(out(mesh)) > 1, "a second pod to have its errors")
+        mesh.wait_for(
+            lambda: counted(mesh, "overflow") > kept or len(out(mesh)) > 1,
+            "a second pod to have its errors",
+        )
         return check.ejected(mesh.endpoints(), count=1, about="all three fail")
     finally:
         mesh.control("hello-world", reset=True)
@@ -68,12 +73,15 @@ def counted(mesh: Any, name: str) -> int:
 
 TASKS = {
     "06-1": Task(
-        prompt="A pod leaves after three errors in a row, and one of the three pods may be out, but not two.",
+        prompt="A pod leaves after three errors in a row, and one of the three pods may be out, "
+        "but not two.",
         judge=one_of_three_leaves,
         hints=(
-            "Two of the four numbers matter here: how many errors, and how many per cent of the pods may be out.",
+            "Two of the four numbers matter here: how many errors, and how many per cent of the "
+            "pods may be out.",
             "One of three pods is 33.3 %, and the percentage must not be below that.",
-            "consecutive5xxErrors: 3, and a maxEjectionPercent from 34 to 66, under trafficPolicy.outlierDetection",
+            "consecutive5xxErrors: 3, and a maxEjectionPercent from 34 to 66, under "
+            "trafficPolicy.outlierDetection",
         ),
         solution='''mesh.apply("""
 apiVersion: networking.istio.io/v1
@@ -83,6 +91,6 @@ spec:
   host: hello-world
   trafficPolicy:
     outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
-""")''',
+""")''',  # noqa: E501
     )
 }

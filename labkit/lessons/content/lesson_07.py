@@ -14,7 +14,9 @@ AT_ONCE, UNDER_WAY, WAITING = 10, 3, 2
 
 
 def three_and_two(mesh: Any) -> Verdict:
-    """Ten requests held open at once: exact, so one connection or one place in the queue more or less is found."""
+    """Ten requests held open at once: exact, so one connection or one place in the queue more or
+    less is found.
+    """
     check.equal(len(mesh.pods("hello-world")), 1, "one pod runs")
 
     with mesh.gate("hello-world") as gate:
@@ -24,16 +26,20 @@ def three_and_two(mesh: Any) -> Verdict:
         result = burst.wait()
     check.equal(held, UNDER_WAY, "so many are under way")
     answered = UNDER_WAY + WAITING
-    return check.status_counts(result, {200: answered, 503: AT_ONCE - answered}, about="ten at once")
+    return check.status_counts(
+        result, {200: answered, 503: AT_ONCE - answered}, about="ten at once"
+    )
 
 
 TASKS = {
     "07-1": Task(
-        prompt="Of ten requests at once to one pod three are under way and two wait, so five are refused.",
+        prompt="Of ten requests at once to one pod three are under way and two wait, so five are "
+        "refused.",
         judge=three_and_two,
         hints=(
             "Two limits are needed: one for what is under way, one for those who wait.",
-            "The first is a limit of connections, under tcp; the second one of pending requests, under http.",
+            "The first is a limit of connections, under tcp; the second one of pending requests, "
+            "under http.",
             "connectionPool: tcp with maxConnections: 3, and http with http1MaxPendingRequests: 2",
         ),
         solution='''mesh.apply("""

@@ -16,7 +16,9 @@ WANTED = {
     "/betamax": ("v1", "/betamax"),
     "/v2": ("v1", "/v2"),
 }
-EACH = 12  # a route without a subset would have to draw the right version 24 times running: once in 10^4 at most
+# a route without a subset would have to draw the right version 24 times running: once in 10^4 at
+# most
+EACH = 12
 
 
 def leads_beta_to_v2(mesh: Any) -> Verdict:
@@ -33,7 +35,8 @@ def leads_beta_to_v2(mesh: Any) -> Verdict:
 TASKS = {
     "08-1": Task(
         prompt=(
-            "Lead /beta to v2, which sees it as /, and what is below it likewise: /beta/a is seen as /a. "
+            "Lead /beta to v2, which sees it as /, and what is below it likewise: /beta/a is "
+            "seen as /a. "
             "Everything else goes to v1, unchanged."
         ),
         judge=leads_beta_to_v2,

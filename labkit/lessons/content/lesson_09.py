@@ -13,8 +13,12 @@ SHARES = {"v1": 10, "v2": 90}
 
 
 def one_in_ten_to_v1(mesh: Any) -> Verdict:
-    """The shares as users get them; twice as many to v1 are found, and so is the split the other way round."""
-    return check.split(mesh.fortio(URL, connections=4, requests=check.needed("split", SHARES)), SHARES)
+    """The shares as users get them; twice as many to v1 are found, and so is the split the other
+    way round.
+    """
+    return check.split(
+        mesh.fortio(URL, connections=4, requests=check.needed("split", SHARES)), SHARES
+    )
 
 
 TASKS = {
@@ -22,9 +26,11 @@ TASKS = {
         prompt="Let one request in ten go to v1, and all others to v2.",
         judge=one_in_ten_to_v1,
         hints=(
-            "The VirtualService has one route with two destinations; only their weights must change.",
+            "The VirtualService has one route with two destinations; only their weights must "
+            "change.",
             "The two weights are the shares in per cent: they add up to 100.",
-            "canary.weighted(name, percent) gives the text of the manifest with this weight for v2.",
+            "canary.weighted(name, percent) gives the text of the manifest with this weight for "
+            "v2.",
         ),
         solution="mesh.apply(canary.weighted('09_canary_rollout/canary.yaml', 90))",
     )

@@ -12,12 +12,16 @@ URL = "http://test.example.com/"
 SLOW_MS = 2500.0
 """What the lesson's slow pod takes."""
 PATIENCE_MS = 1500.0
-"""What a caller may wait: far from one try that is cut short (200 ms in the solution), and from the slow pod."""
+"""What a caller may wait: far from one try that is cut short (200 ms in the solution), and from the
+slow pod.
+"""
 TRIES = 2
 
 
 def spares_callers(mesh: Any) -> Verdict:
-    """With one slow pod all callers are served in time; with slow pods only, a request costs two tries and no more."""
+    """With one slow pod all callers are served in time; with slow pods only, a request costs two
+    tries and no more.
+    """
     slow = [state["pod"] for state in _states(mesh) if state["delay_ms"]]
     check.equal(len(slow), 1, "one pod is slow, as the lesson made it")
     before = _received(mesh)
@@ -50,12 +54,16 @@ def _received(mesh: Any, pod: str = "") -> int:
 
 TASKS = {
     "10-1": Task(
-        prompt="Every caller gets a 200 within 1.5 s, though one pod takes 2.5 s. A request may cost two tries.",
+        prompt="Every caller gets a 200 within 1.5 s, though one pod takes 2.5 s. A request may "
+        "cost two tries.",
         judge=spares_callers,
         hints=(
-            "A time-out alone turns the slow answers into errors. What would help is a second try, at another pod.",
-            "One try must be cut short early enough: perTryTimeout is under retries, beside attempts.",
-            "attempts counts the retries, so two tries are attempts: 1. retryOn: 5xx covers a try that was cut short.",
+            "A time-out alone turns the slow answers into errors. What would help is a second "
+            "try, at another pod.",
+            "One try must be cut short early enough: perTryTimeout is under retries, beside "
+            "attempts.",
+            "attempts counts the retries, so two tries are attempts: 1. retryOn: 5xx covers a "
+            "try that was cut short.",
         ),
         solution='mesh.apply(manifest("10_resilience/slow-pod.yaml"))',
     ),

@@ -12,7 +12,7 @@ from labkit.lessons.content.tasks import Task
 SIDECARS = """mesh.apply(manifest("12_capstone/solution/namespace.yaml"))
 for deployment in sorted({pod.workload for pod in mesh.pods(namespace="shop")}):
     mesh.restart(deployment, namespace="shop", wait=False)
-mesh.wait_for(lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")), "new pods", timeout_s=120)"""
+mesh.wait_for(lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")), "new pods", timeout_s=120)"""  # noqa: E501
 """Pods get a sidecar when they are made, so the label alone is not enough."""
 
 

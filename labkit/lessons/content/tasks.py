@@ -1,4 +1,5 @@
-"""The exercises of the lessons, by id (those of later lessons are in `lesson_NN`). A notebook shows the question only.
+"""The exercises of the lessons, by id (those of later lessons are in `lesson_NN`). A notebook shows
+the question only.
 
     task = task("03-1")          # in a lesson
     task.check(mesh)
@@ -23,7 +24,9 @@ from labkit.lessons.exercises import Exercise
 
 @dataclass(frozen=True)
 class Task:
-    """What an Exercise is made of; made only when a lesson asks, as making one notes that the learner has met it."""
+    """What an Exercise is made of; made only when a lesson asks, as making one notes that the
+    learner has met it.
+    """
 
     prompt: str
     judge: Callable[..., Verdict | bool]
@@ -39,13 +42,18 @@ def task(id: str) -> Exercise:
     """
     there = tasks_of(id[:2])
     if id not in there:
-        raise LessonError(f"There is no exercise {id!r}", seen=f"there: {', '.join(there) or 'none of that lesson'}")
+        raise LessonError(
+            f"There is no exercise {id!r}",
+            seen=f"there: {', '.join(there) or 'none of that lesson'}",
+        )
     found = there[id]
     return Exercise(id, found.prompt, found.judge, found.hints, found.solution)
 
 
 def tasks_of(lesson: str) -> dict[str, Task]:
-    """The exercises of a lesson ("03"): here for the first lessons, in `lesson_NN` for the others."""
+    """The exercises of a lesson ("03"): here for the first lessons, in
+    `lesson_NN` for the others.
+    """
     own = {id: found for id, found in TASKS.items() if id.startswith(lesson)}
     name = f"labkit.lessons.content.lesson_{lesson}"
     if not own and lesson.isdigit() and importlib.util.find_spec(name):
@@ -54,7 +62,9 @@ def tasks_of(lesson: str) -> dict[str, Task]:
 
 
 def listeners(answer: Any, mesh: Any) -> Verdict:
-    """What the gateway counts now: one on the embedded mesh; on a cluster there are a few of Istio's own besides."""
+    """What the gateway counts now: one on the embedded mesh; on a cluster there are a few of
+    Istio's own besides.
+    """
     counted = mesh.stats("gateway", "total_listeners_active")["value"]
     return check.equal(answer, int(counted.iloc[0]), "the number of listeners")
 
@@ -65,7 +75,9 @@ def has_sidecars(mesh: Any) -> Verdict:
 
 
 def takes_turns(mesh: Any) -> Verdict:
-    """Of any three requests in a row each goes to another pod: by chance that does not last for 30."""
+    """Of any three requests in a row each goes to another pod: by chance that does
+    not last for 30.
+    """
     order = list(mesh.curl("http://test.example.com/", n=30).column("pod"))
     return check.that(in_turns(order, 3), "the pods take turns", seen=order)
 
@@ -81,7 +93,8 @@ TASKS = {
         prompt="How many listeners does the gateway have? Put the number into `answer`.",
         judge=listeners,
         hints=(
-            "Run mesh.stats('gateway', 'total_listeners_active') in the cell of your answer and look at the table.",
+            "Run mesh.stats('gateway', 'total_listeners_active') in the cell of your answer and "
+            "look at the table.",
             "The number is in the column `value`.",
             "You may type the number, or take it from the table: …['value'].iloc[0]",
         ),
@@ -93,7 +106,8 @@ TASKS = {
         hints=(
             "A sidecar is added when a pod is made, so the pod must be made anew.",
             "A Deployment makes new pods when it is restarted.",
-            "On a cluster: kubectl rollout restart deployment hello-world-v2. Here: mesh.restart(…)",
+            "On a cluster: kubectl rollout restart deployment hello-world-v2. Here: "
+            "mesh.restart(…)",
         ),
         solution="mesh.restart('hello-world-v2')",
     ),
@@ -102,7 +116,8 @@ TASKS = {
         judge=takes_turns,
         hints=(
             "Which of the three balancers of this lesson has the pods take turns?",
-            "The rule must have the same name as the one that is there, so that it takes its place.",
+            "The rule must have the same name as the one that is there, so that it takes its "
+            "place.",
             "There is a manifest for it: 03_load_balancing/round-robin.yaml",
         ),
         solution="mesh.apply(manifest('03_load_balancing/round-robin.yaml'))",

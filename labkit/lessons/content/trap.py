@@ -1,4 +1,6 @@
-"""A trap of the mistake gallery: break it, see the symptom, diagnose, fix, verify; each step on a real mesh."""
+"""A trap of the mistake gallery: break it, see the symptom, diagnose, fix, verify; each step on a
+real mesh.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,16 @@ class Difference(Listing):
 
 @dataclass(frozen=True)
 class Trap:
-    """One mistake. Its manifests are GALLERY/ID/broken.yaml (or `published` ones) and GALLERY/ID/fixed.yaml.
+    """One mistake. Its manifests are GALLERY/ID/broken.yaml (or `published` ones) and
+    GALLERY/ID/fixed.yaml.
 
-    `before` is applied first, `then` is done after the broken manifest: what a manifest can't say. `symptom` passes
-    while the mistake is there and fails when it is not; `verify` the other way round.
+    `before` is applied first, `then` is done after the broken manifest: what a manifest can't say.
+    `symptom` passes while the mistake is there and fails when it is not; `verify` the other way
+    round.
 
     >>> found = trap("second-rule")
     >>> found.break_it(mesh); found.symptom(mesh); found.diagnose(mesh); found.fix(mesh); found.verify(mesh)
-    """
+    """  # noqa: E501
 
     id: str
     title: str
@@ -55,7 +59,9 @@ class Trap:
     @property
     def broken(self) -> list[Path]:
         """The files with the mistake in them."""
-        names = [f"as-published/{name}.yaml" for name in self.published] or [f"{GALLERY}/{self.id}/broken.yaml"]
+        names = [f"as-published/{name}.yaml" for name in self.published] or [
+            f"{GALLERY}/{self.id}/broken.yaml"
+        ]
         return [manifest(name) for name in names]
 
     @property
@@ -78,10 +84,14 @@ class Trap:
             [line for line in text.splitlines() if not line.startswith("#")]
             for text in (str(self.show()), self.fixed.read_text(encoding="utf-8"))
         )
-        return Difference("\n".join(difflib.unified_diff(before, after, "broken", "fixed", lineterm="")))
+        return Difference(
+            "\n".join(difflib.unified_diff(before, after, "broken", "fixed", lineterm=""))
+        )
 
     def break_it(self, mesh: Mesh) -> Applied | Refusal:
-        """Begins afresh and applies the broken manifest. What the mesh refuses comes back as text, not as an error."""
+        """Begins afresh and applies the broken manifest. What the mesh refuses comes back as text,
+        not as an error.
+        """
         self.prepare(mesh)
         try:
             applied = mesh.apply(*self.broken)
@@ -98,7 +108,9 @@ class Trap:
         mesh.apply(*self.given)
 
     def diagnose(self, mesh: Mesh) -> Diagnoses:
-        """What the linter says of the mesh and, where the mesh refused the manifest, of the manifest."""
+        """What the linter says of the mesh and, where the mesh refused the manifest, of the
+        manifest.
+        """
         return mesh.lint(*self.broken) if self.refused else mesh.lint()
 
     @property
@@ -157,7 +169,12 @@ def walk(mesh: Mesh, traps: Iterable[Trap], about: str) -> Verdict:
             failed = f"{trap.id}: {error}"
             break
     expected = "the symptom, the code, and after the fix neither"
-    why = Why(expected, failed or f"so in {len(evidence)} traps", tuple(evidence), near_miss="one step that differs")
+    why = Why(
+        expected,
+        failed or f"so in {len(evidence)} traps",
+        tuple(evidence),
+        near_miss="one step that differs",
+    )
     return conclude(Verdict(not failed, f"{about}: broken, seen, diagnosed, fixed, verified", why))
 
 

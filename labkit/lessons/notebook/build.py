@@ -1,4 +1,6 @@
-"""Makes the notebook a learner opens: without the answers, and with the verdict lines that nbval compares."""
+"""Makes the notebook a learner opens: without the answers, and with the verdict lines that nbval
+compares.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,15 @@ from typing import TYPE_CHECKING
 
 from labkit.errors import LessonError
 from labkit.lessons.notebook.run import run_notebook, write
-from labkit.lessons.notebook.sources import Lesson, learner_copy, problems, read_source, tags_of, tidy, with_stable_ids
+from labkit.lessons.notebook.sources import (
+    Lesson,
+    learner_copy,
+    problems,
+    read_source,
+    tags_of,
+    tidy,
+    with_stable_ids,
+)
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -15,7 +25,8 @@ if TYPE_CHECKING:
 def build(lesson: Lesson) -> bool:
     """Makes the notebook of one lesson and says whether that changed anything.
 
-    The copy without answers is run, so its verdicts are those of someone who has not begun with the exercises.
+    The copy without answers is run, so its verdicts are those of someone who has not begun with the
+    exercises.
 
     >>> build(lessons("3")[0])
     False
@@ -27,7 +38,8 @@ def build(lesson: Lesson) -> bool:
     run = run_notebook(lesson.name, fresh, lesson.notebook.parent, strict=False)
     if run.failure:
         raise LessonError(
-            f"{lesson.name} stopped in cell {run.failure.cell}", seen=f"{run.failure.source}\n{run.failure.message}"
+            f"{lesson.name} stopped in cell {run.failure.cell}",
+            seen=f"{run.failure.source}\n{run.failure.message}",
         )
     before = lesson.notebook.read_bytes() if lesson.notebook.exists() else b""
     write(with_stable_ids(tidy(run.notebook)), lesson.notebook)
@@ -35,7 +47,9 @@ def build(lesson: Lesson) -> bool:
 
 
 def in_step(lesson: Lesson) -> bool:
-    """Whether the notebook has the cells of its source: the same text, tags and ids, answers left out."""
+    """Whether the notebook has the cells of its source: the same text, tags and ids, answers left
+    out.
+    """
     import nbformat
 
     if not lesson.notebook.exists():
@@ -46,4 +60,6 @@ def in_step(lesson: Lesson) -> bool:
 
 def face(notebook: NotebookNode) -> list[tuple[str, str, str, tuple[str, ...]]]:
     """What a learner sees of the cells before running any."""
-    return [(cell.cell_type, cell["id"], cell.source, tuple(tags_of(cell))) for cell in notebook.cells]
+    return [
+        (cell.cell_type, cell["id"], cell.source, tuple(tags_of(cell))) for cell in notebook.cells
+    ]

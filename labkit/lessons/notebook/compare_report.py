@@ -40,7 +40,8 @@ def write_comparison(compared: Sequence[Compared], folder: Path, names: tuple[st
 def twins(one: Compared) -> Iterator[Twins]:
     """The sections of a lesson that have plots, with those of both runs."""
     left, right = (
-        [part for part in parts(run.notebook) if any(map(is_plot, part.items))] for run in (one.left, one.right)
+        [part for part in parts(run.notebook) if any(map(is_plot, part.items))]
+        for run in (one.left, one.right)
     )
     nothing = Part("", ())
     for one_side, other_side in zip_longest(left, right, fillvalue=nothing):

@@ -1,14 +1,18 @@
-"""Two meshes, one result: the same lesson run on both, and its verdicts, counts and distributions held together.
+"""Two meshes, one result: the same lesson run on both, and its verdicts, counts and distributions
+held together.
 
-For each verdict, in order: the lines must be the same; of each column that the check looked at (who answered, with
-which status), the shares must be, as far as chance allows. For each kind of value Fisher's exact test says how often
-two runs of the same mesh differ so much; with Bonferroni's correction for the kinds, a column differs when that is
-`ALPHA` or less. So a comparison of all lessons, with some hundred columns, is wrong about meshes that agree once in
-some thousand times. (The test takes requests for drawn one by one; where pods take turns, chance does even less.) A
-column of few requests can't differ that clearly: the report says which, and there the verdict alone tells.
+For each verdict, in order: the lines must be the same; of each column that the check looked at (who
+answered, with which status), the shares must be, as far as chance allows. For each kind of value
+Fisher's exact test says how often two runs of the same mesh differ so much; with Bonferroni's
+correction for the kinds, a column differs when that is `ALPHA` or less. So a comparison of all
+lessons, with some hundred columns, is wrong about meshes that agree once in some thousand times.
+(The test takes requests for drawn one by one; where pods take turns, chance does even less.) A
+column of few requests can't differ that clearly: the report says which, and there the verdict alone
+tells.
 
-Which pod a hash picks for a client depends on the pods' addresses. Where a check is about staying at one pod, shares
-are therefore compared by rank and not by name: most of one with most of the other.
+Which pod a hash picks for a client depends on the pods' addresses. Where a check is about staying
+at one pod, shares are therefore compared by rank and not by name: most of one with most of the
+other.
 """
 
 from __future__ import annotations
@@ -24,13 +28,18 @@ from labkit.lessons.checks.recording import Looked, Said
 from labkit.lessons.notebook.run import Run
 
 RIGHTLY = {
-    "05": "Which pod a hash picks for a client depends on the pods' addresses, and those differ. So the pictures may "
+    "05": "Which pod a hash picks for a client depends on the pods' addresses, and those differ. "
+    "So the pictures may "
     "show other pods; shares are compared by rank.",
-    "07": "Where nobody holds the requests, how many of them a breaker refuses depends on how fast both sides are. So "
-    "the pictures of the noisy runs differ, and no check looks at their shares. What was held at the gate is exact, "
+    "07": "Where nobody holds the requests, how many of them a breaker refuses depends on how "
+    "fast both sides are. So "
+    "the pictures of the noisy runs differ, and no check looks at their shares. What was held at "
+    "the gate is exact, "
     "and the same.",
 }
-"""By a lesson's number: what differs between two right meshes, and why. The page says it above the plots."""
+"""By a lesson's number: what differs between two right meshes, and why. The page says it above the
+plots.
+"""
 
 BY_RANK = re.compile("same pod")
 NOTHING = Looked("", {})
@@ -38,7 +47,9 @@ NOTHING = Looked("", {})
 
 @dataclass(frozen=True)
 class Gap:
-    """One column on both meshes: the least likely difference of all kinds, and how often chance makes one like it."""
+    """One column on both meshes: the least likely difference of all kinds, and how often chance
+    makes one like it.
+    """
 
     column: str
     left: Looked
@@ -67,7 +78,9 @@ class Row:
 
     @property
     def same_line(self) -> bool:
-        return self.left is not None and self.right is not None and self.left.line == self.right.line
+        return (
+            self.left is not None and self.right is not None and self.left.line == self.right.line
+        )
 
     @property
     def agrees(self) -> bool:
@@ -89,7 +102,12 @@ class Compared:
 
     @property
     def agrees(self) -> bool:
-        return self.left.passed and self.right.passed and bool(self.rows) and all(row.agrees for row in self.rows)
+        return (
+            self.left.passed
+            and self.right.passed
+            and bool(self.rows)
+            and all(row.agrees for row in self.rows)
+        )
 
     @property
     def gaps(self) -> list[Gap]:
@@ -102,7 +120,11 @@ class Compared:
 
     def explain(self) -> list[str]:
         """What does not agree, a line each."""
-        lines = [f"{run.lesson} fails: {run.failure.message}" for run in (self.left, self.right) if run.failure]
+        lines = [
+            f"{run.lesson} fails: {run.failure.message}"
+            for run in (self.left, self.right)
+            if run.failure
+        ]
         for row in self.rows:
             if not row.same_line:
                 sides = [said.line if said else "nothing" for said in (row.left, row.right)]
@@ -112,7 +134,9 @@ class Compared:
         return lines or ([] if self.rows else ["no verdict was recorded"])
 
 
-def compare(left: Run, right: Run, left_said: Sequence[Said], right_said: Sequence[Said]) -> Compared:
+def compare(
+    left: Run, right: Run, left_said: Sequence[Said], right_said: Sequence[Said]
+) -> Compared:
     """Holds two runs of a lesson together.
 
     >>> compare(on_embedded, on_cluster, read(one), read(other)).agrees
@@ -132,7 +156,8 @@ def row(left: Said | None, right: Said | None) -> Row:
 
 
 def gap(left: Looked, right: Looked, *, by_rank: bool = False) -> Gap:
-    """How two columns differ; columns that are not the same, or of which only one is empty, differ for certain.
+    """How two columns differ; columns that are not the same, or of which only one is empty, differ
+    for certain.
 
     >>> gap(Looked("version", {"v1": 40}), Looked("version", {"v1": 38, "v2": 2})).p_value
     0.98…
@@ -151,7 +176,9 @@ def gap(left: Looked, right: Looked, *, by_rank: bool = False) -> Gap:
         one, other = left.counts.get(kind, 0), right.counts.get(kind, 0)
         chances[kind] = float(fisher_exact([[one, left.n - one], [other, right.n - other]])[1])
     least = min(kinds, key=lambda kind: chances[kind])
-    tests = max(1, len(kinds) - 1 if len(kinds) == 2 else len(kinds))  # of two kinds the second says the same
+    tests = max(
+        1, len(kinds) - 1 if len(kinds) == 2 else len(kinds)
+    )  # of two kinds the second says the same
     return Gap(left.column, left, right, min(1.0, chances[least] * tests), least)
 
 

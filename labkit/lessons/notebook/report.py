@@ -1,7 +1,9 @@
-"""What a run of lessons leaves for people and for CI: one page with every plot and verdict, and a JUnit file.
+"""What a run of lessons leaves for people and for CI: one page with every plot and verdict, and a
+JUnit file.
 
-The page is one file with its pictures in it; each lesson has a page of its own beside it with all of its cells, made
-by nbconvert. No script, nothing from the network: it opens from a mail, and prints.
+The page is one file with its pictures in it; each lesson has a page of its own beside it with all
+of its cells, made by nbconvert. No script, nothing from the network: it opens from a mail, and
+prints.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ HEADING = re.compile(r"^##+ (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Part:
-    """A section of a lesson on the page: its heading, and the plots and verdicts under it as HTML."""
+    """A section of a lesson on the page: its heading, and the plots and verdicts
+    under it as HTML.
+    """
 
     heading: str
     items: tuple[str, ...]
@@ -43,8 +47,17 @@ def write_report(runs: Sequence[Run], folder: Path, title: str) -> Path:
     for run in runs:
         page(folder / f"{run.lesson}.html", "lesson.html", run=run, body=whole_lesson(run.notebook))
     index = folder / "index.html"
-    shown = [(run, markdown(section(run.notebook, "objectives")), parts(run.notebook)) for run in runs]
-    page(index, "report.html", title=title, shown=shown, runs=runs, seconds=sum(run.seconds for run in runs))
+    shown = [
+        (run, markdown(section(run.notebook, "objectives")), parts(run.notebook)) for run in runs
+    ]
+    page(
+        index,
+        "report.html",
+        title=title,
+        shown=shown,
+        runs=runs,
+        seconds=sum(run.seconds for run in runs),
+    )
     junit(runs, folder / "junit.xml")
     return index
 
@@ -69,7 +82,9 @@ def items(cell: Any) -> list[str]:
         if PLOT in page_text:
             result.append(page_text)
         elif "image/png" in data:
-            result.append(f'<img alt="plot" src="data:image/png;base64,{data["image/png"].strip()}">')
+            result.append(
+                f'<img alt="plot" src="data:image/png;base64,{data["image/png"].strip()}">'
+            )
         elif CHECKED in tags_of(cell):
             text = plain(output.get("text", "") or data.get("text/plain", ""))
             result.append(page_text or f"<pre>{html.escape(text)}</pre>")
@@ -113,15 +128,23 @@ def environment() -> Any:
 def junit(runs: Sequence[Run], path: Path) -> None:
     """The runs as JUnit XML, a case a lesson, as CI servers read it."""
     failed = sum(not run.passed for run in runs)
-    suite = ET.Element("testsuite", name="lessons", tests=str(len(runs)), failures=str(failed), errors="0")
+    suite = ET.Element(
+        "testsuite", name="lessons", tests=str(len(runs)), failures=str(failed), errors="0"
+    )
     suite.set("time", f"{sum(run.seconds for run in runs):.3f}")
     for run in runs:
-        case = ET.SubElement(suite, "testcase", classname="lessons", name=run.lesson, time=f"{run.seconds:.3f}")
+        case = ET.SubElement(
+            suite, "testcase", classname="lessons", name=run.lesson, time=f"{run.seconds:.3f}"
+        )
         if run.failure:
             what = f"cell {run.failure.cell}: {run.failure.message}"
             node = ET.SubElement(case, "failure", message=xml_text(what.splitlines()[0]))
-            node.text = xml_text(f"{run.failure.source}\n\n{run.failure.traceback or run.failure.message}")
-        lines = [line for cell in run.notebook.cells if CHECKED in tags_of(cell) for line in texts(cell)]
+            node.text = xml_text(
+                f"{run.failure.source}\n\n{run.failure.traceback or run.failure.message}"
+            )
+        lines = [
+            line for cell in run.notebook.cells if CHECKED in tags_of(cell) for line in texts(cell)
+        ]
         ET.SubElement(case, "system-out").text = xml_text("\n".join(lines))
     root = ET.Element("testsuites")
     root.append(suite)

@@ -1,7 +1,8 @@
 """Runs lessons from top to bottom, each in a kernel of its own, and says how each went.
 
-papermill puts the parameters in and runs the cells; what it only warns of, an unknown parameter, is an error here.
-A lesson that fails does not stop the others: its `Run` says which cell failed and what it said.
+papermill puts the parameters in and runs the cells; what it only warns of, an unknown parameter, is
+an error here. A lesson that fails does not stop the others: its `Run` says which cell failed and
+what it said.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ CELL_TIMEOUT_S = 60
 GRACE_S = 8.0
 """So long a kernel that was interrupted may take to close its mesh; then it is ended."""
 SLOWER = {"cluster": 3}
-"""By backend: a cluster starts pods in seconds where the embedded mesh starts processes in tenths."""
+"""By backend: a cluster starts pods in seconds where the embedded mesh starts
+processes in tenths.
+"""
 T = TypeVar("T")
 COLOUR_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -64,7 +67,9 @@ class Run:
     @property
     def verdicts(self) -> list[str]:
         """The verdict lines of its checks, in order."""
-        return [line for cell in self.notebook.cells if CHECKED in tags_of(cell) for line in texts(cell)]
+        return [
+            line for cell in self.notebook.cells if CHECKED in tags_of(cell) for line in texts(cell)
+        ]
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,9 @@ class Stop:
         for kernel in self.kernels:
             process = getattr(kernel.provisioner, "process", None)
             if process is not None:
-                with contextlib.suppress(OSError, ValueError):  # it ended meanwhile; Windows has no interrupt
+                with contextlib.suppress(
+                    OSError, ValueError
+                ):  # it ended meanwhile; Windows has no interrupt
                     process.send_signal(how)
 
 
@@ -109,12 +116,13 @@ def run_lesson(
     record: Path | None = None,
     stop: Stop | None = None,
 ) -> Run:
-    """Runs one lesson with its solutions, or any notebook given by its path, and writes it executed to `out`.
+    """Runs one lesson with its solutions, or any notebook given by its path, and writes it executed
+    to `out`.
 
     With `strict` a check that fails stops the lesson. Unknown parameters raise LessonError.
 
     >>> run_lesson(lessons("3")[0], {"backend": "embedded", "seed": 7}, Path("build/03.ipynb")).verdicts
-    """
+    """  # noqa: E501
     import nbformat
 
     name = lesson.name if isinstance(lesson, Lesson) else lesson.stem
@@ -122,7 +130,9 @@ def run_lesson(
     notebook = read_source(path) if path.suffix == ".py" else nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     reject_unknown(notebook, parameters or {}, name)
     folder = path.parent.parent if path.parent.name == "source" else path.parent
-    run = run_notebook(name, notebook, folder, parameters, on_step=on_step, strict=strict, record=record, stop=stop)
+    run = run_notebook(
+        name, notebook, folder, parameters, on_step=on_step, strict=strict, record=record, stop=stop
+    )
     if out:
         write(run.notebook, out)
     return run
@@ -141,8 +151,9 @@ def run_notebook(
 ) -> Run:
     """Runs the cells of a notebook in a new kernel that works in `folder`.
 
-    Without `strict` it is run as by someone who has just begun: an open exercise says NOT YET. Either way nobody's
-    progress is read or written. What its checks looked at goes to the file `record` (see recording.py).
+    Without `strict` it is run as by someone who has just begun: an open exercise says NOT YET.
+    Either way nobody's progress is read or written. What its checks looked at goes to the file
+    `record` (see recording.py).
     """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -166,19 +177,23 @@ def run_notebook(
         "LABKIT_PROGRESS": "" if strict else str(Path(scratch.name) / "progress.json"),
     }
     try:
-        # The kernel's folder goes in `resources`, not in papermill's `cwd`: that one moves the whole process, and
-        # another lesson may be running in it.
+        # The kernel's folder goes in `resources`, not in papermill's `cwd`: that one moves the
+        # whole process, and another lesson may be running in it.
         notebook = with_own_loop(
             papermill.execute_notebook,
             notebook,
             None,
             progress_bar=False,
             request_save_on_cell_execute=False,
-            store_widget_state=False,  # a page without scripts shows what a panel says as HTML instead
-            execution_timeout=CELL_TIMEOUT_S * SLOWER.get(str((parameters or {}).get("backend")), 1),
+            # a page without scripts shows what a panel says as HTML instead
+            store_widget_state=False,
+            execution_timeout=CELL_TIMEOUT_S
+            * SLOWER.get(str((parameters or {}).get("backend")), 1),
             resources={"metadata": {"path": str(folder)}},
             on_cell_start=started,
-            extra_arguments=["--log-level=CRITICAL"],  # kernels speak to us by messages, not on the terminal
+            extra_arguments=[
+                "--log-level=CRITICAL"
+            ],  # kernels speak to us by messages, not on the terminal
             kernel_manager_class=kernel_with(variables, stop),
         )
     except papermill.PapermillExecutionError as error:
@@ -218,7 +233,8 @@ def run_lessons(
 
     for lesson in chosen:  # before the first starts, so that a typing error costs no time
         reject_unknown(read_source(lesson.source), dict(parameters or {}), lesson.name)
-    # In a thread also where one runs at a time: in this one Ctrl-C would break off the loop that talks to the kernel.
+    # In a thread also where one runs at a time: in this one Ctrl-C would break off the loop that
+    # talks to the kernel.
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         runs = [pool.submit(one, lesson) for lesson in chosen]
         try:
@@ -267,7 +283,9 @@ def with_own_loop(act: Callable[..., T], *args: Any, **options: Any) -> T:
 
 
 def kernel_with(variables: Mapping[str, str], stop: Stop | None = None) -> type:
-    """A kernel manager whose kernels have these environment variables; the process itself keeps its own."""
+    """A kernel manager whose kernels have these environment variables; the process itself keeps its
+    own.
+    """
     from jupyter_client.manager import AsyncKernelManager
 
     class Manager(AsyncKernelManager):

@@ -1,16 +1,17 @@
 """From a lesson's source to the notebook a learner opens.
 
-A lesson is one text file, `notebooks/source/NN_name.py`, in jupytext's py:percent format: it reads well in a diff, and
-ruff and mypy-like tools can look at it. `labkit build` makes `notebooks/NN_name.ipynb` of it:
+A lesson is one text file, `notebooks/source/NN_name.py`, in jupytext's py:percent format: it reads
+well in a diff, and ruff and mypy-like tools can look at it. `labkit build` makes
+`notebooks/NN_name.ipynb` of it:
 
     # %% [markdown]                                          a cell of text
     # %% tags=["parameters", "nbval-ignore-output"]          the cell whose values papermill may replace
     # %% tags=["check", "nbval-check-output", "covers-Y1"]   prints one verdict line, which is stored and compared
     # %% tags=["solution", "nbval-ignore-output"]            an answer: an empty cell in the learner's copy
 
-Building the same source again gives the same bytes: cell ids come from the cells' content, and only verdict lines are
-stored, which hold no numbers, names or times.
-"""
+Building the same source again gives the same bytes: cell ids come from the cells' content, and only
+verdict lines are stored, which hold no numbers, names or times.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -32,7 +33,9 @@ CHECKED, IGNORED = "nbval-check-output", "nbval-ignore-output"
 PARAMETERS = ("backend", "scale", "seed")
 YOUR_TURN = "# Your turn: write your answer here, then run the next cell.\n"
 WHY = re.compile(r'<details class="labkit-why".*?</details>', re.DOTALL)
-"""The part of a verdict that says why. It has numbers in it, so it is neither stored nor compared."""
+"""The part of a verdict that says why. It has numbers in it, so it is neither
+stored nor compared.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,25 @@ def lessons(*wanted: str, folder: Path | None = None) -> list[Lesson]:
     [<Lesson 03_load_balancing>]
     """
     notebooks = (folder or course_folder()) / "notebooks"
-    found = [Lesson(p.stem, p, notebooks / f"{p.stem}.ipynb") for p in sorted((notebooks / "source").glob("[0-9]*.py"))]
+    found = [
+        Lesson(p.stem, p, notebooks / f"{p.stem}.ipynb")
+        for p in sorted((notebooks / "source").glob("[0-9]*.py"))
+    ]
     if not wanted:
         return found
     chosen = []
     for word in wanted:
         stem = Path(word).stem
-        hits = [one for one in found if one.name == stem or (stem.isdigit() and int(one.name[:2]) == int(stem))]
+        hits = [
+            one
+            for one in found
+            if one.name == stem or (stem.isdigit() and int(one.name[:2]) == int(stem))
+        ]
         if not hits:
-            raise LessonError(f"There is no lesson {word!r}", seen="there: " + ", ".join(one.name for one in found))
+            raise LessonError(
+                f"There is no lesson {word!r}",
+                seen="there: " + ", ".join(one.name for one in found),
+            )
         chosen += hits
     return chosen
 
@@ -94,9 +107,15 @@ def learner_copy(notebook: NotebookNode) -> NotebookNode:
 
 
 def tidy(notebook: NotebookNode) -> NotebookNode:
-    """Only what every machine agrees on: no versions, times or settings of whoever ran it; outputs of checks alone."""
+    """Only what every machine agrees on: no versions, times or settings of whoever ran it; outputs
+    of checks alone.
+    """
     notebook.metadata.clear()
-    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
     notebook.metadata["language_info"] = {"name": "python"}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for cell in notebook.cells:
@@ -113,7 +132,9 @@ def tidy(notebook: NotebookNode) -> NotebookNode:
 def plain_output(output: Any) -> Any:
     """An output as it is stored: the verdict, without the why that differs from run to run."""
     if "data" in output:
-        output["data"] = {kind: WHY.sub("", v) if isinstance(v, str) else v for kind, v in output["data"].items()}
+        output["data"] = {
+            kind: WHY.sub("", v) if isinstance(v, str) else v for kind, v in output["data"].items()
+        }
         output["metadata"] = {}
     if "execution_count" in output:
         output["execution_count"] = None
@@ -121,7 +142,9 @@ def plain_output(output: Any) -> Any:
 
 
 def with_stable_ids(notebook: NotebookNode) -> NotebookNode:
-    """Ids made of the content, so that building twice gives no diff and an edit touches one id only."""
+    """Ids made of the content, so that building twice gives no diff and an edit touches one id
+    only.
+    """
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
@@ -135,8 +158,12 @@ def tags_of(cell: Any) -> list[str]:
 
 
 def code_lines(source: str) -> int:
-    """Lines with code on them: what a learner has to understand, so neither comments nor blank lines."""
-    return sum(1 for line in source.splitlines() if line.strip() and not line.strip().startswith("#"))
+    """Lines with code on them: what a learner has to understand, so neither comments nor blank
+    lines.
+    """
+    return sum(
+        1 for line in source.splitlines() if line.strip() and not line.strip().startswith("#")
+    )
 
 
 def title_of(notebook: NotebookNode) -> str:
@@ -148,11 +175,15 @@ def title_of(notebook: NotebookNode) -> str:
 
 
 def section(notebook: NotebookNode, word: str) -> str:
-    """The text under the first heading that contains `word`, as markdown; "" where there is none."""
+    """The text under the first heading that contains `word`, as markdown; ""
+    where there is none.
+    """
     for cell in notebook.cells:
         if cell.cell_type != "markdown":
             continue
-        found = re.search(rf"^#+ [^\n]*{re.escape(word)}[^\n]*\n(.*?)(?=^#|\Z)", cell.source, re.S | re.M | re.I)
+        found = re.search(
+            rf"^#+ [^\n]*{re.escape(word)}[^\n]*\n(.*?)(?=^#|\Z)", cell.source, re.S | re.M | re.I
+        )
         if found:
             return str(found[1].strip())
     return ""

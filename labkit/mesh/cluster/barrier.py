@@ -1,12 +1,14 @@
-"""The config barrier: waits until Envoys hold what was applied. It stands in for the removed `istioctl x wait`.
+"""The config barrier: waits until Envoys hold what was applied. It stands in for the removed
+`istioctl x wait`.
 
-Istio has no call that says "this object has arrived". So labkit sends a marker after the objects: a route of its own
-whose text carries a number. istiod gathers changes for 0.1 s and pushes them together, to each proxy clusters first,
-then endpoints, listeners and routes; all routes of one push come in one answer. A proxy whose routes have
-the new number therefore has everything that was written before it.
+Istio has no call that says "this object has arrived". So labkit sends a marker after the objects: a
+route of its own whose text carries a number. istiod gathers changes for 0.1 s and pushes them
+together, to each proxy clusters first, then endpoints, listeners and routes; all routes of one push
+come in one answer. A proxy whose routes have the new number therefore has everything that was
+written before it.
 
-The marker lives in the namespace of the run (see ledger.py): a Gateway on a port that no Service leads to,
-and a VirtualService for that Gateway and for the sidecars, for a host that nobody calls.
+The marker lives in the namespace of the run (see ledger.py): a Gateway on a port that no Service
+leads to, and a VirtualService for that Gateway and for the sidecars, for a host that nobody calls.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -30,8 +33,8 @@ Json = dict[str, Any]
 
 PORT = 15999
 DOMAIN = "labkit.internal"
-# only the routes that the marker may be in, which takes half as long as all: the gateway's own, and the sidecars' for
-# hosts that are no Service's
+# only the routes that the marker may be in, which takes half as long as all: the gateway's own, and
+# the sidecars' for hosts that are no Service's
 ROUTES = "/config_dump?resource=dynamic_route_configs&name_regex=" + quote(rf"^(80|http\.{PORT})$")
 REJECTED = "/stats?format=json&type=Counters&usedonly&filter=" + quote("update_rejected$")
 
@@ -65,7 +68,10 @@ class Barrier:
             "apiVersion": "networking.istio.io/v1",
             "kind": "Gateway",
             "metadata": {"name": "marker", "namespace": self.namespace},
-            "spec": {"selector": {"istio": "ingressgateway"}, "servers": [{"port": port, "hosts": [self.host]}]},
+            "spec": {
+                "selector": {"istio": "ingressgateway"},
+                "servers": [{"port": port, "hosts": [self.host]}],
+            },
         }
 
     def token(self) -> str:
@@ -83,10 +89,14 @@ class Barrier:
         }
         self.api.put(path_of("VirtualService", self.namespace, "marker"), body)
 
-    def wait(self, concerned: Mapping[str, Json], began: float, timeout_s: float) -> dict[str, float]:
-        """Waits until all proxies concerned hold the present number; how long each took, in ms since `began`.
+    def wait(
+        self, concerned: Mapping[str, Json], began: float, timeout_s: float
+    ) -> dict[str, float]:
+        """Waits until all proxies concerned hold the present number; how long each took, in ms
+        since `began`.
 
-        Raises NotReady with the names of those that are late, ConfigRejected when one refused what it was sent.
+        Raises NotReady with the names of those that are late, ConfigRejected when one refused what
+        it was sent.
         """
         token = self.token().encode()
         took: dict[str, float] = {}
@@ -95,19 +105,32 @@ class Barrier:
             return token in self.routes(self.proxies.admin(pod))
 
         def late() -> str:
-            missing = [(name, pod) for name, pod in concerned.items() if name not in took and not holds(pod)]
-            return "late: " + ", ".join(f"{name} in {pod['metadata']['namespace']}" for name, pod in missing)
+            missing = [
+                (name, pod)
+                for name, pod in concerned.items()
+                if name not in took and not holds(pod)
+            ]
+            return "late: " + ", ".join(
+                f"{name} in {pod['metadata']['namespace']}" for name, pod in missing
+            )
 
         def one(name: str, pod: Json) -> None:
-            wait_until(lambda: holds(pod), timeout_s, "the proxies to hold it", longest_s=0.005, explain=late)
+            wait_until(
+                lambda: holds(pod),
+                timeout_s,
+                "the proxies to hold it",
+                longest_s=0.005,
+                explain=late,
+            )
             took[name] = (time.monotonic() - began) * 1000
 
         def other(name: str, pod: Json) -> None:
             one(name, pod)
             self.check_rejections(name, pod)
 
-        # istiod pushes to all at the same time; so one is asked again and again, and the others once it has its routes:
-        # to ask all of them all the time keeps the machine from the very work that is waited for
+        # istiod pushes to all at the same time; so one is asked again and again, and the others
+        # once it has its routes: to ask all of them all the time keeps the machine from the very
+        # work that is waited for
         first, *others = concerned.items()
         one(*first)
         with ThreadPoolExecutor(max_workers=8) as side_by_side:
@@ -118,7 +141,9 @@ class Barrier:
         return took
 
     def knock(self, gateway: Json, id: str) -> None:
-        """One request to the marker, with an x-labkit-id: its entry in the access log comes after all earlier ones."""
+        """One request to the marker, with an x-labkit-id: its entry in the access log comes after
+        all earlier ones.
+        """
         metadata = gateway["metadata"]
         if self.knocker is None or self.knocker.where[1] != metadata["name"]:
             self.knocker = PodClient(self.api, metadata["namespace"], metadata["name"], PORT)
@@ -127,7 +152,9 @@ class Barrier:
     def routes(self, admin: PodAdmin) -> bytes:
         try:
             return admin.request("GET", ROUTES)
-        except TrafficError:  # a pod that was just replaced: whether it comes back is the wait's to decide
+        except (
+            TrafficError
+        ):  # a pod that was just replaced: whether it comes back is the wait's to decide
             return b""
 
     def check_rejections(self, name: str, pod: Json) -> None:
@@ -145,11 +172,16 @@ class Barrier:
             )
 
     def wait_endpoints(
-        self, ready: Callable[[], Mapping[str, set[str]]], concerned: Mapping[str, Json], timeout_s: float
+        self,
+        ready: Callable[[], Mapping[str, set[str]]],
+        concerned: Mapping[str, Json],
+        timeout_s: float,
     ) -> None:
-        """Waits until each proxy sends to exactly the ready pods: `ready` tells, for a cluster, their addresses.
+        """Waits until each proxy sends to exactly the ready pods: `ready` tells, for a cluster,
+        their addresses.
 
-        It is asked again whenever a proxy knows others: on a busy machine a pod may fail a probe, and come back.
+        It is asked again whenever a proxy knows others: on a busy machine a pod may fail a probe,
+        and come back.
         """
         wanted, seen = ready(), dict[str, set[str]]()
 
@@ -165,17 +197,27 @@ class Barrier:
             return not wrong()
 
         def wrong() -> list[str]:
-            return [cluster for cluster, addresses in wanted.items() if seen.get(cluster, set()) != addresses]
+            return [
+                cluster
+                for cluster, addresses in wanted.items()
+                if seen.get(cluster, set()) != addresses
+            ]
 
         def explain(name: str) -> str:
             return "\n".join(
-                f"{name}, {c}: has {sorted(seen.get(c, set()))}, ready are {sorted(wanted[c])}" for c in wrong()
+                f"{name}, {c}: has {sorted(seen.get(c, set()))}, ready are {sorted(wanted[c])}"
+                for c in wrong()
             )
 
         deadline = time.monotonic() + timeout_s
         for name in concerned:
             left = max(0.0, deadline - time.monotonic())
-            wait_until(lambda n=name: right(n), left, f"{name} to know the pods", explain=lambda n=name: explain(n))  # type: ignore[misc]
+            wait_until(
+                partial(right, name),
+                left,
+                f"{name} to know the pods",
+                explain=partial(explain, name),
+            )
 
     def without_marker(self, dump: Json) -> Json:
         """A config_dump without labkit's own marker."""
@@ -183,7 +225,8 @@ class Barrier:
 
 
 def healthy(clusters: Json) -> dict[str, set[str]]:
-    """The addresses that an Envoy may send to, by cluster: pods that are not ready stay listed, as unhealthy.
+    """The addresses that an Envoy may send to, by cluster: pods that are not ready stay listed, as
+    unhealthy.
 
     What Envoy itself has ejected counts: it comes back without a word of istiod's.
     """
@@ -191,7 +234,10 @@ def healthy(clusters: Json) -> dict[str, set[str]]:
     for cluster in clusters.get("cluster_statuses", []):
         addresses = found.setdefault(str(cluster["name"]), set())
         for host in cluster.get("host_statuses", []):
-            if host.get("health_status", {}).get("eds_health_status", "HEALTHY") in ("HEALTHY", "UNKNOWN"):
+            if host.get("health_status", {}).get("eds_health_status", "HEALTHY") in (
+                "HEALTHY",
+                "UNKNOWN",
+            ):
                 addresses.add(str(host["address"].get("socket_address", {}).get("address", "")))
     return found
 
@@ -199,7 +245,11 @@ def healthy(clusters: Json) -> dict[str, set[str]]:
 def refusals(value: Any) -> list[str]:
     """Every reason for which an Envoy refused something, as its config_dump has it."""
     if isinstance(value, dict):
-        own = [str(value["error_state"].get("details", ""))] if isinstance(value.get("error_state"), dict) else []
+        own = (
+            [str(value["error_state"].get("details", ""))]
+            if isinstance(value.get("error_state"), dict)
+            else []
+        )
         return own + [reason for inner in value.values() for reason in refusals(inner)]
     if isinstance(value, list):
         return [reason for inner in value for reason in refusals(inner)]
@@ -207,17 +257,23 @@ def refusals(value: Any) -> list[str]:
 
 
 def without(part: Json) -> Json:
-    """One part of a config_dump without the listener, the routes and the virtual hosts of markers."""
+    """One part of a config_dump without the listener, the routes and the virtual
+    hosts of markers.
+    """
     found = dict(part)
     if "dynamic_listeners" in found:
-        found["dynamic_listeners"] = [one for one in found["dynamic_listeners"] if not one["name"].endswith(f"_{PORT}")]
+        found["dynamic_listeners"] = [
+            one for one in found["dynamic_listeners"] if not one["name"].endswith(f"_{PORT}")
+        ]
     if "dynamic_route_configs" in found:
         kept = []
         for one in found["dynamic_route_configs"]:
             config = one["route_config"]
             if config.get("name") == f"http.{PORT}":
                 continue
-            theirs = [h for h in config.get("virtual_hosts", []) if DOMAIN not in str(h.get("name"))]
+            theirs = [
+                h for h in config.get("virtual_hosts", []) if DOMAIN not in str(h.get("name"))
+            ]
             kept.append({**one, "route_config": {**config, "virtual_hosts": theirs}})
         found["dynamic_route_configs"] = kept
     return found

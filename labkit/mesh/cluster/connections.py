@@ -1,4 +1,6 @@
-"""The ways into a cluster that requests take: to the gateway, to a pod, and from inside, through a pod's sidecar."""
+"""The ways into a cluster that requests take: to the gateway, to a pod, and from inside, through a
+pod's sidecar.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,11 @@ class Ways:
         if self.ports is None:
             service = self.api.find(path_of("Service", GATEWAY_NAMESPACE, "istio-ingressgateway"))
             found = service["spec"]["ports"] if service else []
-            targets = {p["port"]: p.get("targetPort") for p in found if isinstance(p.get("targetPort"), int)}
+            targets = {
+                p["port"]: p.get("targetPort")
+                for p in found
+                if isinstance(p.get("targetPort"), int)
+            }
             self.ports = targets or dict(GATEWAY_PORTS)
         return self.ports
 
@@ -67,11 +73,14 @@ class Ways:
     def to_pod(self, pod: Json, port: int) -> Forward:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         return self.forward(
-            ("pod", pod["metadata"]["uid"], str(port)), lambda: Tunnel.to_port(self.api, namespace, name, port)
+            ("pod", pod["metadata"]["uid"], str(port)),
+            lambda: Tunnel.to_port(self.api, namespace, name, port),
         )
 
     def from_pod(self, pod: Json, host: str, port: int) -> Forward:
-        """Connections that are made in a pod's own container, so that its sidecar takes them over."""
+        """Connections that are made in a pod's own container, so that its sidecar
+        takes them over.
+        """
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         container = application(pod)
         command = relay(str(container["image"]), host, port)
@@ -88,10 +97,12 @@ class Ways:
 
 
 def relay(image: str, host: str, port: int) -> list[str]:
-    """A command that joins its standard input and output to a TCP connection, with what an image has.
+    """A command that joins its standard input and output to a TCP connection, with what an image
+    has.
 
-    curl reads its input only now and then (`-T .`: without waiting for it, or it would miss an answer that comes later
-    than 0.1 s after the request), so a request from such a pod may be sent up to 0.1 s late.
+    curl reads its input only now and then (`-T .`: without waiting for it, or it would miss an
+    answer that comes later than 0.1 s after the request), so a request from such a pod may be sent
+    up to 0.1 s late.
 
     >>> relay("curlimages/curl:8.15.0", "hello-world", 80)
     ['curl', '-vN', '--no-progress-meter', '-T', '.', 'telnet://hello-world:80']

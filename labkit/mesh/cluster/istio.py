@@ -1,7 +1,7 @@
 """What Istio a cluster has: looked up, nothing written.
 
-The course is made for Istio 1.24 and newer: since then everybody uses `networking.istio.io/v1`, and the operator in the
-cluster is gone. Only TESTED was tried.
+The course is made for Istio 1.24 and newer: since then everybody uses `networking.istio.io/v1`, and
+the operator in the cluster is gone. Only TESTED was tried.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class Istiod:
     ready: bool
 
     def __str__(self) -> str:
-        return f"Istio {self.version or f'of unknown version (image {self.image})'} in {self.namespace}"
+        return (
+            f"Istio {self.version or f'of unknown version (image {self.image})'} in "
+            f"{self.namespace}"
+        )
 
 
 def control_planes(api: Api) -> list[Istiod]:
@@ -45,9 +48,11 @@ def control_planes(api: Api) -> list[Istiod]:
 
 
 def untested(api: Api) -> list[str]:
-    """A sentence for each control plane of a version that the course was not tried on, or is not made for.
+    """A sentence for each control plane of a version that the course was not tried on, or is not
+    made for.
 
-    Nothing is said where the version can't be seen, or where the Deployments of all namespaces may not be read.
+    Nothing is said where the version can't be seen, or where the Deployments of all namespaces may
+    not be read.
     """
     try:
         versions = {one.version for one in control_planes(api) if one.version}
@@ -77,7 +82,11 @@ def version_of(image: str, labels: Json) -> str:
     '1.31.0'
     """
     tag = image.split("@")[0].rpartition("/")[2].partition(":")[2]
-    for text in (tag, labels.get("operator.istio.io/version", ""), labels.get("app.kubernetes.io/version", "")):
+    for text in (
+        tag,
+        labels.get("operator.istio.io/version", ""),
+        labels.get("app.kubernetes.io/version", ""),
+    ):
         match = re.match(r"v?(\d+\.\d+(?:\.\d+)?)(?![\w.]*/)", str(text))
         if match and match[1] != PLACEHOLDER:
             return match[1]
@@ -90,7 +99,11 @@ def pair(version: str) -> tuple[int, int] | None:
     (1, 31)
     """
     numbers = version.split(".")
-    return (int(numbers[0]), int(numbers[1])) if len(numbers) > 1 and all(n.isdigit() for n in numbers[:2]) else None
+    return (
+        (int(numbers[0]), int(numbers[1]))
+        if len(numbers) > 1 and all(n.isdigit() for n in numbers[:2])
+        else None
+    )
 
 
 def is_too_old(version: str) -> bool:
@@ -106,10 +119,14 @@ def about(version: str) -> str:
     if known is None:
         return f"Istio's version can't be seen here; the course was tried on {tried}."
     if known < OLDEST:
-        return f"Istio {version} is older than {dotted(OLDEST)}, the oldest that the course is made for."
+        return (
+            f"Istio {version} is older than {dotted(OLDEST)}, the oldest that the course is "
+            "made for."
+        )
     if not first <= known <= last:
         return (
-            f"The course was tried on Istio {tried}, not on {version}: a lesson may show something else than it says."
+            f"The course was tried on Istio {tried}, not on {version}: a lesson may show "
+            "something else than it says."
         )
     return ""
 
@@ -119,7 +136,9 @@ def dotted(version: tuple[int, int]) -> str:
 
 
 def injectors(api: Api) -> list[str]:
-    """The webhooks that add sidecars to pods, and that have a certificate to be trusted by (istiod writes it)."""
+    """The webhooks that add sidecars to pods, and that have a certificate to be trusted by (istiod
+    writes it).
+    """
     found: list[Json] = api.json("GET", WEBHOOKS, labelSelector="app=sidecar-injector")["items"]
     return [
         body["metadata"]["name"]
@@ -138,7 +157,8 @@ def gateways(api: Api) -> list[str]:
 
 
 def gateway_port(api: Api) -> object:
-    """The port of the gateway's pod that its Service's port 80 leads to; 8080 with istioctl, 80 with Helm's own values.
+    """The port of the gateway's pod that its Service's port 80 leads to; 8080 with istioctl, 80
+    with Helm's own values.
 
     None where there is no such Service.
     """
@@ -154,13 +174,17 @@ def about_port(port: object) -> str:
     if port in (8080, "http2", None):
         return ""
     return (
-        f"The gateway's Service leads port 80 to port {port} of its pod, as Helm's chart does by itself. "
-        "With istioctl it is 8080, and lessons 1, 4 and 11 tell it so: some of their checks will fail"
+        f"The gateway's Service leads port 80 to port {port} of its pod, as Helm's chart does by "
+        "itself. "
+        "With istioctl it is 8080, and lessons 1, 4 and 11 tell it so: some of their checks will "
+        "fail"
     )
 
 
 def gateway_address(api: Api) -> str:
-    """The address that the ingress gateway's LoadBalancer has; "" before `minikube tunnel` or a cloud gives it one."""
+    """The address that the ingress gateway's LoadBalancer has; "" before `minikube tunnel` or a
+    cloud gives it one.
+    """
     for service in api.list("Service", labelSelector=GATEWAY_LABELS):
         for entry in ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []:
             if entry.get("ip") or entry.get("hostname"):
@@ -173,7 +197,9 @@ def kubernetes_version(api: Api) -> str:
 
 
 def cluster_uid(api: Api) -> str:
-    """What tells this cluster from another one with the same name or address; "" where it may not be read."""
+    """What tells this cluster from another one with the same name or address; "" where it may not
+    be read.
+    """
     try:
         found = api.find(path_of("Namespace", name="kube-system"))
     except Refused:

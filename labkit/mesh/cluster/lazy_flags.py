@@ -1,4 +1,6 @@
-"""Response flags that are looked up when somebody asks for them: a cluster's access log is up to a second behind."""
+"""Response flags that are looked up when somebody asks for them: a cluster's access log is up to a
+second behind.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class LaterFlags(Result):
-    """A result that knows statuses and pods at once, and asks the access log when its flags are read."""
+    """A result that knows statuses and pods at once, and asks the access log when its flags are
+    read.
+    """
 
     def __init__(self, plain: Result, look: Callable[[], Mapping[str, str]]) -> None:
         self.__dict__.update(plain.__dict__)

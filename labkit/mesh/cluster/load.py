@@ -1,4 +1,6 @@
-"""Fortio in the cluster: a pod in the namespace of the run, made when it is first asked for, gone with the run."""
+"""Fortio in the cluster: a pod in the namespace of the run, made when it is first asked for, gone
+with the run.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,8 @@ LOOK_S = 0.5
 class ClusterFortio:
     """Sends load from inside the cluster to the ingress gateway's Service, past every port-forward.
 
-    A pod that stays, and a command in it for each run: a Job would take seconds to start each time, and its log mixes
-    what Fortio writes to its two outputs.
+    A pod that stays, and a command in it for each run: a Job would take seconds to start each time,
+    and its log mixes what Fortio writes to its two outputs.
     """
 
     where = "in the cluster"
@@ -39,7 +41,12 @@ class ClusterFortio:
         self.api, self.namespace = api, namespace
 
     def pod(self) -> Json:
-        server = {"name": NAME, "image": IMAGE, "args": ["server"], "imagePullPolicy": "IfNotPresent"}
+        server = {
+            "name": NAME,
+            "image": IMAGE,
+            "args": ["server"],
+            "imagePullPolicy": "IfNotPresent",
+        }
         return {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -71,10 +78,12 @@ class ClusterFortio:
         )
 
     def command(self, load: Load) -> list[str]:
-        """Fortio's command line: where the load goes is the gateway's Service, and the Host header says to whom.
+        """Fortio's command line: where the load goes is the gateway's Service, and the Host header
+        says to whom.
 
         >>> " ".join(ClusterFortio(api, "labkit-marker-1").command(load))
-        'fortio load -quiet … -H Host: test.example.com http://istio-ingressgateway.istio-system.svc.cluster.local:80/'
+        'fortio load -quiet … -H Host: test.example.com
+        http://istio-ingressgateway.istio-system.svc.cluster.local:80/'
         """
         _, port = split_authority(load.fields["Host"])
         return arguments("fortio", replace(load, host=SERVICE, port=port), RESULT, LOG)

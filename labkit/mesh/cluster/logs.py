@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-LABEL, LABEL_VALUE = "labkit", "access-log"  # a field of every line of the access log, to tell it from other lines
+LABEL, LABEL_VALUE = (
+    "labkit",
+    "access-log",
+)  # a field of every line of the access log, to tell it from other lines
 LINES = 20_000
 FLUSH_S = 1.2  # Istio's Envoys write their log once a second
 
@@ -31,7 +34,9 @@ def read_log(api: Api, pod: Json, container: str, lines: int) -> str:
 
 
 class ProxyLog:
-    """The access log of one proxy. A gateway's is known to be complete by a request of labkit's own, to its marker."""
+    """The access log of one proxy. A gateway's is known to be complete by a request of labkit's
+    own, to its marker.
+    """
 
     def __init__(self, api: Api, pod: Json, barrier: Barrier | None) -> None:
         self.api, self.pod, self.barrier = api, pod, barrier
@@ -42,8 +47,9 @@ class ProxyLog:
     def complete(self, enough: Callable[[list[Json]], bool] = lambda found: False) -> list[Json]:
         """Every entry of requests that have ended by now; earlier when there are `enough`.
 
-        Envoy gathers entries for a second. A request sent now has its entry after all those, so the log is complete
-        when it shows; a sidecar has no port for such a request, and its second is waited for.
+        Envoy gathers entries for a second. A request sent now has its entry after all those, so the
+        log is complete when it shows; a sidecar has no port for such a request, and its second is
+        waited for.
         """
         last, began = secrets.token_hex(8), time.monotonic()
         if self.barrier is not None:
@@ -56,7 +62,9 @@ class ProxyLog:
                 return True
             return enough(found) or any(e.get("lab") == last for e in found)
 
-        with contextlib.suppress(NotReady):  # a gateway that writes no such log: what there is, is all
+        with contextlib.suppress(
+            NotReady
+        ):  # a gateway that writes no such log: what there is, is all
             wait_until(there, 2 * FLUSH_S, "the access log", first_s=0.01, longest_s=0.1)
         return [e for e in found if not str(e.get("authority", "")).endswith(".labkit.internal")]
 

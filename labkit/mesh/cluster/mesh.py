@@ -53,9 +53,10 @@ RESET_TIMEOUT_S = 60.0
 class ClusterMesh(Mesh):
     """A mesh on a cluster. Made by `labkit.open_mesh("cluster")`.
 
-    Works on local clusters only, unless `context` names one. It makes a namespace of its own (see ledger.py) and
-    prepares the ingress gateway (observing.py). `close` takes back all that it made, and what an earlier run left that
-    was killed is removed when the next one is opened (leftovers.py).
+    Works on local clusters only, unless `context` names one. It makes a namespace of its own (see
+    ledger.py) and prepares the ingress gateway (observing.py). `close` takes back all that it made,
+    and what an earlier run left that was killed is removed when the next one is opened
+    (leftovers.py).
     """
 
     backend = "cluster"
@@ -65,7 +66,8 @@ class ClusterMesh(Mesh):
         *,
         context: str | None = None,
         kubeconfig: str | Path | None = None,
-        seed: int | None = None,  # for the embedded mesh's sake: a cluster's choices can't be seeded
+        seed: int
+        | None = None,  # for the embedded mesh's sake: a cluster's choices can't be seeded
         say: Callable[[str], None] = print,
     ) -> None:
         self.pinned = guarded(context, kubeconfig)
@@ -90,7 +92,9 @@ class ClusterMesh(Mesh):
         try:
             self.ledger.open()
             enter_gateway(self.api, self.ledger.run, own().text, say)
-            end_abandoned(self.api, say)  # after our own name is at the gateway: it need not start anew in between
+            end_abandoned(
+                self.api, say
+            )  # after our own name is at the gateway: it need not start anew in between
             self.barrier.open()
             self.barrier.wait(self.proxies.concerned([]), time.monotonic(), 30)
         except BaseException:
@@ -102,7 +106,14 @@ class ClusterMesh(Mesh):
     def apply(self, *manifests: Any, wait: bool = True, timeout_s: float = 120.0) -> Applied:
         return self.put(load(*manifests), wait=wait, timeout_s=timeout_s)
 
-    def put(self, resources: list[Resource], *, wait: bool = True, timeout_s: float = 120.0, what: str = "") -> Applied:
+    def put(
+        self,
+        resources: list[Resource],
+        *,
+        wait: bool = True,
+        timeout_s: float = 120.0,
+        what: str = "",
+    ) -> Applied:
         """Applies objects that are already loaded; the history calls it `what`."""
         self.check_open()
         if not resources:
@@ -111,16 +122,22 @@ class ClusterMesh(Mesh):
         self.finder.forget()
         lines, warnings, done = self.store.put_all(resources)
         try:
-            took = self.settling.settle([r.key for r in resources], began, wait=wait, timeout_s=timeout_s)
+            took = self.settling.settle(
+                [r.key for r in resources], began, wait=wait, timeout_s=timeout_s
+            )
         except (MeshError, TrafficError):
-            raise  # the objects are in: what is late may still come, and a pod that is gone says nothing against them
+            # the objects are in: what is late may still come, and a pod that is gone says nothing
+            # against them
+            raise
         except BaseException:
             self.store.undo(done)
             raise
         self.history.note([what] if what else lines)
         return Applied(tuple(lines), tuple(warnings), took)
 
-    def delete(self, what: Any, name: str | None = None, *, namespace: str | None = None) -> Applied:
+    def delete(
+        self, what: Any, name: str | None = None, *, namespace: str | None = None
+    ) -> Applied:
         self.check_open()
         if name is not None:
             keys = [self.store.find(kind_of(str(what)), name, namespace).key]
@@ -146,8 +163,14 @@ class ClusterMesh(Mesh):
 
     def objects(self) -> list[Resource]:
         found = [(kind, body) for kind in KINDS for body in self.store.all(kind)]
-        found += [("Pod", pod) for pod in self.proxies.gateways()]  # Gateways of any namespace select them
-        return [as_resource(kind, body) for kind, body in found if kind != "Pod" or not is_terminating(body)]
+        found += [
+            ("Pod", pod) for pod in self.proxies.gateways()
+        ]  # Gateways of any namespace select them
+        return [
+            as_resource(kind, body)
+            for kind, body in found
+            if kind != "Pod" or not is_terminating(body)
+        ]
 
     def resource(self, kind: str, name: str, *, namespace: str | None = None) -> Resource:
         return self.store.find(kind_of(kind), name, namespace)
@@ -159,10 +182,19 @@ class ClusterMesh(Mesh):
         addresses: list[str] = []
         if found.kind == "Service":
             clusters = self.settling.ready_addresses([found.namespace])
-            addresses = sorted({ip for c, ips in clusters.items() for ip in ips if f"||{name}." in c})
+            addresses = sorted(
+                {ip for c, ips in clusters.items() for ip in ips if f"||{name}." in c}
+            )
         return views.describe(found.body, events, addresses)
 
-    def label(self, kind: str, name: str, labels: Mapping[str, str | None], *, namespace: str | None = None) -> Applied:
+    def label(
+        self,
+        kind: str,
+        name: str,
+        labels: Mapping[str, str | None],
+        *,
+        namespace: str | None = None,
+    ) -> Applied:
         body = self.store.changed(kind_of(kind), name, namespace)
         own = dict(body["metadata"].get("labels") or {})
         for key, value in labels.items():
@@ -178,13 +210,17 @@ class ClusterMesh(Mesh):
             self.api.patch(self.store.path(changed.key), {"metadata": {"labels": gone}})
         return Applied((f"{body['kind'].lower()}/{name} labeled",), (), applied.propagation_ms)
 
-    def scale(self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True) -> Applied:
+    def scale(
+        self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True
+    ) -> Applied:
         body = self.store.changed("Deployment", deployment, namespace)
         body.setdefault("spec", {})["replicas"] = replicas
         applied = self.put([Resource(body)], wait=wait, what=f"{deployment} scaled to {replicas}")
         return Applied((f"deployment.apps/{deployment} scaled",), (), applied.propagation_ms)
 
-    def restart(self, deployment: str, *, namespace: str | None = None, wait: bool = True) -> Applied:
+    def restart(
+        self, deployment: str, *, namespace: str | None = None, wait: bool = True
+    ) -> Applied:
         body = self.store.changed("Deployment", deployment, namespace)
         template = body.setdefault("spec", {}).setdefault("template", {})
         annotations = template.setdefault("metadata", {}).setdefault("annotations", {})
@@ -195,8 +231,14 @@ class ClusterMesh(Mesh):
     def reset(self) -> Applied:
         for pod in self.store.all("Pod"):
             # also one that is not ready: it may have been made so
-            if info(pod).status == "Running" and not is_terminating(pod) and application(pod).get("ports"):
-                with contextlib.suppress(TrafficError, MeshError):  # not every pod's application has controls
+            if (
+                info(pod).status == "Running"
+                and not is_terminating(pod)
+                and application(pod).get("ports")
+            ):
+                with contextlib.suppress(
+                    TrafficError, MeshError
+                ):  # not every pod's application has controls
                     self.app(pod["metadata"]["name"], "POST", "/control/reset")
         for deployment in self.store.all("Deployment"):
             metadata = deployment["metadata"]
@@ -218,7 +260,8 @@ class ClusterMesh(Mesh):
         if not mine:
             raise NotFound(
                 f"No pods of {workload!r}: no Deployment and no Service of that name has any",
-                seen="workloads: " + (", ".join(sorted({info(p).workload for p in there})) or "none"),
+                seen="workloads: "
+                + (", ".join(sorted({info(p).workload for p in there})) or "none"),
                 try_next="mesh.get('pods')",
             )
         return sorted(map(info, mine), key=order)
@@ -228,7 +271,14 @@ class ClusterMesh(Mesh):
         spaces = [namespace] if namespace else [*sorted(self.store.namespaces), GATEWAY_NAMESPACE]
         return self.finder.find(name, spaces)
 
-    def logs(self, pod: str, *, container: str | None = None, namespace: str | None = None, lines: int = 100) -> str:
+    def logs(
+        self,
+        pod: str,
+        *,
+        container: str | None = None,
+        namespace: str | None = None,
+        lines: int = 100,
+    ) -> str:
         found = self.pod(pod, namespace)
         return read_log(self.api, found, container or application(found)["name"], lines)
 
@@ -236,7 +286,9 @@ class ClusterMesh(Mesh):
         """The port at which a pod's application listens."""
         ports = application(pod).get("ports") or []
         if not ports:
-            raise MeshError(f"The pod {pod['metadata']['name']!r} runs no application with controls")
+            raise MeshError(
+                f"The pod {pod['metadata']['name']!r} runs no application with controls"
+            )
         return int(ports[0]["containerPort"])
 
     def app(self, pod: str, method: str, path: str) -> dict[str, Any]:
@@ -244,15 +296,22 @@ class ClusterMesh(Mesh):
         if client is None:
             found = self.pod(pod)
             metadata = found["metadata"]
-            client = PodClient(self.api, metadata["namespace"], metadata["name"], self.application(found))
+            client = PodClient(
+                self.api, metadata["namespace"], metadata["name"], self.application(found)
+            )
             self.applications[pod] = client
         try:
             status, body = client.request(method, path)
         except (TrafficError, MeshError) as error:
             self.applications.pop(pod, None)
-            raise MeshError(f"The application of {pod!r} does not answer", seen=error.seen) from error
+            raise MeshError(
+                f"The application of {pod!r} does not answer", seen=error.seen
+            ) from error
         if status != 200:
-            raise MeshError(f"The application of {pod!r} refused {path}", seen=f"{status} {body.decode().strip()}")
+            raise MeshError(
+                f"The application of {pod!r} refused {path}",
+                seen=f"{status} {body.decode().strip()}",
+            )
         answer: dict[str, Any] = json.loads(body) if body.lstrip().startswith(b"{") else {}
         return answer
 
@@ -262,7 +321,9 @@ class ClusterMesh(Mesh):
         """The pod of a proxy: "gateway", a pod, or a Deployment (its first pod)."""
         pod = self.pod(name)
         if not has_sidecar(pod):
-            raise NotFound(f"The pod {name!r} has no sidecar", seen="its containers: " + containers(pod))
+            raise NotFound(
+                f"The pod {name!r} has no sidecar", seen="its containers: " + containers(pod)
+            )
         return pod
 
     def admin(self, name: str) -> PodAdmin:
@@ -282,7 +343,9 @@ class ClusterMesh(Mesh):
         return self.barrier.without_marker(self.admin(proxy).config_dump())
 
     def counter(self, name: str, *, cluster: str | None = None, proxy: str = GATEWAY) -> int:
-        """As on every mesh; but Istio's Envoys make the counters of a cluster with its first request: none means 0."""
+        """As on every mesh; but Istio's Envoys make the counters of a cluster with its first
+        request: none means 0.
+        """
         try:
             return super().counter(name, cluster=cluster, proxy=proxy)
         except NotFound:
@@ -305,22 +368,37 @@ class ClusterMesh(Mesh):
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
         wanted = set(ids)
         # a request that reached no proxy has no entry: its flags stay empty
-        log = self.log_of(source or GATEWAY).complete(lambda found: wanted <= {e.get("lab") for e in found})
+        log = self.log_of(source or GATEWAY).complete(
+            lambda found: wanted <= {e.get("lab") for e in found}
+        )
         return {e["lab"]: e.get("flags") or "" for e in log if e.get("lab") in wanted}
 
     def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
-        log = self.log_of(source or GATEWAY).complete(lambda found: sum(e.get("lab") == run for e in found) >= n)
+        log = self.log_of(source or GATEWAY).complete(
+            lambda found: sum(e.get("lab") == run for e in found) >= n
+        )
         return rows_of_log([e for e in log if e.get("lab") == run], run)
 
     def curl(self, url: str, *, source: str | None = None, **options: Any) -> Result:
-        """As on every mesh; but Envoy writes its access log once a second here, so the flags of an answer that is not a
-        success are looked up when they are read, and those of the others are taken to be none."""
+        """As on every mesh; but Envoy writes its access log once a second here, so the flags of an
+        answer that is not a success are looked up when they are read, and those of the others are
+        taken to be none."""
         target, path = self.target(url, source)
         result = curl(target, path, **options)
-        bad = [i for i, status in zip(result.column("id"), result.column("status"), strict=True) if status >= 400 and i]
-        return LaterFlags(result, lambda: {} if self.closed else self.flags(bad, source)) if bad else result
+        bad = [
+            i
+            for i, status in zip(result.column("id"), result.column("status"), strict=True)
+            if status >= 400 and i
+        ]
+        return (
+            LaterFlags(result, lambda: {} if self.closed else self.flags(bad, source))
+            if bad
+            else result
+        )
 
-    def fortio(self, url: str, *, source: str | None = None, program: Program = "auto", **options: Any) -> FortioResult:
+    def fortio(
+        self, url: str, *, source: str | None = None, program: Program = "auto", **options: Any
+    ) -> FortioResult:
         if program == "cluster":
             refuse_source(source)
             options["elsewhere"] = ClusterFortio(self.api, self.ledger.namespace)
@@ -342,17 +420,25 @@ class ClusterMesh(Mesh):
         host, port = split_authority(authority)
         if source is None:
             return Target("127.0.0.1", self.ways.to_gateway(port, url).port, authority), path
-        return Target("127.0.0.1", self.ways.from_pod(self.pod(source), host, port).port, authority), path
+        return Target(
+            "127.0.0.1", self.ways.from_pod(self.pod(source), host, port).port, authority
+        ), path
 
     # the end
 
     def check_open(self) -> None:
         if self.closed:
-            raise MeshError("This mesh has been closed", try_next="labkit.open_mesh() makes a new one")
+            raise MeshError(
+                "This mesh has been closed", try_next="labkit.open_mesh() makes a new one"
+            )
 
     def close(self) -> None:
-        """Takes back all that was made. One that fails may be called again, and is, when the process ends."""
-        if self.given_back or os.getpid() != self.process:  # one that was forked from ours has no mesh to end
+        """Takes back all that was made. One that fails may be called again, and is, when the
+        process ends.
+        """
+        if (
+            self.given_back or os.getpid() != self.process
+        ):  # one that was forked from ours has no mesh to end
             return
         self.closed = True
         self.ways.close()
@@ -361,12 +447,16 @@ class ClusterMesh(Mesh):
             client.drop()
         self.barrier.close()
         end(self.api, Left(self.ledger.run, own(), tuple(self.ledger.paths)))
-        self.given_back = True  # only now: where the cluster did not answer, the next close tries again
+        self.given_back = (
+            True  # only now: where the cluster did not answer, the next close tries again
+        )
         atexit.unregister(self.close_at_exit)
         self.api.close()
 
     def close_at_exit(self) -> None:
-        """A notebook ends without a close. The cluster may be gone by then: that is told, and not as a traceback."""
+        """A notebook ends without a close. The cluster may be gone by then: that is told, and not
+        as a traceback.
+        """
         try:
             self.close()
         except LabkitError as error:
@@ -379,8 +469,12 @@ class ClusterMesh(Mesh):
 
 
 def is_counter(name: str, admin: PodAdmin) -> bool:
-    """Whether clusters have a counter of this name: that of istiod's own cluster has all but outlier detection's."""
-    return name.startswith("outlier_detection.") or bool(admin.stats(rf"^cluster\.xds-grpc;?\.{re.escape(name)}$"))
+    """Whether clusters have a counter of this name: that of istiod's own cluster has all but
+    outlier detection's.
+    """
+    return name.startswith("outlier_detection.") or bool(
+        admin.stats(rf"^cluster\.xds-grpc;?\.{re.escape(name)}$")
+    )
 
 
 def containers(pod: Json) -> str:

@@ -1,4 +1,6 @@
-"""The objects of a course run on a cluster: put, changed, found and removed by labkit, and by nobody's force."""
+"""The objects of a course run on a cluster: put, changed, found and removed by labkit, and by
+nobody's force.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,21 @@ from labkit.resources.model import ISTIO_GROUP, Key
 Json = dict[str, Any]
 
 SYSTEM = ("kube-", "istio-system", MARKERS)
-NOTES = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "selfLink", "managedFields")
+NOTES = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "selfLink",
+    "managedFields",
+)
 
 
 class Objects:
-    """What this run applied, and the namespaces it works in. What it made, and will remove, is in its ledger."""
+    """What this run applied, and the namespaces it works in. What it made, and will remove, is in
+    its ledger.
+    """
 
     def __init__(self, api: Api, ledger: Ledger) -> None:
         self.api, self.ledger = api, ledger
@@ -31,7 +43,9 @@ class Objects:
 
     # writing
 
-    def put_all(self, resources: Iterable[Resource]) -> tuple[list[str], list[str], list[tuple[Resource, Json | None]]]:
+    def put_all(
+        self, resources: Iterable[Resource]
+    ) -> tuple[list[str], list[str], list[tuple[Resource, Json | None]]]:
         """Applies objects in order: kubectl's lines, warnings, and what was there before each.
 
         Where one is refused, the rules that were applied before it are put back as they were.
@@ -82,7 +96,9 @@ class Objects:
             add_access_log(self.api, namespace)
 
     def undo(self, done: list[tuple[Resource, Json | None]]) -> None:
-        """Puts Istio's objects back as they were before. Workloads stay: their pods have started."""
+        """Puts Istio's objects back as they were before. Workloads stay: their
+        pods have started.
+        """
         for resource, before in reversed(done):
             if ISTIO_GROUP not in resource.api_version:
                 continue
@@ -94,9 +110,11 @@ class Objects:
                 self.applied[resource.key] = before
 
     def changed(self, kind: str, name: str, namespace: str | None) -> Json:
-        """The object as labkit last applied it, to change and apply again: so labkit's fields keep one owner.
+        """The object as labkit last applied it, to change and apply again: so labkit's fields keep
+        one owner.
 
-        An object that labkit did not apply comes as its name alone, and only what changes becomes labkit's.
+        An object that labkit did not apply comes as its name alone, and only what changes becomes
+        labkit's.
         """
         live = self.find(kind, name, namespace)
         known = self.applied.get(live.key)
@@ -120,7 +138,9 @@ class Objects:
 
     def forget(self, namespace: str) -> None:
         self.namespaces.discard(namespace)
-        for key in [k for k in self.applied if k[1] == namespace or k == ("Namespace", "", namespace)]:
+        for key in [
+            k for k in self.applied if k[1] == namespace or k == ("Namespace", "", namespace)
+        ]:
             del self.applied[key]
 
     # reading
@@ -142,7 +162,11 @@ class Objects:
         known = [b for b in self.all(kind, namespace) if b["metadata"]["name"] == name]
         if not known and namespace is None and kind != "Namespace":
             query = {"fieldSelector": f"metadata.name={name}"}
-            known = [b for b in self.api.list(kind, **query) if not b["metadata"]["namespace"].startswith(SYSTEM)]
+            known = [
+                b
+                for b in self.api.list(kind, **query)
+                if not b["metadata"]["namespace"].startswith(SYSTEM)
+            ]
         if len(known) == 1:
             return as_resource(kind, known[0])
         if known:
@@ -174,9 +198,11 @@ def applied_by_labkit(body: Json) -> bool:
 
 
 def to_apply(body: Json) -> Json:
-    """What a learner means by applying an object as `resource` shows it: its wishes, not the cluster's own notes.
+    """What a learner means by applying an object as `resource` shows it: its wishes, not the
+    cluster's own notes.
 
-    Among these notes is the object's identity: with it, an object that was deleted could not be made again.
+    Among these notes is the object's identity: with it, an object that was deleted could not be
+    made again.
 
     >>> to_apply({"kind": "ConfigMap", "metadata": {"name": "a", "uid": "60535bb1"}, "status": {}})
     {'kind': 'ConfigMap', 'metadata': {'name': 'a'}}

@@ -1,16 +1,19 @@
-"""What a lesson needs to see of proxies, and Istio's defaults leave out: counters and an access log.
+"""What a lesson needs to see of proxies, and Istio's defaults leave out: counters and an access
+log.
 
-- Counters: by default Istio's Envoys count little. The annotation `proxy.istio.io/config` of a pod adds to that; it is
-  read when the proxy starts. labkit writes it into the Deployments it applies, and into the ingress gateway's.
-- One worker for each Envoy (`concurrency: 1`): each worker has its own turn of ROUND_ROBIN and its own connections, so
-  with two of them neat patterns blur. The embedded mesh does the same.
-- An access log that has the request's id, the pod that answered and Envoy's response flags. Istio's Telemetry turns its
-  own log on, but without these; so it is an EnvoyFilter, for the gateway and for each namespace with sidecars.
+- Counters: by default Istio's Envoys count little. The annotation `proxy.istio.io/config` of a pod
+  adds to that; it is read when the proxy starts. labkit writes it into the Deployments it applies,
+  and into the ingress gateway's.
+- One worker for each Envoy (`concurrency: 1`): each worker has its own turn of ROUND_ROBIN and its
+  own connections, so with two of them neat patterns blur. The embedded mesh does the same.
+- An access log that has the request's id, the pod that answered and Envoy's response flags. Istio's
+  Telemetry turns its own log on, but without these; so it is an EnvoyFilter, for the gateway and
+  for each namespace with sidecars.
 
-The ingress gateway is the only thing changed that labkit did not make, and several runs may share it. Each enters its
-name in an annotation of the gateway's Deployment: the first one changes the gateway, whose pod is replaced then, and
-the last one to leave changes it back. Both write the names and the change in one step that fails if somebody else
-was faster, so no two of them can cross.
+The ingress gateway is the only thing changed that labkit did not make, and several runs may share
+it. Each enters its name in an annotation of the gateway's Deployment: the first one changes the
+gateway, whose pod is replaced then, and the last one to leave changes it back. Both write the names
+and the change in one step that fails if somebody else was faster, so no two of them can cross.
 """
 
 from __future__ import annotations
@@ -40,13 +43,17 @@ USER = "user.labkit.internal/"
 SETTINGS = yaml.safe_dump(
     {
         "concurrency": 1,
-        "proxyStatsMatcher": {"inclusionPrefixes": ["cluster.outbound", "cluster.inbound", "http.", "listener."]},
+        "proxyStatsMatcher": {
+            "inclusionPrefixes": ["cluster.outbound", "cluster.inbound", "http.", "listener."]
+        },
     }
 )
 
 
 def with_counters(body: Json) -> Json:
-    """A Deployment whose pods' sidecars count what lessons look at; one that has such an annotation stays as it is."""
+    """A Deployment whose pods' sidecars count what lessons look at; one that has such an annotation
+    stays as it is.
+    """
     template = body.get("spec", {}).get("template")
     if body.get("kind") != "Deployment" or not isinstance(template, dict):
         return body
@@ -57,7 +64,9 @@ def with_counters(body: Json) -> Json:
 
 
 def access_log_filter(namespace: str, labels: dict[str, str] | None = None) -> Json:
-    """The EnvoyFilter that adds labkit's access log to every HTTP connection manager of a namespace's proxies."""
+    """The EnvoyFilter that adds labkit's access log to every HTTP connection manager of a
+    namespace's proxies.
+    """
     fields = {**ACCESS_LOG, LABEL: LABEL_VALUE}
     log = {
         "name": "envoy.access_loggers.file",
@@ -67,17 +76,25 @@ def access_log_filter(namespace: str, labels: dict[str, str] | None = None) -> J
         },
     }
     manager = "envoy.filters.network.http_connection_manager"
-    kind = (
-        f"type.googleapis.com/{manager.replace('envoy.filters', 'envoy.extensions.filters')}.v3.HttpConnectionManager"
-    )
+    kind = f"type.googleapis.com/{manager.replace('envoy.filters', 'envoy.extensions.filters')}.v3.HttpConnectionManager"  # noqa: E501
     patches = []
-    contexts = {"GATEWAY": "gateway"} if labels else {"SIDECAR_OUTBOUND": "outbound", "SIDECAR_INBOUND": "inbound"}
+    contexts = (
+        {"GATEWAY": "gateway"}
+        if labels
+        else {"SIDECAR_OUTBOUND": "outbound", "SIDECAR_INBOUND": "inbound"}
+    )
     for context, direction in contexts.items():
         one = json.loads(json.dumps(log))
         one["typed_config"]["log_format"] = {"json_format": {**fields, "direction": direction}}
         match = {"context": context, "listener": {"filterChain": {"filter": {"name": manager}}}}
         value = {"typed_config": {"@type": kind, "access_log": [one]}}
-        patches.append({"applyTo": "NETWORK_FILTER", "match": match, "patch": {"operation": "MERGE", "value": value}})
+        patches.append(
+            {
+                "applyTo": "NETWORK_FILTER",
+                "match": match,
+                "patch": {"operation": "MERGE", "value": value},
+            }
+        )
     spec: Json = {"configPatches": patches}
     if labels:
         spec["workloadSelector"] = {"labels": labels}
@@ -96,11 +113,17 @@ def users(api: Api) -> dict[str, str]:
 
 def users_of(deployment: Json) -> dict[str, str]:
     found = deployment["metadata"].get("annotations") or {}
-    return {key.removeprefix(USER): str(text) for key, text in found.items() if key.startswith(USER)}
+    return {
+        key.removeprefix(USER): str(text) for key, text in found.items() if key.startswith(USER)
+    }
 
 
-def enter_gateway(api: Api, run: str, owner: str, say: Callable[[str], None], timeout_s: float = 90.0) -> None:
-    """Gives the ingress gateway counters and the access log, where it lacks them, and enters a run among its users."""
+def enter_gateway(
+    api: Api, run: str, owner: str, say: Callable[[str], None], timeout_s: float = 90.0
+) -> None:
+    """Gives the ingress gateway counters and the access log, where it lacks them, and enters a run
+    among its users.
+    """
     before = change_users(api, lambda there: {**there, run: owner}, say)
     if before is None:  # a gateway of another name: its counters stay as they are
         return
@@ -109,8 +132,12 @@ def enter_gateway(api: Api, run: str, owner: str, say: Callable[[str], None], ti
 
 
 def leave_gateway(api: Api, run: str, timeout_s: float = 90.0) -> None:
-    """Takes a run off the users of the ingress gateway; after the last one the gateway is as it was."""
-    before = change_users(api, lambda there: {name: owner for name, owner in there.items() if name != run})
+    """Takes a run off the users of the ingress gateway; after the last one the gateway is as it
+    was.
+    """
+    before = change_users(
+        api, lambda there: {name: owner for name, owner in there.items() if name != run}
+    )
     if before is None or set(users_of(before)) - {run}:
         return
     api.delete(FILTER_PATH)
@@ -120,9 +147,13 @@ def leave_gateway(api: Api, run: str, timeout_s: float = 90.0) -> None:
 
 
 def change_users(
-    api: Api, change: Callable[[dict[str, str]], dict[str, str]], say: Callable[[str], None] | None = None
+    api: Api,
+    change: Callable[[dict[str, str]], dict[str, str]],
+    say: Callable[[str], None] | None = None,
 ) -> Json | None:
-    """Changes the users and, with the first and the last of them, the pods' settings; the Deployment before that."""
+    """Changes the users and, with the first and the last of them, the pods' settings; the
+    Deployment before that.
+    """
 
     def attempt() -> tuple[Json | None, ...]:
         live = api.find(GATEWAY_PATH)
@@ -156,7 +187,9 @@ def change_users(
                 say("The ingress gateway starts anew, with the counters that the lessons look at.")
         return (live,)
 
-    return wait_until(attempt, 10, "a moment in which nobody else changes the ingress gateway", longest_s=0.2)[0]
+    return wait_until(
+        attempt, 10, "a moment in which nobody else changes the ingress gateway", longest_s=0.2
+    )[0]
 
 
 def wait_rolled_out(api: Api, timeout_s: float) -> None:

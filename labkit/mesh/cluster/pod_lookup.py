@@ -16,7 +16,9 @@ Json = dict[str, Any]
 
 
 class Finder:
-    """Remembers where a name led. The pod itself is always asked for anew: it may have gone since."""
+    """Remembers where a name led. The pod itself is always asked for anew: it may
+    have gone since.
+    """
 
     def __init__(self, api: Api, proxies: Proxies, store: Objects) -> None:
         self.api, self.proxies, self.store = api, proxies, store
@@ -34,12 +36,16 @@ class Finder:
         return pod
 
     def look(self, name: str, namespaces: Sequence[str]) -> Json:
-        there = [p for space in namespaces for p in self.api.list("Pod", space) if not is_terminating(p)]
+        there = [
+            p for space in namespaces for p in self.api.list("Pod", space) if not is_terminating(p)
+        ]
         for pod in sorted(there, key=lambda p: order(info(p))):
             if name in (pod["metadata"]["name"], info(pod).workload):
                 return pod
         names = ", ".join(p["metadata"]["name"] for p in there) or "none"
-        raise NotFound(f"There is no pod {name!r}", seen=f"pods: {names}", try_next="mesh.get('pods')")
+        raise NotFound(
+            f"There is no pod {name!r}", seen=f"pods: {names}", try_next="mesh.get('pods')"
+        )
 
     def forget(self) -> None:
         """What was applied may have moved everything."""

@@ -16,7 +16,9 @@ def is_terminating(pod: Json) -> bool:
 
 
 def stays(container: Json) -> bool:
-    """Whether an init container runs as long as its pod: that is how newer Istios add the sidecar."""
+    """Whether an init container runs as long as its pod: that is how newer Istios
+    add the sidecar.
+    """
     return container.get("restartPolicy") == "Always"
 
 
@@ -43,7 +45,9 @@ def condition(pod: Json) -> str:
 def info(pod: Json) -> PodInfo:
     metadata, found = pod["metadata"], statuses(pod)
     labels = metadata.get("labels", {})
-    containers = len(pod["spec"]["containers"]) + sum(stays(c) for c in pod["spec"].get("initContainers", []))
+    containers = len(pod["spec"]["containers"]) + sum(
+        stays(c) for c in pod["spec"].get("initContainers", [])
+    )
     return PodInfo(
         metadata["name"],
         metadata["namespace"],

@@ -1,4 +1,6 @@
-"""The Envoys of a cluster: which pods have one, and its administration interface through the API server."""
+"""The Envoys of a cluster: which pods have one, and its administration interface through the API
+server.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ ADMIN_PORT = 15000
 
 
 class PodAdmin(Admin):
-    """Envoy's administration interface in a pod; it listens there on loopback only, and a port-forward ends there."""
+    """Envoy's administration interface in a pod; it listens there on loopback only, and a
+    port-forward ends there.
+    """
 
     def __init__(self, client: PodClient) -> None:
         super().__init__(Path())
@@ -32,7 +36,8 @@ class PodAdmin(Admin):
         status, body = self.client.request(method, target)
         if status != 200:
             raise EnvoyError(
-                f"Envoy's administration answered {status} to {target}", seen=body.decode(errors="replace")
+                f"Envoy's administration answered {status} to {target}",
+                seen=body.decode(errors="replace"),
             )
         return body
 
@@ -52,7 +57,9 @@ class Proxies:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         with self.lock:
             if (namespace, name) not in self.admins:
-                self.admins[namespace, name] = PodAdmin(PodClient(self.api, namespace, name, ADMIN_PORT))
+                self.admins[namespace, name] = PodAdmin(
+                    PodClient(self.api, namespace, name, ADMIN_PORT)
+                )
             return self.admins[namespace, name]
 
     def gateways(self) -> list[Json]:
@@ -83,7 +90,10 @@ class Proxies:
 
     def concerned(self, namespaces: Iterable[str]) -> dict[str, Json]:
         """The gateway and the sidecars of these namespaces, by the names that `Applied` shows."""
-        return {GATEWAY: self.gateway(), **{p["metadata"]["name"]: p for p in self.sidecars(namespaces)}}
+        return {
+            GATEWAY: self.gateway(),
+            **{p["metadata"]["name"]: p for p in self.sidecars(namespaces)},
+        }
 
     def forget(self) -> None:
         with self.lock:
@@ -94,4 +104,6 @@ class Proxies:
 
 def has_sidecar(pod: Json) -> bool:
     spec = pod["spec"]
-    return any(c["name"] == "istio-proxy" for c in [*spec["containers"], *spec.get("initContainers", [])])
+    return any(
+        c["name"] == "istio-proxy" for c in [*spec["containers"], *spec.get("initContainers", [])]
+    )

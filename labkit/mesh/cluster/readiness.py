@@ -1,4 +1,6 @@
-"""What an apply waits for: rollouts, then the config barrier, then that every proxy knows exactly the ready pods."""
+"""What an apply waits for: rollouts, then the config barrier, then that every proxy knows exactly
+the ready pods.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,16 @@ class Settling:
     def settle(
         self, keys: Iterable[Key], began: float, *, wait: bool = True, timeout_s: float = 60.0
     ) -> dict[str, float]:
-        """Until the change of these objects is in force; how long each proxy took, in ms since `began`."""
+        """Until the change of these objects is in force; how long each proxy took, in ms since
+        `began`.
+        """
         keys = list(keys)
         deadline = time.monotonic() + timeout_s
         told = [key for key in keys if key[0] not in NO_CONCERN]
         rollouts = wait and any(key[0] in WORKLOADS for key in told)
         if not rollouts and told:
-            self.barrier.mark()  # at once: istiod has a tenth of a second to gather what belongs together
+            # at once: istiod has a tenth of a second to gather what belongs together
+            self.barrier.mark()
         if wait:
             for kind, namespace, name in keys:
                 if kind == "Deployment":
@@ -51,7 +56,9 @@ class Settling:
         return took
 
     def wait_rollout(self, namespace: str, name: str, timeout_s: float) -> None:
-        """Until all pods of a Deployment are of its newest template and available; else says what keeps them."""
+        """Until all pods of a Deployment are of its newest template and available; else says what
+        keeps them.
+        """
 
         def done(found: Mapping[str, Json]) -> bool:
             return name not in found or rolled_out(found[name])
@@ -64,17 +71,25 @@ class Settling:
         self.api.wait(path, done, timeout_s, what, explain, name=name)
 
     def ready_addresses(self, namespaces: Iterable[str]) -> dict[str, set[str]]:
-        """For each cluster that proxies have of these namespaces' Services, the addresses of the ready pods."""
+        """For each cluster that proxies have of these namespaces' Services, the addresses of the
+        ready pods.
+        """
         wanted: dict[str, set[str]] = {}
         for namespace in namespaces:
-            pods = [p for p in self.api.list("Pod", namespace) if info(p).is_ready and not is_terminating(p)]
+            pods = [
+                p
+                for p in self.api.list("Pod", namespace)
+                if info(p).is_ready and not is_terminating(p)
+            ]
             for service in self.api.list("Service", namespace):
                 spec, name = service["spec"], service["metadata"]["name"]
                 if not spec.get("selector") or spec.get("clusterIP") == "None":
                     continue
                 addresses = {p["status"]["podIP"] for p in pods if selects(spec["selector"], p)}
                 for port in spec["ports"]:
-                    wanted[f"outbound|{port['port']}||{name}.{namespace}.svc.cluster.local"] = addresses
+                    wanted[f"outbound|{port['port']}||{name}.{namespace}.svc.cluster.local"] = (
+                        addresses
+                    )
         return wanted
 
 

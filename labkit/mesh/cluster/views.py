@@ -48,7 +48,9 @@ def get(api: Api, kind: str, name: str | None, namespaces: Iterable[str]) -> Tab
 
 
 def cell(value: Any, column: str) -> str:
-    """One cell; the API server gives the age of Istio's objects as a time, and kubectl as how long ago it was."""
+    """One cell; the API server gives the age of Istio's objects as a time, and kubectl as how long
+    ago it was.
+    """
     if column == "AGE" and isinstance(value, str) and value.endswith("Z"):
         return age(datetime.fromisoformat(value).timestamp())
     if isinstance(value, list | dict):
@@ -73,7 +75,11 @@ def describe(body: Json, events: Iterable[Json], addresses: Iterable[str] = ()) 
             lines.append(f"IP:           {body['spec'].get('clusterIP', '<none>')}")
             lines.append(f"Endpoints:    {', '.join(addresses) or '<none>'}")
         if body.get("spec"):
-            lines.append(yaml.safe_dump({"Spec": body["spec"]}, sort_keys=False, default_flow_style=False).rstrip())
+            lines.append(
+                yaml.safe_dump(
+                    {"Spec": body["spec"]}, sort_keys=False, default_flow_style=False
+                ).rstrip()
+            )
     last = [f"  {e.get('type', '')}  {e.get('reason', '')}  {e.get('message', '')}" for e in events]
     return "\n".join([*lines, *(["Events:", *last[-10:]] if last else [])])
 
@@ -140,5 +146,6 @@ def endpoints(clusters: Json, pods: Mapping[str, Json], namespaces: Iterable[str
                 }
             )
     return pd.DataFrame(
-        rows, columns=["cluster", "subset", "pod", "version", "address", "health", "weight", "requests"]
+        rows,
+        columns=["cluster", "subset", "pod", "version", "address", "health", "weight", "requests"],
     )

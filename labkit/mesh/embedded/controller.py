@@ -1,4 +1,6 @@
-"""Brings about what was applied: pods made and ended, every proxy told. What a cluster's controllers and istiod do."""
+"""Brings about what was applied: pods made and ended, every proxy told. What a cluster's
+controllers and istiod do.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,9 @@ GATEWAY_LISTENER = "0.0.0.0_8080"
 class Controller:
     """All that runs, and the steps from what there is to what was asked for.
 
-    Three kinds of threads meet here under one lock: the caller's, one a pod that watches its processes, and one that
-    acts when a pod has changed. The gateway starts at once and on its own; who needs it waits for it.
+    Three kinds of threads meet here under one lock: the caller's, one a pod that watches its
+    processes, and one that acts when a pod has changed. The gateway starts at once and on its own;
+    who needs it waits for it.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -56,9 +59,13 @@ class Controller:
         self.dirty = threading.Event()
         self.told: dict[str, bool] = {}  # which pods were ready in what the proxies hold
         self.gateway = self.make_gateway()
-        state.record(self.folder, self.family.group, self.plane.proxies[GATEWAY].port(GATEWAY_LISTENER))
+        state.record(
+            self.folder, self.family.group, self.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)
+        )
         self.gateway.start()
-        self.thread = threading.Thread(target=self.control_loop, name="labkit control plane", daemon=True)
+        self.thread = threading.Thread(
+            target=self.control_loop, name="labkit control plane", daemon=True
+        )
         self.thread.start()
 
     # making and ending pods
@@ -75,37 +82,64 @@ class Controller:
         proxy = Proxy(envoy, self.ports)
         self.plane.proxies[GATEWAY] = proxy
         envoy.prepare(proxy.config(self.snapshot(), self.plane.endpoints))
-        facts = Pod(name, "istio-system", {"app": GATEWAY_WORKLOAD, "istio": "ingressgateway"}, "10.244.0.10")
+        facts = Pod(
+            name,
+            "istio-system",
+            {"app": GATEWAY_WORKLOAD, "istio": "ingressgateway"},
+            "10.244.0.10",
+        )
         spec = PodSpec(facts, GATEWAY_WORKLOAD, "", {}, None, time.time())
         return RunningPod(spec, envoy.folder, self.family, envoy, None, self.dirty.set)
 
     def make_pod(self, owner: Resource, template: Mapping[str, Any], name: str, hash_: str) -> None:
-        """Prepares one pod; nothing runs yet. Raises UnsupportedError for an image that is not known."""
-        program = program_of(template, f"{owner.kind} {owner.name!r}", self.store.config_maps(owner.namespace))
+        """Prepares one pod; nothing runs yet. Raises UnsupportedError for an image that is not
+        known.
+        """
+        program = program_of(
+            template, f"{owner.kind} {owner.name!r}", self.store.config_maps(owner.namespace)
+        )
         self.pods_made += 1
         number = self.pods_made
         facts = pod_of(
-            dict(template), name, owner.namespace, next_address(FIRST_POD_IP, number - 1), self.injects(owner, template)
+            dict(template),
+            name,
+            owner.namespace,
+            next_address(FIRST_POD_IP, number - 1),
+            self.injects(owner, template),
         )
         app_port = self.ports.take() if program.port is not None else None
         sidecar = None
         folder = self.folder / f"p{number}"
         if facts.injected:
-            node = f"sidecar~{facts.ip}~{name}.{owner.namespace}~{owner.namespace}.svc.cluster.local"
+            node = (
+                f"sidecar~{facts.ip}~{name}.{owner.namespace}~{owner.namespace}.svc.cluster.local"
+            )
             service = facts.labels.get("app", owner.name)
-            sidecar = self.make_envoy(name + " istio-proxy", folder.name, node, f"{service}.{owner.namespace}")
-            app_ports = {program.port: app_port} if program.port is not None and app_port is not None else {}
+            sidecar = self.make_envoy(
+                name + " istio-proxy", folder.name, node, f"{service}.{owner.namespace}"
+            )
+            app_ports = (
+                {program.port: app_port}
+                if program.port is not None and app_port is not None
+                else {}
+            )
             self.plane.proxies[name] = Proxy(sidecar, self.ports, facts, app_ports)
         else:
             folder.mkdir()
         if program.port is not None and app_port is not None:
-            inbound = self.plane.proxies[name].port(f"inbound_{program.port}") if sidecar else app_port
+            inbound = (
+                self.plane.proxies[name].port(f"inbound_{program.port}") if sidecar else app_port
+            )
             self.plane.endpoints.ports[facts.ip, program.port] = inbound
         spec = PodSpec(facts, owner.name, hash_, template, program, time.time())
-        self.running[name] = RunningPod(spec, folder, self.family, sidecar, app_port, self.dirty.set)
+        self.running[name] = RunningPod(
+            spec, folder, self.family, sidecar, app_port, self.dirty.set
+        )
 
     def injects(self, owner: Resource, template: Mapping[str, Any]) -> bool:
-        """Whether a pod made now gets a sidecar: its namespace's label decides, unless its own label says otherwise."""
+        """Whether a pod made now gets a sidecar: its namespace's label decides, unless its own
+        label says otherwise.
+        """
         labels = (template.get("metadata") or {}).get("labels") or {}
         own = labels.get("sidecar.istio.io/inject")
         if own is not None:
@@ -151,7 +185,8 @@ class Controller:
     def reconcile(self) -> dict[str, float]:
         """Steps towards what was asked for, until only waiting helps.
 
-        Called under the lock. Returns how long each changed proxy took to hold the first step, in ms by name.
+        Called under the lock. Returns how long each changed proxy took to hold the first step, in
+        ms by name.
         """
         took, more = self.step()
         while more:
@@ -160,7 +195,8 @@ class Controller:
         return took
 
     def step(self) -> tuple[dict[str, float], bool]:
-        """Plans pods, tells every proxy, and only then starts and ends them. Nothing of a refused step stays.
+        """Plans pods, tells every proxy, and only then starts and ends them. Nothing of a refused
+        step stays.
 
         Returns how long each changed proxy took, and whether there may be more to do.
         """
@@ -188,7 +224,9 @@ class Controller:
         return took
 
     def plan_pods(self, made: list[str], ended: list[str]) -> None:
-        """Makes the pods that are missing and marks those that are too many; adds their names to the two lists."""
+        """Makes the pods that are missing and marks those that are too many; adds their names to
+        the two lists.
+        """
         owners = {r.key: r for kind in WORKLOADS for r in self.store.all(kind)}
         for owner in owners.values():
             mine = self.pods_of(owner)
@@ -216,16 +254,24 @@ class Controller:
         return [
             p
             for p in self.running.values()
-            if p.spec.workload == owner.name and p.spec.namespace == owner.namespace and not p.terminating
+            if p.spec.workload == owner.name
+            and p.spec.namespace == owner.namespace
+            and not p.terminating
         ]
 
     def settled(self, workloads: Collection[Key]) -> bool:
-        """Whether these have their pods, ready, of the newest template, and every proxy knows all pods as they are."""
+        """Whether these have their pods, ready, of the newest template, and every proxy knows all
+        pods as they are.
+        """
         if self.dirty.is_set() or not self.gateway.ready:
             return False
         if self.told != {name: pod.ready for name, pod in self.running.items()}:
             return False  # a pod has changed since, and its thread is about to say so
-        return all(self.rolled_out(self.store.objects[key]) for key in workloads if key in self.store.objects)
+        return all(
+            self.rolled_out(self.store.objects[key])
+            for key in workloads
+            if key in self.store.objects
+        )
 
     def rolled_out(self, owner: Resource) -> bool:
         pods = self.pods_of(owner)
@@ -240,9 +286,13 @@ class Controller:
         return [r.key for kind in WORKLOADS for r in self.store.all(kind)]
 
     def wait_settled(self, workloads: Collection[Key], timeout_s: float) -> None:
-        """Waits until the pods of these are ready, and what runs is known to every proxy. Raises NotReady."""
+        """Waits until the pods of these are ready, and what runs is known to every proxy. Raises
+        NotReady.
+        """
         with self.changed:
-            if self.changed.wait_for(lambda: self.settled(workloads) or self.trouble is not None, timeout_s):
+            if self.changed.wait_for(
+                lambda: self.settled(workloads) or self.trouble is not None, timeout_s
+            ):
                 self.raise_trouble()
                 return
         raise NotReady(
@@ -255,7 +305,10 @@ class Controller:
     def log_of_first_unready(self) -> str:
         for pod in self.running.values():
             if not pod.ready:
-                return f"{pod.spec.name}: {pod.log('app', lines=10)}\n{pod.sidecar.log_tail() if pod.sidecar else ''}"
+                return (
+                    f"{pod.spec.name}: "
+                    f"{pod.log('app', lines=10)}\n{pod.sidecar.log_tail() if pod.sidecar else ''}"
+                )
         return ""
 
     def control_loop(self) -> None:
@@ -275,7 +328,9 @@ class Controller:
                         if pod.fatal is not None:
                             raise pod.fatal
                     self.reconcile()
-                except Exception as error:  # told to the next caller: this thread has nobody to tell
+                except (
+                    Exception
+                ) as error:  # told to the next caller: this thread has nobody to tell
                     self.trouble = error
                     self.changed.notify_all()
 

@@ -1,4 +1,6 @@
-"""What istiod does: turns what is known into each proxy's configuration, and sees that each proxy holds it."""
+"""What istiod does: turns what is known into each proxy's configuration, and sees that each proxy
+holds it.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,15 @@ from labkit.mesh.embedded.loopback import Addresses, to_loopback
 from labkit.mesh.embedded.ports import Ports
 from labkit.translate import Pod, ProxyConfig, Snapshot, gateway_config, sidecar_config
 
-# a port that nothing listens on: where a Service's targetPort names a port that no container has, a cluster
-# refuses the connection, and so do we
+# a port that nothing listens on: where a Service's targetPort names a port that no container has, a
+# cluster refuses the connection, and so do we
 NOBODY = 1
 
 
 class EndpointPorts(Mapping[tuple[str, int], int]):
-    """Where each pod takes traffic on this machine, by its address and container port in the mesh."""
+    """Where each pod takes traffic on this machine, by its address and container
+    port in the mesh.
+    """
 
     def __init__(self) -> None:
         self.ports: dict[tuple[str, int], int] = {}
@@ -36,13 +40,20 @@ class EndpointPorts(Mapping[tuple[str, int], int]):
 class Proxy:
     """One Envoy and where its listeners really are. `pod` is None for the ingress gateway."""
 
-    def __init__(self, envoy: Envoy, ports: Ports, pod: Pod | None = None, app_ports: Mapping[int, int] | None = None):
+    def __init__(
+        self,
+        envoy: Envoy,
+        ports: Ports,
+        pod: Pod | None = None,
+        app_ports: Mapping[int, int] | None = None,
+    ):
         self.envoy = envoy
         self.ports = ports
         self.pod = pod
         self.app_ports = dict(app_ports or {})
         self.listeners: dict[str, int] = {}
-        # whether anybody calls through it or looks into it; until then its endpoints are inline (see to_loopback)
+        # whether anybody calls through it or looks into it; until then its endpoints are inline
+        # (see to_loopback)
         self.asked = pod is None
 
     def port(self, listener: str) -> int:
@@ -57,7 +68,9 @@ class Proxy:
         return config is not None and any(each["name"] == listener for each in config.listeners)
 
     def config(self, snapshot: Snapshot, endpoints: EndpointPorts) -> ProxyConfig:
-        config = gateway_config(snapshot) if self.pod is None else sidecar_config(snapshot, self.pod)
+        config = (
+            gateway_config(snapshot) if self.pod is None else sidecar_config(snapshot, self.pod)
+        )
         for listener in config.listeners:
             self.port(str(listener["name"]))
         addresses = Addresses(
@@ -78,12 +91,16 @@ class ControlPlane:
         self.endpoints = EndpointPorts()
 
     def push(self, snapshot: Snapshot, *, timeout_s: float = 5.0) -> dict[str, float]:
-        """Brings every proxy to what the snapshot says; returns how long each changed one took, in ms.
+        """Brings every proxy to what the snapshot says; returns how long each changed one took, in
+        ms.
 
-        A proxy that does not serve yet (it starts, or starts again) finds its files when it reads them. Raises
-        UnsupportedError before any proxy is touched; ConfigRejected when one refuses, after all have gone back.
+        A proxy that does not serve yet (it starts, or starts again) finds its files when it reads
+        them. Raises UnsupportedError before any proxy is touched; ConfigRejected when one refuses,
+        after all have gone back.
         """
-        configs = {name: proxy.config(snapshot, self.endpoints) for name, proxy in self.proxies.items()}
+        configs = {
+            name: proxy.config(snapshot, self.endpoints) for name, proxy in self.proxies.items()
+        }
         changes = []
         for name, config in configs.items():
             envoy = self.proxies[name].envoy

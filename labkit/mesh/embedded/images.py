@@ -5,8 +5,9 @@
 | python:3.*                 | python3 [-u] …/app.py     | the course's application, when the mounted file is it |
 | curlimages/curl, busybox   | sleep …                   | a process that waits (a place to call from)           |
 
-Anything else is refused by name. The application runs under this machine's own Python: the image is only a name here.
-"""
+Anything else is refused by name. The application runs under this machine's own Python: the image is
+only a name here.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -44,37 +45,67 @@ def app_text() -> str:
     return (importlib.resources.files("labkit.app") / "hello_world.py").read_text(encoding="utf-8")
 
 
-def program_of(template: Mapping[str, Any], owner: str, files: Mapping[str, Mapping[str, str]]) -> Program:
-    """The program for a pod template. `files`: the data of the ConfigMaps of its namespace, by name.
+def program_of(
+    template: Mapping[str, Any], owner: str, files: Mapping[str, Mapping[str, str]]
+) -> Program:
+    """The program for a pod template. `files`: the data of the ConfigMaps of its namespace, by
+    name.
 
     Raises UnsupportedError naming the image, or what about it is not known here.
     """
     spec = template.get("spec") or {}
     containers = spec.get("containers") or []
     if len(containers) != 1:
-        raise refused(owner, f"{len(containers)} containers in one pod", "one container (the sidecar is not counted)")
+        raise refused(
+            owner,
+            f"{len(containers)} containers in one pod",
+            "one container (the sidecar is not counted)",
+        )
     if spec.get("initContainers"):
         raise refused(owner, "initContainers", "a pod without them")
     container = containers[0]
     image, name = str(container.get("image", "")), str(container.get("name", ""))
     words = [str(w) for w in (container.get("command") or []) + (container.get("args") or [])]
-    env = {str(e["name"]): str(e.get("value", "")) for e in container.get("env") or [] if "valueFrom" not in e}
+    env = {
+        str(e["name"]): str(e.get("value", ""))
+        for e in container.get("env") or []
+        if "valueFrom" not in e
+    }
     ports = [int(p["containerPort"]) for p in container.get("ports") or []]
     if PYTHON.match(image) and re.fullmatch(r"python3?( -u)? \S+\.py", " ".join(words)):
         mounted(template, owner, words[-1], files)
         if len(ports) > 1:
             raise refused(owner, f"{len(ports)} container ports", "one port")
-        return Program(name, image, (sys.executable, "-I", "-S", "-u", app_path()), env, ports[0] if ports else 8080)
+        return Program(
+            name,
+            image,
+            (sys.executable, "-I", "-S", "-u", app_path()),
+            env,
+            ports[0] if ports else 8080,
+        )
     if WAITING.match(image) and words and words[0] == "sleep":
         return Program(name, image, (sys.executable, "-I", "-S", "-c", WAIT), env, None)
-    shown = f"image {image!r} with command {' '.join(words)!r}" if words else f"image {image!r} with its own command"
-    raise refused(owner, shown, "python:3.* running the course's app.py, and curlimages/curl with `sleep infinity`")
+    shown = (
+        f"image {image!r} with command {' '.join(words)!r}"
+        if words
+        else f"image {image!r} with its own command"
+    )
+    raise refused(
+        owner,
+        shown,
+        "python:3.* running the course's app.py, and curlimages/curl with `sleep infinity`",
+    )
 
 
-def mounted(template: Mapping[str, Any], owner: str, path: str, files: Mapping[str, Mapping[str, str]]) -> None:
+def mounted(
+    template: Mapping[str, Any], owner: str, path: str, files: Mapping[str, Mapping[str, str]]
+) -> None:
     """Looks whether the file at `path` in the pod is the course's application, from a ConfigMap."""
     spec = template["spec"]
-    mounts = {str(m["name"]): str(m["mountPath"]).rstrip("/") for m in spec["containers"][0].get("volumeMounts") or []}
+    mounts = {
+        str(m["name"]): str(m["mountPath"]).rstrip("/")
+        for m in spec["containers"][0].get("volumeMounts") or []
+    }
     folder, _, key = path.rpartition("/")
     for volume in spec.get("volumes") or []:
         config_map = (volume.get("configMap") or {}).get("name")
@@ -82,21 +113,31 @@ def mounted(template: Mapping[str, Any], owner: str, path: str, files: Mapping[s
             continue
         if config_map not in files:
             raise refused(
-                owner, f"the volume {volume['name']!r}: there is no ConfigMap {config_map!r}", "apply it first"
+                owner,
+                f"the volume {volume['name']!r}: there is no ConfigMap {config_map!r}",
+                "apply it first",
             )
         text = files[config_map].get(key)
         if text is None:
-            raise refused(owner, f"no file {key!r} in the ConfigMap {config_map!r}", "the key that the command names")
+            raise refused(
+                owner,
+                f"no file {key!r} in the ConfigMap {config_map!r}",
+                "the key that the command names",
+            )
         if text.strip() != app_text().strip():
             raise refused(
                 owner,
-                f"the program {key!r} of ConfigMap {config_map!r}, which is not the course's application",
-                "labkit/app/hello_world.py as it is (manifests/hello-world.yaml has it); another program could listen "
+                f"the program {key!r} of ConfigMap {config_map!r}, which is not the course's "
+                "application",
+                "labkit/app/hello_world.py as it is (manifests/hello-world.yaml has it); another "
+                "program could listen "
                 "on every address of this machine",
             )
         return
     raise refused(
-        owner, f"the command's file {path!r}, which no ConfigMap volume provides", "a volume as in hello-world.yaml"
+        owner,
+        f"the command's file {path!r}, which no ConfigMap volume provides",
+        "a volume as in hello-world.yaml",
     )
 
 

@@ -1,4 +1,6 @@
-"""From Istio's addresses to this machine's: the one place where the embedded mesh differs from a cluster."""
+"""From Istio's addresses to this machine's: the one place where the embedded mesh differs from a
+cluster.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,10 @@ ACCESS_LOG = {
 class Addresses:
     """Where things really listen on this machine, all at 127.0.0.1.
 
-    `listeners`: listener name → port. `endpoints`: (pod's address, its port) → the port where that pod takes
-    traffic. `applications`, for a sidecar: port of its pod → port of the application. `xds_dir`: the folder of
-    the proxy's xDS files. `inline_endpoints`: see point 9 of `to_loopback`.
+    `listeners`: listener name → port. `endpoints`: (pod's address, its port) → the port where that
+    pod takes traffic. `applications`, for a sidecar: port of its pod → port of the application.
+    `xds_dir`: the folder of the proxy's xDS files. `inline_endpoints`: see point 9 of
+    `to_loopback`.
     """
 
     listeners: Mapping[str, int]
@@ -51,31 +54,34 @@ class Addresses:
 def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
     """The same configuration for an Envoy of the embedded mesh. What changes, all of it:
 
-    1. A listener binds 127.0.0.1 and a port of this machine in place of 0.0.0.0 (or a Service's address) and
-       the port of its name, which it keeps. It binds for real: nothing is redirected here, so there is no
-       `bind_to_port: false`, and no port is shared between processes. A listener that `addresses` does not
-       know is left out.
-    2. An outbound listener takes all its traffic for HTTP: the filter chain for other traffic goes, as a
-       redirected connection's first destination is not known here. So does the inspector that chose.
-    3. An endpoint is 127.0.0.1 and the port where that pod takes traffic, in place of the pod's address and
-       port. An endpoint that `addresses` does not know (a pod that is not up) is left out.
-    4. A sidecar's cluster to its application (`inbound|8080||`) is STATIC, at the application's port, in place
-       of ORIGINAL_DST. It needs no address to bind to: nothing is redirected here.
+    1. A listener binds 127.0.0.1 and a port of this machine in place of 0.0.0.0 (or a Service's
+       address) and the port of its name, which it keeps. It binds for real: nothing is redirected
+       here, so there is no `bind_to_port: false`, and no port is shared between processes. A
+       listener that `addresses` does not know is left out.
+    2. An outbound listener takes all its traffic for HTTP: the filter chain for other traffic goes,
+       as a redirected connection's first destination is not known here. So does the inspector that
+       chose.
+    3. An endpoint is 127.0.0.1 and the port where that pod takes traffic, in place of the pod's
+       address and port. An endpoint that `addresses` does not know (a pod that is not up) is left
+       out.
+    4. A sidecar's cluster to its application (`inbound|8080||`) is STATIC, at the application's
+       port, in place of ORIGINAL_DST. It needs no address to bind to: nothing is redirected here.
     5. Clusters and routes come from files in place of istiod: `eds_file` and `rds_file` name them.
     6. Each HTTP connection manager writes an access log, one JSON object a line (`ACCESS_LOG`).
-    7. A host that no Service and no VirtualService has: on a cluster a sidecar passes the connection on
-       (`PassthroughCluster`); here there is nowhere to pass it to, and it answers 502, as a mesh does whose
-       `outboundTrafficPolicy` is REGISTRY_ONLY.
+    7. A host that no Service and no VirtualService has: on a cluster a sidecar passes the
+       connection on (`PassthroughCluster`); here there is nowhere to pass it to, and it answers
+       502, as a mesh does whose `outboundTrafficPolicy` is REGISTRY_ONLY.
 
-    8. A sidecar's ORIGINAL_DST cluster (`loadBalancer.simple: PASSTHROUGH`, a headless Service) sends a request where
-       the client's connection was going. No connection is redirected here, so it becomes EDS with RANDOM over
-       all pods of the Service: as kube-proxy chooses for a Service's address, and DNS for a headless one. The
-       gateway's stays as it is: nothing is redirected there on a cluster either, and it answers 503.
-    9. With `inline_endpoints` (sidecars that only receive, as most do) a cluster has its endpoints in itself and is
-       STATIC, in place of EDS. Envoy takes an inotify instance for each file it watches, one for each cluster's
-       endpoints, and Linux gives a user 128 of them by default: nine Envoys that know eight clusters each need 99,
-       and Envoy aborts when there are none left. The gateway, and a sidecar that is called through or looked
-       into, use EDS.
+    8. A sidecar's ORIGINAL_DST cluster (`loadBalancer.simple: PASSTHROUGH`, a headless Service)
+       sends a request where the client's connection was going. No connection is redirected here, so
+       it becomes EDS with RANDOM over all pods of the Service: as kube-proxy chooses for a
+       Service's address, and DNS for a headless one. The gateway's stays as it is: nothing is
+       redirected there on a cluster either, and it answers 503.
+    9. With `inline_endpoints` (sidecars that only receive, as most do) a cluster has its endpoints
+       in itself and is STATIC, in place of EDS. Envoy takes an inotify instance for each file it
+       watches, one for each cluster's endpoints, and Linux gives a user 128 of them by default:
+       nine Envoys that know eight clusters each need 99, and Envoy aborts when there are none left.
+       The gateway, and a sidecar that is called through or looked into, use EDS.
     """
     sidecar = any(cluster["name"] == PASSTHROUGH_CLUSTER for cluster in config.clusters)
     clusters = [
@@ -110,13 +116,15 @@ def eds_file(cluster_name: str) -> str:
 
 
 def rds_file(route_config_name: str) -> str:
-    """The file of a route configuration. Each has its own: Envoy wants exactly one in the file it is given."""
+    """The file of a route configuration. Each has its own: Envoy wants exactly one in the file it
+    is given.
+    """
     return file_name("rds", route_config_name)
 
 
 def file_name(kind: str, name: str) -> str:
     readable = re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:80]
-    return f"{kind}-{readable}-{hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:8]}.json"
+    return f"{kind}-{readable}-{hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:8]}.json"  # noqa: E501
 
 
 def from_file(addresses: Addresses, name: str) -> Json:
@@ -146,12 +154,18 @@ def with_endpoints(cluster: Json, rows: Mapping[str, Json]) -> Json:
         return cluster
     name = cluster["name"]
     inline = {k: v for k, v in cluster.items() if k != "eds_cluster_config"}
-    return {**inline, "type": "STATIC", "load_assignment": rows.get(name, {"cluster_name": name, "endpoints": []})}
+    return {
+        **inline,
+        "type": "STATIC",
+        "load_assignment": rows.get(name, {"cluster_name": name, "endpoints": []}),
+    }
 
 
 def to_application(cluster: Json, addresses: Addresses) -> Json:
     name = cluster["name"]
-    found = {k: v for k, v in cluster.items() if k not in ("cleanup_interval", "upstream_bind_config")}
+    found = {
+        k: v for k, v in cluster.items() if k not in ("cleanup_interval", "upstream_bind_config")
+    }
     port = addresses.applications.get(int(name.split("|")[1]))
     rows = [] if port is None else [{"endpoint": {"address": address(port)}}]
     found.update(type="STATIC", lb_policy="ROUND_ROBIN")
@@ -169,7 +183,9 @@ def loopback_endpoints(assignment: Json, addresses: Addresses) -> Json:
             if port is not None:
                 rows.append({**row, "endpoint": {"address": address(port)}})
         if rows:
-            localities.append({**locality, "lb_endpoints": rows, "load_balancing_weight": len(rows)})
+            localities.append(
+                {**locality, "lb_endpoints": rows, "load_balancing_weight": len(rows)}
+            )
     return {"cluster_name": assignment["cluster_name"], "endpoints": localities}
 
 
@@ -197,7 +213,8 @@ def loopback_listener(listener: Json, addresses: Addresses) -> Json:
         "address": address(addresses.listeners[name]),
         "traffic_direction": listener["traffic_direction"],
         "filter_chains": [{"filters": filters}],
-        # by default two Envoys may share a port, and a second mesh would get half of the first one's requests
+        # by default two Envoys may share a port, and a second mesh would get half of the first
+        # one's requests
         "enable_reuse_port": False,
     }
 

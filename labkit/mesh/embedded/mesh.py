@@ -17,7 +17,13 @@ from labkit.envoy.accesslog import rows_of_log
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
 from labkit.mesh.base import GATEWAY_PORTS, Applied, Mesh, PodInfo
 from labkit.mesh.embedded import views
-from labkit.mesh.embedded.controller import GATEWAY, GATEWAY_LISTENER, WORKLOADS, Controller, ended_from_outside
+from labkit.mesh.embedded.controller import (
+    GATEWAY,
+    GATEWAY_LISTENER,
+    WORKLOADS,
+    Controller,
+    ended_from_outside,
+)
 from labkit.mesh.embedded.controlplane import Proxy
 from labkit.mesh.embedded.pod import RunningPod
 from labkit.mesh.embedded.store import ISTIO_KINDS, kind_of
@@ -49,7 +55,14 @@ class EmbeddedMesh(Mesh):
     def apply(self, *manifests: Any, wait: bool = True, timeout_s: float = 60.0) -> Applied:
         return self.put(load(*manifests), wait=wait, timeout_s=timeout_s)
 
-    def put(self, resources: list[Resource], *, wait: bool = True, timeout_s: float = 60.0, what: str = "") -> Applied:
+    def put(
+        self,
+        resources: list[Resource],
+        *,
+        wait: bool = True,
+        timeout_s: float = 60.0,
+        what: str = "",
+    ) -> Applied:
         """Applies objects that are already loaded; the history calls it `what`."""
         if not resources:
             raise MeshError("There is nothing to apply", seen="no object in what was given")
@@ -57,18 +70,25 @@ class EmbeddedMesh(Mesh):
             self.check_open()
             before = self.controller.store.copy()
             try:
-                lines = [f"{r.kind.lower()}/{r.name} {self.controller.store.put(r)}" for r in resources]
+                lines = [
+                    f"{r.kind.lower()}/{r.name} {self.controller.store.put(r)}" for r in resources
+                ]
                 took = self.controller.reconcile()
             except BaseException:
                 self.controller.store = before
                 self.controller.dirty.set()  # steps that were done already are gone back
                 raise
         self.history.note([what] if what else lines)
-        if wait:  # for the pods of what was applied: a rule has none, and others may be unready on purpose
-            self.controller.wait_settled([r.key for r in resources if r.kind in WORKLOADS], timeout_s)
+        # for the pods of what was applied: a rule has none, and others may be unready on purpose
+        if wait:
+            self.controller.wait_settled(
+                [r.key for r in resources if r.kind in WORKLOADS], timeout_s
+            )
         return Applied(tuple(lines), views.warnings(resources), took)
 
-    def delete(self, what: Any, name: str | None = None, *, namespace: str | None = None) -> Applied:
+    def delete(
+        self, what: Any, name: str | None = None, *, namespace: str | None = None
+    ) -> Applied:
         if name is not None:
             kind = kind_of(str(what))
             keys = [self.controller.store.find(kind, name, namespace).key]
@@ -116,7 +136,14 @@ class EmbeddedMesh(Mesh):
     def changed_object(self, kind: str, name: str, namespace: str | None) -> dict[str, Any]:
         return copy.deepcopy(self.controller.store.find(kind_of(kind), name, namespace).body)
 
-    def label(self, kind: str, name: str, labels: Mapping[str, str | None], *, namespace: str | None = None) -> Applied:
+    def label(
+        self,
+        kind: str,
+        name: str,
+        labels: Mapping[str, str | None],
+        *,
+        namespace: str | None = None,
+    ) -> Applied:
         body = self.changed_object(kind, name, namespace)
         own = body["metadata"].setdefault("labels", {})
         for key, value in labels.items():
@@ -127,15 +154,21 @@ class EmbeddedMesh(Mesh):
         applied = self.put([Resource(body)])
         return Applied((f"{body['kind'].lower()}/{name} labeled",), (), applied.propagation_ms)
 
-    def scale(self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True) -> Applied:
+    def scale(
+        self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True
+    ) -> Applied:
         body = self.changed_object("Deployment", deployment, namespace)
         body["spec"]["replicas"] = replicas
         applied = self.put([Resource(body)], wait=wait, what=f"{deployment} scaled to {replicas}")
         return Applied((f"deployment.apps/{deployment} scaled",), (), applied.propagation_ms)
 
-    def restart(self, deployment: str, *, namespace: str | None = None, wait: bool = True) -> Applied:
+    def restart(
+        self, deployment: str, *, namespace: str | None = None, wait: bool = True
+    ) -> Applied:
         body = self.changed_object("Deployment", deployment, namespace)
-        annotations = body["spec"]["template"].setdefault("metadata", {}).setdefault("annotations", {})
+        annotations = (
+            body["spec"]["template"].setdefault("metadata", {}).setdefault("annotations", {})
+        )
         annotations["kubectl.kubernetes.io/restartedAt"] = f"{time.time():.6f}"
         applied = self.put([Resource(body)], wait=wait, what=f"{deployment} restarted")
         return Applied((f"deployment.apps/{deployment} restarted",), (), applied.propagation_ms)
@@ -143,10 +176,14 @@ class EmbeddedMesh(Mesh):
     def reset(self) -> Applied:
         for pod in list(self.controller.running.values()):
             if pod.app_port is not None:
-                with contextlib.suppress(MeshError):  # it is being started anew, and so as it was at first
+                with contextlib.suppress(
+                    MeshError
+                ):  # it is being started anew, and so as it was at first
                     self.app(pod.spec.name, "POST", "/control/reset")
                 pod.look_now()
-        applied = self.remove([r.key for kind in ISTIO_KINDS for r in self.controller.store.all(kind)])
+        applied = self.remove(
+            [r.key for kind in ISTIO_KINDS for r in self.controller.store.all(kind)]
+        )
         self.controller.wait_settled(self.controller.workloads(), 30)
         return applied
 
@@ -160,7 +197,11 @@ class EmbeddedMesh(Mesh):
                 if namespace in (None, p.spec.namespace)
             ]
             if workload is None:
-                return [views.info(p) for p in found if p is not self.controller.gateway or namespace == "istio-system"]
+                return [
+                    views.info(p)
+                    for p in found
+                    if p is not self.controller.gateway or namespace == "istio-system"
+                ]
             mine = [p for p in found if p.spec.workload == workload]
             if not mine:
                 mine = [
@@ -172,7 +213,8 @@ class EmbeddedMesh(Mesh):
             if not mine:
                 raise NotFound(
                     f"No pods of {workload!r}: no Deployment and no Service of that name has any",
-                    seen="workloads: " + (", ".join(sorted({p.spec.workload for p in found})) or "none"),
+                    seen="workloads: "
+                    + (", ".join(sorted({p.spec.workload for p in found})) or "none"),
                     try_next="mesh.get('pods')",
                 )
             return [views.info(p) for p in mine]
@@ -190,8 +232,17 @@ class EmbeddedMesh(Mesh):
             )
         return pod
 
-    def logs(self, pod: str, *, container: str | None = None, namespace: str | None = None, lines: int = 100) -> str:
-        names = [p.name for p in self.pods(namespace=namespace) if pod in (p.name, p.workload)] or [pod]
+    def logs(
+        self,
+        pod: str,
+        *,
+        container: str | None = None,
+        namespace: str | None = None,
+        lines: int = 100,
+    ) -> str:
+        names = [p.name for p in self.pods(namespace=namespace) if pod in (p.name, p.workload)] or [
+            pod
+        ]
         return self.pod(names[0]).log(container or "app", lines=lines)
 
     def application(self, pod: str) -> int:
@@ -210,11 +261,16 @@ class EmbeddedMesh(Mesh):
             response = connection.getresponse()
             body = response.read().decode()
         except OSError as error:
-            raise MeshError(f"The application of {pod!r} does not answer", seen=str(error)) from error
+            raise MeshError(
+                f"The application of {pod!r} does not answer", seen=str(error)
+            ) from error
         finally:
             connection.close()
         if response.status != 200:
-            raise MeshError(f"The application of {pod!r} refused {path}", seen=f"{response.status} {body.strip()}")
+            raise MeshError(
+                f"The application of {pod!r} refused {path}",
+                seen=f"{response.status} {body.strip()}",
+            )
         if path.startswith("/control/ready"):
             running.look_now()
         answer: dict[str, Any] = json.loads(body) if body.lstrip().startswith("{") else {}
@@ -225,7 +281,10 @@ class EmbeddedMesh(Mesh):
     def proxy(self, name: str) -> Proxy:
         """A proxy by name: "gateway", a pod, or a Deployment (its first pod)."""
         with self.controller.lock:
-            names = [name, *(n for n, p in self.controller.running.items() if p.spec.workload == name)]
+            names = [
+                name,
+                *(n for n, p in self.controller.running.items() if p.spec.workload == name),
+            ]
             if name == self.controller.gateway.spec.name:
                 names = [GATEWAY]
             for known in names:
@@ -250,7 +309,9 @@ class EmbeddedMesh(Mesh):
         return proxy
 
     def asked(self, name: str) -> Proxy:
-        """A proxy that is called through or looked into: it is told all that Istio tells a proxy, in the same way."""
+        """A proxy that is called through or looked into: it is told all that Istio tells a proxy,
+        in the same way.
+        """
         proxy = self.proxy(name)
         if not proxy.asked:
             with self.controller.lock:
@@ -288,7 +349,8 @@ class EmbeddedMesh(Mesh):
 
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
         log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
-        # Envoy writes it every 20 ms, later on a busy machine. What passed as plain TCP has no entry, and so no flags.
+        # Envoy writes it every 20 ms, later on a busy machine. What passed as plain TCP has no
+        # entry, and so no flags.
         with contextlib.suppress(NotReady):
             wait_until(lambda: len(log.last_of(ids)) == len(set(ids)), LOG_WAIT_S, "the access log")
         return {lab: entry.get("flags") or "" for lab, entry in log.last_of(ids).items()}
@@ -316,23 +378,34 @@ class EmbeddedMesh(Mesh):
                 raise TrafficError(
                     f"The ingress gateway's Service has no port {port}",
                     seen=f"{url}; its ports: {', '.join(map(str, GATEWAY_PORTS))}",
-                    try_next=f"call http://{host}{path}: port 80 of the Service leads to port 8080 of the gateway",
+                    try_next=f"call http://{host}{path}: port 80 of the Service leads to port "
+                    "8080 of the gateway",
                 )
             proxy = self.serving(GATEWAY)
-            return Target("127.0.0.1", proxy.port(f"0.0.0.0_{GATEWAY_PORTS[port]}"), authority), path
+            return Target(
+                "127.0.0.1", proxy.port(f"0.0.0.0_{GATEWAY_PORTS[port]}"), authority
+            ), path
         caller = self.caller(source)
-        known = views.service_names(self.controller.store, self.controller.running[caller].spec.namespace)
+        known = views.service_names(
+            self.controller.store, self.controller.running[caller].spec.namespace
+        )
         if host not in known:
             raise TrafficError(
                 f"could not resolve host: {host}",
-                seen=f"{caller} is in namespace {self.controller.running[caller].spec.namespace!r}; "
-                f"it knows {', '.join(sorted(n for n in known if n.count('.') < 2)) or 'no Service'}",
+                seen=f"{caller} is in namespace "
+                f"{self.controller.running[caller].spec.namespace!r}; "
+                f"it knows {', '.join(sorted(n for n in known if n.count('.') < 2)) or 'no Service'}",  # noqa: E501
                 try_next="a Service of another namespace is called by NAME.NAMESPACE",
             )
         proxy = self.asked(caller)
-        # a port that does not say it is HTTP has a listener at its Service's own address, as on a cluster
-        address = views.service_address(self.controller.store, host, self.controller.running[caller].spec.namespace)
-        listener = f"{address}_{port}" if proxy.has_listener(f"{address}_{port}") else f"0.0.0.0_{port}"
+        # a port that does not say it is HTTP has a listener at its Service's own address, as on a
+        # cluster
+        address = views.service_address(
+            self.controller.store, host, self.controller.running[caller].spec.namespace
+        )
+        listener = (
+            f"{address}_{port}" if proxy.has_listener(f"{address}_{port}") else f"0.0.0.0_{port}"
+        )
         return Target("127.0.0.1", proxy.port(listener), authority), path
 
     def caller(self, source: str) -> str:
@@ -341,15 +414,20 @@ class EmbeddedMesh(Mesh):
             if source in (pod.spec.workload, pod.spec.name):
                 if pod.sidecar is None:
                     raise MeshError(
-                        f"The pod {pod.spec.name} has no sidecar, so no rule of Istio's acts on what it sends",
+                        f"The pod {pod.spec.name} has no sidecar, so no rule of Istio's acts on "
+                        "what it sends",
                         seen="the embedded mesh sends requests from inside through sidecars only",
-                        try_next="label its namespace istio-injection=enabled and mesh.restart(…) it",
+                        try_next="label its namespace istio-injection=enabled and "
+                        "mesh.restart(…) it",
                     )
                 return pod.spec.name
         raise NotFound(
             f"There is no pod of {source!r} to call from",
             seen="workloads: "
-            + (", ".join(sorted({p.spec.workload for p in self.controller.running.values()})) or "none"),
+            + (
+                ", ".join(sorted({p.spec.workload for p in self.controller.running.values()}))
+                or "none"
+            ),
             try_next="mesh.apply('manifests/client.yaml')",
         )
 
@@ -359,11 +437,14 @@ class EmbeddedMesh(Mesh):
         if not self.controller.family.mine:
             raise MeshError(
                 "This mesh belongs to another process",
-                seen=f"process {self.controller.family.owner} opened it, and this one was forked from it",
+                seen=f"process {self.controller.family.owner} opened it, and this one was forked "
+                "from it",
                 try_next="labkit.open_mesh() in this process makes another one",
             )
         if self.controller.closed:
-            raise MeshError("This mesh has been closed", try_next="labkit.open_mesh() makes a new one")
+            raise MeshError(
+                "This mesh has been closed", try_next="labkit.open_mesh() makes a new one"
+            )
         if self.controller.family.lost:
             raise ended_from_outside()
 
@@ -376,4 +457,6 @@ class EmbeddedMesh(Mesh):
     def __repr__(self) -> str:
         if self.controller.closed:
             return "<embedded mesh, closed>"
-        return f"<embedded mesh: {len(self.controller.running)} pods, gateway at {self.gateway_url}>"
+        return (
+            f"<embedded mesh: {len(self.controller.running)} pods, gateway at {self.gateway_url}>"
+        )

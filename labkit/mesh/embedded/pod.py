@@ -1,4 +1,6 @@
-"""One pod: the processes of its containers, kept running, and whether it is ready. What the kubelet is on a node."""
+"""One pod: the processes of its containers, kept running, and whether it is ready. What the kubelet
+is on a node.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from labkit.mesh.embedded.images import Program
 from labkit.processes import Family, end, tail
 from labkit.translate import Pod as PodFacts
 
-# A container that ends is started again at once, then after 1, 2, 4 … seconds (a cluster waits 10, 20, 40 …: in a
-# lesson nobody wants to). After this long without a crash the count starts anew.
+# A container that ends is started again at once, then after 1, 2, 4 … seconds (a cluster waits 10,
+# 20, 40 …: in a lesson nobody wants to). After this long without a crash the count starts anew.
 LONGEST_PAUSE_S = 16.0
 CALM_S = 30.0
 PROBE_EVERY_S = 0.5
@@ -153,7 +155,9 @@ class RunningPod:
         if self.app_port is not None:
             env["PORT"] = str(self.app_port)
         argv = self.spec.program.argv
-        self.app = self.family.start(self.spec.name, argv, log=self.app_log, env=env, cwd=self.folder)
+        self.app = self.family.start(
+            self.spec.name, argv, log=self.app_log, env=env, cwd=self.folder
+        )
 
     def watch(self) -> None:
         next_probe = 0.0
@@ -180,7 +184,9 @@ class RunningPod:
                 next_probe = 0.0
 
     def restart_crashed(self) -> bool:
-        """Starts again what has ended, after the pause that its crashes have earned; True when something had ended."""
+        """Starts again what has ended, after the pause that its crashes have earned; True when
+        something had ended.
+        """
         try:
             return self.start_ended()
         except OSError:
@@ -205,7 +211,9 @@ class RunningPod:
         return app_ended or sidecar_ended
 
     def probe(self) -> bool:
-        """The readiness probe: does the application say it is ready? One that does not listen is ready when it runs."""
+        """The readiness probe: does the application say it is ready? One that does not listen is
+        ready when it runs.
+        """
         if self.spec.program is None:
             return True
         if self.app is None or self.app.poll() is not None:
@@ -218,7 +226,9 @@ class RunningPod:
             ready = connection.getresponse().status == 200
             self.missed = 0
             return ready
-        except TimeoutError:  # a busy machine: as the kubelet by default, take it seriously the third time in a row
+        except (
+            TimeoutError
+        ):  # a busy machine: as the kubelet by default, take it seriously the third time in a row
             self.missed += 1
             return self.app_ready and self.missed < MISSED
         except (OSError, http.client.HTTPException):
@@ -227,8 +237,8 @@ class RunningPod:
             connection.close()
 
     def probe_sidecar(self) -> bool:
-        """As Istio's readiness probe: the first configuration must be in force. A later one may be on its way, which
-        makes no pod unready."""
+        """As Istio's readiness probe: the first configuration must be in force. A later one may be
+        on its way, which makes no pod unready."""
         if self.sidecar is None:
             return True
         return self.sidecar.admin.live() if self.sidecar_ready else self.sidecar.live()
@@ -243,7 +253,9 @@ class RunningPod:
         self.wake.set()
         if self.thread.is_alive() and self.thread is not threading.current_thread():
             self.thread.join()
-        self.family.stop(self.spec.name, grace_s=grace_s)  # first: its last answers still pass through the sidecar
+        self.family.stop(
+            self.spec.name, grace_s=grace_s
+        )  # first: its last answers still pass through the sidecar
         if self.sidecar:
             self.sidecar.stop(grace_s=grace_s)
 

@@ -9,20 +9,23 @@ import threading
 
 from labkit.errors import MeshError
 
-# Below what Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that a connection made
-# between choosing a port and listening on it can't take it away. And below the NodePorts of a Kubernetes on this
-# machine (30000 to 32767): kube-proxy's rules lead whoever calls such a port into the cluster, on loopback too, and
-# even while a process listens there. Nothing shows that: the port is free, listening works, and no request arrives.
+# Below what Linux (32768 and up) and macOS (49152 and up) give to outgoing connections, so that a
+# connection made between choosing a port and listening on it can't take it away. And below the
+# NodePorts of a Kubernetes on this machine (30000 to 32767): kube-proxy's rules lead whoever calls
+# such a port into the cluster, on loopback too, and even while a process listens there. Nothing
+# shows that: the port is free, listening works, and no request arrives.
 FIRST, LAST = 20000, 30000
 
 
 class Ports:
-    """Hands out each port once, and to one mesh of this machine only, however many start at the same moment.
+    """Hands out each port once, and to one mesh of this machine only, however many start at the
+    same moment.
 
-    Looking whether a port is free is not enough: it stays free until Envoy listens there, and another mesh may look
-    meanwhile. So, on Linux, a socket of ours stays bound to it, which does not listen: whoever looks finds the port
-    taken, and a process that listens with SO_REUSEADDR, as Envoy and the pods' application do, may have it. Other
-    systems don't allow that (there the port is only looked at). The system lets go of all of them when we end.
+    Looking whether a port is free is not enough: it stays free until Envoy listens there, and
+    another mesh may look meanwhile. So, on Linux, a socket of ours stays bound to it, which does
+    not listen: whoever looks finds the port taken, and a process that listens with SO_REUSEADDR, as
+    Envoy and the pods' application do, may have it. Other systems don't allow that (there the port
+    is only looked at). The system lets go of all of them when we end.
     """
 
     def __init__(self) -> None:
@@ -57,7 +60,9 @@ def hold(port: int) -> socket.socket | None:
     """A socket that keeps this port of 127.0.0.1 from all who look; None where somebody has it."""
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        holder.bind(("127.0.0.1", port))  # without SO_REUSEADDR: fails if anybody is bound here, listening or not
+        holder.bind(
+            ("127.0.0.1", port)
+        )  # without SO_REUSEADDR: fails if anybody is bound here, listening or not
     except OSError:
         holder.close()
         return None

@@ -23,7 +23,8 @@ RECORD = "mesh.json"
 
 
 def root() -> Path:
-    """Where meshes keep their folders: $LABKIT_STATE, or one folder a user under the system's temporary folder.
+    """Where meshes keep their folders: $LABKIT_STATE, or one folder a user under the system's
+    temporary folder.
 
     Short on purpose: the path of a Unix socket may have 103 characters on a Mac.
     """
@@ -43,7 +44,9 @@ def new_folder() -> Path:
 
 
 def check_private(top: Path) -> None:
-    """Its name can be guessed: another user could have made it first, and change what our Envoys read."""
+    """Its name can be guessed: another user could have made it first, and change what our Envoys
+    read.
+    """
     found = top.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise MeshError(
@@ -68,7 +71,12 @@ class Left:
 def record(folder: Path, group: int, gateway_port: int) -> None:
     """Writes down whose mesh this is, so that `labkit status` and `labkit down` find it."""
     me = psutil.Process()
-    body = {"owner": me.pid, "owner_started": me.create_time(), "group": group, "gateway_port": gateway_port}
+    body = {
+        "owner": me.pid,
+        "owner_started": me.create_time(),
+        "group": group,
+        "gateway_port": gateway_port,
+    }
     body["created"] = time.time()
     beside = folder / (RECORD + ".new")
     beside.write_text(json.dumps(body), encoding="utf-8")
@@ -85,10 +93,12 @@ def meshes() -> Iterator[Left]:
             body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             continue  # it is being made or removed just now
-        left = Left(folder, body["owner"], body["group"], body["gateway_port"], body["created"], False)
+        left = Left(
+            folder, body["owner"], body["group"], body["gateway_port"], body["created"], False
+        )
         try:
-            # when a clock is set, this machine changes its mind about when a process began; the mesh's keeper, which
-            # ends with the owner, does not
+            # when a clock is set, this machine changes its mind about when a process began; the
+            # mesh's keeper, which ends with the owner, does not
             same = abs(psutil.Process(left.owner).create_time() - body["owner_started"]) < 1
             yield replace(left, owner_runs=same or group_is_ours(left))
         except psutil.NoSuchProcess:
@@ -103,7 +113,9 @@ def end(mesh: Left) -> None:
 
 
 def group_is_ours(mesh: Left) -> bool:
-    """Whether the process group still is this mesh's: ids are used again, and a stranger must not be ended."""
+    """Whether the process group still is this mesh's: ids are used again, and a stranger must not
+    be ended.
+    """
     for process in group_members(mesh.group):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             if str(mesh.folder) in " ".join(process.cmdline()):

@@ -25,7 +25,16 @@ SHORT = {
     "vs": "VirtualService",
     "dr": "DestinationRule",
 }
-KINDS = ("Namespace", "ConfigMap", "Service", "Deployment", "Pod", "Gateway", "VirtualService", "DestinationRule")
+KINDS = (
+    "Namespace",
+    "ConfigMap",
+    "Service",
+    "Deployment",
+    "Pod",
+    "Gateway",
+    "VirtualService",
+    "DestinationRule",
+)
 ISTIO_KINDS = ("Gateway", "VirtualService", "DestinationRule")
 
 
@@ -43,7 +52,8 @@ def kind_of(word: str) -> str:
         if kind.lower() in (low, singular):
             return kind
     raise NotFound(
-        f"The mesh has no kind {word!r}", try_next="one of " + ", ".join(sorted(k.lower() + "s" for k in KINDS))
+        f"The mesh has no kind {word!r}",
+        try_next="one of " + ", ".join(sorted(k.lower() + "s" for k in KINDS)),
     )
 
 
@@ -52,21 +62,26 @@ def plural(kind: str) -> str:
 
 
 class Store:
-    """Objects by (kind, namespace, name). Two namespaces are always there, as on a cluster with Istio."""
+    """Objects by (kind, namespace, name). Two namespaces are always there, as on a cluster with
+    Istio.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[Key, Resource] = {}
         self.service_ips: dict[tuple[str, str], str] = {}
         self.addresses_given = 0
         for name in ("default", "istio-system"):
-            self.put(Resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+            self.put(
+                Resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+            )
 
     def put(self, resource: Resource) -> str:
         """Keeps one object; returns what happened: "created", "configured" or "unchanged"."""
         old = self.objects.get(resource.key)
         if resource.namespace and ("Namespace", "", resource.namespace) not in self.objects:
             raise NotFound(
-                f"{resource.kind} {resource.name!r} can't be created: there is no namespace {resource.namespace!r}",
+                f"{resource.kind} {resource.name!r} can't be created: there is no namespace "
+                f"{resource.namespace!r}",
                 seen="namespaces: " + ", ".join(r.name for r in self.all("Namespace")),
                 try_next="apply the Namespace first, or set metadata.namespace to one of these",
             )
@@ -74,9 +89,12 @@ class Store:
         metadata = body.setdefault("metadata", {})
         if resource.namespace:
             metadata.setdefault("namespace", resource.namespace)
-        # the older of two rules for one host wins, so each object keeps the time of its first appearance
+        # the older of two rules for one host wins, so each object keeps the time of its first
+        # appearance
         metadata["creationTimestamp"] = (
-            old.metadata["creationTimestamp"] if old else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            old.metadata["creationTimestamp"]
+            if old
+            else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         )
         if old is not None and plain(old.body) == plain(body):
             return "unchanged"
@@ -100,12 +118,16 @@ class Store:
             kind, namespace, name = key
             there = ", ".join(r.name for r in self.all(kind, namespace or None)) or "none"
             where = f" in namespace {namespace!r}" if namespace else ""
-            raise NotFound(f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}")
+            raise NotFound(
+                f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}"
+            )
         del self.objects[key]
         if key[0] == "Namespace":
             for inner in [k for k in self.objects if k[1] == key[2]]:
                 del self.objects[inner]
-        self.service_ips = {w: ip for w, ip in self.service_ips.items() if ("Service", *w) in self.objects}
+        self.service_ips = {
+            w: ip for w, ip in self.service_ips.items() if ("Service", *w) in self.objects
+        }
 
     def all(self, kind: str, namespace: str | None = None) -> Iterator[Resource]:
         for (k, ns, _), resource in self.objects.items():

@@ -47,11 +47,15 @@ def warnings(resources: Sequence[Resource]) -> tuple[str, ...]:
 
 def service_names(store: Store, namespace: str) -> set[str]:
     """The host names of Services that a pod of this namespace can resolve."""
-    return {name for service in store.all("Service") for name in names_of(store, service, namespace)}
+    return {
+        name for service in store.all("Service") for name in names_of(store, service, namespace)
+    }
 
 
 def names_of(store: Store, service: Resource, namespace: str) -> set[str]:
-    """All that a pod of this namespace may call one Service: names short and long, and its address."""
+    """All that a pod of this namespace may call one Service: names short and long,
+    and its address.
+    """
     long = f"{service.name}.{service.namespace}"
     names = {long, f"{long}.svc", f"{long}.svc.cluster.local"}
     if service.namespace == namespace:
@@ -60,7 +64,9 @@ def names_of(store: Store, service: Resource, namespace: str) -> set[str]:
 
 
 def service_address(store: Store, host: str, namespace: str) -> str:
-    """The address of the Service that a pod of this namespace means by a host; "" where there is none."""
+    """The address of the Service that a pod of this namespace means by a host; "" where there is
+    none.
+    """
     for service in store.all("Service"):
         if host in names_of(store, service, namespace):
             return store.service_ips.get((service.namespace, service.name), "")
@@ -88,11 +94,22 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 def get(controller: Controller, kind: str, name: str | None, namespace: str | None) -> Table:
     if kind == "Pod":
         there = [*controller.running.values(), controller.gateway]
-        pods = [info(p) for p in there if name in (None, p.spec.name) and shown(controller, p, namespace)]
+        pods = [
+            info(p)
+            for p in there
+            if name in (None, p.spec.name) and shown(controller, p, namespace)
+        ]
         if name and not pods:
             raise NotFound(f"There is no pod {name!r}", try_next="mesh.get('pods')")
-        return table(COLUMNS[kind], [(p.name, p.ready, p.status, p.restarts, age(p.created), p.ip) for p in pods])
-    found = [controller.store.find(kind, name, namespace)] if name else list(controller.store.all(kind, namespace))
+        return table(
+            COLUMNS[kind],
+            [(p.name, p.ready, p.status, p.restarts, age(p.created), p.ip) for p in pods],
+        )
+    found = (
+        [controller.store.find(kind, name, namespace)]
+        if name
+        else list(controller.store.all(kind, namespace))
+    )
     return table(COLUMNS[kind], [row(controller, r) for r in found])
 
 
@@ -110,15 +127,24 @@ def row(controller: Controller, resource: Resource) -> tuple[Any, ...]:
         case "ConfigMap":
             return (resource.name, len(resource.body.get("data") or {}), old)
         case "Service":
-            ports = ",".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or [])
-            address = controller.store.service_ips.get((resource.namespace, resource.name), "<none>")
+            ports = ",".join(
+                f"{p['port']}/{p.get('protocol', 'TCP')}" for p in spec.get("ports") or []
+            )
+            address = controller.store.service_ips.get(
+                (resource.namespace, resource.name), "<none>"
+            )
             return (resource.name, spec.get("type", "ClusterIP"), address, ports, old)
         case "Deployment":
             pods = controller.pods_of(resource)
             ready = sum(p.ready for p in pods)
             return (resource.name, f"{ready}/{spec.get('replicas', 1)}", len(pods), ready, old)
         case "VirtualService":
-            return (resource.name, json.dumps(spec.get("gateways") or []), json.dumps(spec.get("hosts") or []), old)
+            return (
+                resource.name,
+                json.dumps(spec.get("gateways") or []),
+                json.dumps(spec.get("hosts") or []),
+                old,
+            )
         case "DestinationRule":
             return (resource.name, spec.get("host", ""), old)
         case _:
@@ -126,7 +152,9 @@ def row(controller: Controller, resource: Resource) -> tuple[Any, ...]:
 
 
 def objects(controller: Controller) -> list[Resource]:
-    """Every object as it is now. Of pods, those that run: what a manifest says of one is only where it began."""
+    """Every object as it is now. Of pods, those that run: what a manifest says of one is only where
+    it began.
+    """
     running = [p for p in (*controller.running.values(), controller.gateway) if not p.terminating]
     applied = [r for r in controller.store.objects.values() if r.kind != "Pod"]
     return [*applied, *(pod_object(pod) for pod in running)]
@@ -135,10 +163,16 @@ def objects(controller: Controller) -> list[Resource]:
 def pod_object(pod: RunningPod) -> Resource:
     """A running pod as `kubectl get pod -o yaml` shows it, in short."""
     facts, program = pod.spec.facts, pod.spec.program
-    metadata: dict[str, Any] = {"name": facts.name, "namespace": facts.namespace, "labels": dict(facts.labels)}
+    metadata: dict[str, Any] = {
+        "name": facts.name,
+        "namespace": facts.namespace,
+        "labels": dict(facts.labels),
+    }
     if pod.spec.template_hash:
         owner = f"{pod.spec.workload}-{pod.spec.template_hash}"
-        metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner}]
+        metadata["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner}
+        ]
     containers = [{"name": program.container, "image": program.image}] if program else []
     if pod.sidecar is not None:
         containers.append({"name": "istio-proxy", "image": "envoy"})
@@ -152,7 +186,9 @@ def pod_object(pod: RunningPod) -> Resource:
 
 def describe(controller: Controller, kind: str, name: str, namespace: str | None) -> str:
     if kind == "Pod":
-        found = [p for p in (*controller.running.values(), controller.gateway) if p.spec.name == name]
+        found = [
+            p for p in (*controller.running.values(), controller.gateway) if p.spec.name == name
+        ]
         if not found:
             raise NotFound(f"There is no pod {name!r}", try_next="mesh.get('pods')")
         return describe_pod(controller, found[0])
@@ -165,7 +201,10 @@ def describe(controller: Controller, kind: str, name: str, namespace: str | None
         f"Created:      {resource.metadata['creationTimestamp']}",
     ]
     if kind == "Service":
-        lines.append(f"IP:           {controller.store.service_ips.get((resource.namespace, resource.name), '<none>')}")
+        lines.append(
+            "IP:           "
+            f"{controller.store.service_ips.get((resource.namespace, resource.name), '<none>')}"
+        )
         ready = [p.spec.facts.ip for p in controller.selected(resource) if p.ready]
         lines.append(f"Endpoints:    {', '.join(ready) or '<none>'}")
     if resource.spec:
@@ -203,15 +242,23 @@ def describe_pod(controller: Controller, pod: RunningPod) -> str:
         proxy = controller.plane.proxies.get(pod.spec.name) or controller.plane.proxies["gateway"]
         process = pod.sidecar.process.pid if pod.sidecar.process else "<none>"
         lines += [
-            "  istio-proxy:  (the sidecar: a real Envoy)" if program else "  istio-proxy:  (a real Envoy)",
+            "  istio-proxy:  (the sidecar: a real Envoy)"
+            if program
+            else "  istio-proxy:  (a real Envoy)",
             f"    Process:  {process}",
             f"    Ready:    {pod.sidecar_ready}",
             f"    Restarts: {pod.backoff['sidecar'].restarts}",
             "    Listeners, in the mesh -> on this machine:",
-            *(f"      {name} -> 127.0.0.1:{port}" for name, port in sorted(proxy.listeners.items())),
+            *(
+                f"      {name} -> 127.0.0.1:{port}"
+                for name, port in sorted(proxy.listeners.items())
+            ),
         ]
     elif program is not None:
-        lines.append("  (no sidecar: the namespace had no label istio-injection=enabled when this pod was made)")
+        lines.append(
+            "  (no sidecar: the namespace had no label istio-injection=enabled when this pod was "
+            "made)"
+        )
     return "\n".join(lines)
 
 
@@ -232,7 +279,9 @@ FLAGS = (
 
 
 def endpoints(clusters: Mapping[str, Any], by_port: Mapping[int, tuple[str, Pod]]) -> pd.DataFrame:
-    """Envoy's list of hosts as a frame; `by_port` says which pod stands behind each loopback port."""
+    """Envoy's list of hosts as a frame; `by_port` says which pod stands behind
+    each loopback port.
+    """
     import pandas as pd
 
     rows = []
@@ -265,4 +314,7 @@ def endpoints(clusters: Mapping[str, Any], by_port: Mapping[int, tuple[str, Pod]
 
 def requests_of(host: Mapping[str, Any]) -> int:
     """How many requests an Envoy has sent to one of its hosts; each try counts."""
-    return next((int(stat.get("value", 0)) for stat in host.get("stats", []) if stat["name"] == "rq_total"), 0)
+    return next(
+        (int(stat.get("value", 0)) for stat in host.get("stats", []) if stat["name"] == "rq_total"),
+        0,
+    )

@@ -1,4 +1,6 @@
-"""What Deployments want: which pods to make and which to end. Pure decisions; the mesh carries them out."""
+"""What Deployments want: which pods to make and which to end. Pure decisions; the mesh carries them
+out.
+"""
 
 from __future__ import annotations
 
@@ -48,13 +50,13 @@ def pod_name(owner: str, hash_: str, rng: random.Random) -> str:
 
     >>> pod_name("hello-world-v1", "75f85dfdc6", random.Random(1)).startswith("hello-world-v1-75f85dfdc6-")
     True
-    """
+    """  # noqa: E501
     return f"{owner}-{hash_}-{''.join(rng.choice(ALPHABET) for _ in range(5))}"
 
 
 def limits(spec: Mapping[str, Any], replicas: int) -> tuple[int, int]:
-    """(most pods at once, fewest ready pods) during a rollout, by Kubernetes' rules: 25 % each way by default,
-    surge rounded up, unavailable rounded down."""
+    """(most pods at once, fewest ready pods) during a rollout, by Kubernetes' rules: 25 % each way
+    by default, surge rounded up, unavailable rounded down."""
     strategy = spec.get("strategy") or {}
     if strategy.get("type") == "Recreate":
         return replicas, 0
@@ -90,7 +92,9 @@ def plan(spec: Mapping[str, Any], pods: Sequence[PodState]) -> Plan:
     create = max(0, min(replicas - len(new), most - len(pods)))
     ready = sum(p.ready for p in pods)
     leaving: list[str] = []
-    for pod in sorted(old, key=lambda p: p.ready):  # those that are not ready go first: they help nobody
+    for pod in sorted(
+        old, key=lambda p: p.ready
+    ):  # those that are not ready go first: they help nobody
         if pod.ready:
             if ready - 1 < fewest:
                 break

@@ -2,10 +2,11 @@
 
 from labkit.resources.lint import lint
 
-lint("manifests/hello-world.yaml", "my-rule.yaml")     # no findings, or what, why it matters and how to fix it
+lint("manifests/hello-world.yaml", "my-rule.yaml")     # no findings, or what, why it matters and
+how to fix it
 
-A rule is a function from a World (all objects, indexed) to diagnoses; `linting.RULES` lists them, `codes.CODES` says
-what each code means.
+A rule is a function from a World (all objects, indexed) to diagnoses; `linting.RULES` lists them,
+`codes.CODES` says what each code means.
 """
 
 from labkit.resources.lint.codes import CODES, Code

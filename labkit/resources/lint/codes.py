@@ -1,8 +1,9 @@
 """What the linter can find, by code.
 
-A code of Istio's own analyzer (IST…, what `istioctl analyze` prints) where it has one, else Kiali's (KIA…), else ours
-(LAB…). `also` names the other tool's code for the same mistake, so that a search for either leads here. Levels are
-ours: "error" is broken for sure, "warning" does not do what its author thinks, "info" depends on what callers do.
+A code of Istio's own analyzer (IST…, what `istioctl analyze` prints) where it has one, else Kiali's
+(KIA…), else ours (LAB…). `also` names the other tool's code for the same mistake, so that a search
+for either leads here. Levels are ours: "error" is broken for sure, "warning" does not do what its
+author thinks, "info" depends on what callers do.
 """
 
 from __future__ import annotations
@@ -29,21 +30,25 @@ _ALL = (
         "IST0101",
         "ReferencedResourceNotFound",
         "error",
-        "Kubernetes accepts the object: a reference to nothing is no error for it. Requests that meet it fail, with "
-        "404 where a Gateway is missing and 503 (flag NC, no cluster) where a host, a port or a subset is.",
+        "Kubernetes accepts the object: a reference to nothing is no error for it. Requests that "
+        "meet it fail, with "
+        "404 where a Gateway is missing and 503 (flag NC, no cluster) where a host, a port or a "
+        "subset is.",
         ("KIA1101", "KIA1102", "KIA1107"),
     ),
     Code(
         "IST0102",
         "NamespaceNotInjected",
         "warning",
-        "Pods of a namespace without the label get no sidecar: Istio sees nothing of what they send.",
+        "Pods of a namespace without the label get no sidecar: Istio sees nothing of what they "
+        "send.",
     ),
     Code(
         "IST0103",
         "PodMissingProxy",
         "warning",
-        "A sidecar is added when a pod is made. Pods that were there before the namespace got its label have none: "
+        "A sidecar is added when a pod is made. Pods that were there before the namespace got "
+        "its label have none: "
         "no rule acts on the requests that they send.",
     ),
     Code(
@@ -69,8 +74,10 @@ _ALL = (
         "IST0118",
         "PortNameIsNotUnderNamingConvention",
         "warning",
-        "The name tells the protocol, up to its first dash. Without it each sidecar has to guess from the first bytes "
-        "of each connection. After a wrong guess, or where the server speaks first, no route and no retry applies, or "
+        "The name tells the protocol, up to its first dash. Without it each sidecar has to guess "
+        "from the first bytes "
+        "of each connection. After a wrong guess, or where the server speaks first, no route and "
+        "no retry applies, or "
         "requests end with 503.",
         ("KIA0601",),
     ),
@@ -84,7 +91,8 @@ _ALL = (
         "IST0131",
         "VirtualServiceIneffectiveMatch",
         "warning",
-        "Matches are tried from top to bottom: one that is the same as, or narrower than, an earlier one gets nothing.",
+        "Matches are tried from top to bottom: one that is the same as, or narrower than, an "
+        "earlier one gets nothing.",
     ),
     Code(
         "IST0132",
@@ -102,15 +110,18 @@ _ALL = (
         "IST0145",
         "ConflictingGateways",
         "warning",
-        "Two Gateways with the same selector, port and host end up in one listener. The routes of their "
-        "VirtualServices are put one behind the other, the older one's first: what it takes never reaches the other's.",
+        "Two Gateways with the same selector, port and host end up in one listener. The routes "
+        "of their "
+        "VirtualServices are put one behind the other, the older one's first: what it takes "
+        "never reaches the other's.",
         ("KIA0301",),
     ),
     Code(
         "IST0162",
         "GatewayPortNotDefinedOnService",
         "warning",
-        "The gateway's Service does not lead to this port, so nobody outside of the cluster can call it.",
+        "The gateway's Service does not lead to this port, so nobody outside of the cluster can "
+        "call it.",
     ),
     Code(
         "IST0173",
@@ -130,7 +141,8 @@ _ALL = (
         "KIA0201",
         "MoreThanOneDestinationRule",
         "warning",
-        "For one host Istio obeys the older rule's trafficPolicy, and the first definition of a subset. The other one "
+        "For one host Istio obeys the older rule's trafficPolicy, and the first definition of a "
+        "subset. The other one "
         "is ignored in silence.",
     ),
     Code(
@@ -143,27 +155,31 @@ _ALL = (
         "KIA1104",
         "WeightOfTheOnlyDestination",
         "warning",
-        "Weights share out the requests of one route among its destinations. The only destination of a route gets "
+        "Weights share out the requests of one route among its destinations. The only "
+        "destination of a route gets "
         "all of them, whatever its weight says.",
     ),
     Code(
         "KIA1105",
         "DestinationTwice",
         "warning",
-        "The same host and subset twice in one route: their weights add up, which is hardly what was meant.",
+        "The same host and subset twice in one route: their weights add up, which is hardly what "
+        "was meant.",
     ),
     Code(
         "KIA1106",
         "MoreThanOneVirtualService",
         "warning",
-        "At a gateway the routes of both are put one behind the other, the older one's first; the order between them "
+        "At a gateway the routes of both are put one behind the other, the older one's first; "
+        "the order between them "
         "is nobody's promise.",
     ),
     Code(
         "LAB01",
         "NotAnObject",
         "error",
-        "What can't be read can't be applied: kubectl refuses the whole document, and what was there stays in force.",
+        "What can't be read can't be applied: kubectl refuses the whole document, and what was "
+        "there stays in force.",
     ),
     Code(
         "LAB02",
@@ -175,42 +191,50 @@ _ALL = (
         "LAB03",
         "NamespaceNotWritten",
         "warning",
-        "Without metadata.namespace the object lands wherever kubectl points at that moment, most often in `default`, "
+        "Without metadata.namespace the object lands wherever kubectl points at that moment, "
+        "most often in `default`, "
         "and short host names in it then mean Services of that namespace.",
     ),
     Code(
         "LAB04",
         "GatewayPortIsTargetPort",
         "warning",
-        "A Gateway names ports of the gateway's Service (80). The port of its pod (8080) happens to work, since both "
+        "A Gateway names ports of the gateway's Service (80). The port of its pod (8080) happens "
+        "to work, since both "
         "end up in the same listener, but nobody can call the number that is written there.",
     ),
     Code(
         "LAB05",
         "VirtualServiceNotAtGateway",
         "warning",
-        "A VirtualService without `gateways` is for callers inside the mesh. Requests from outside get 404.",
+        "A VirtualService without `gateways` is for callers inside the mesh. Requests from "
+        "outside get 404.",
     ),
     Code(
         "LAB06",
         "PrefixTakesMore",
         "warning",
-        "A prefix is compared letter by letter, not part by part of the path; and a rewrite replaces just the letters "
+        "A prefix is compared letter by letter, not part by part of the path; and a rewrite "
+        "replaces just the letters "
         "that matched.",
     ),
     Code(
         "LAB07",
         "EjectionImpossible",
         "warning",
-        "Envoy ejects a pod only while the share of ejected pods stays within maxEjectionPercent, which is 10 where it "
-        "is not written. Of few pods, one is already more; and each subset counts its own pods alone.",
+        "Envoy ejects a pod only while the share of ejected pods stays within "
+        "maxEjectionPercent, which is 10 where it "
+        "is not written. Of few pods, one is already more; and each subset counts its own pods "
+        "alone.",
     ),
     Code(
         "LAB08",
         "LimitBelowPods",
         "warning",
-        "Limits of a connection pool are not for each pod: each Envoy that calls counts all its connections to the "
-        "service together. And as it always lets a pod have its first one, a limit below the number of pods is not "
+        "Limits of a connection pool are not for each pod: each Envoy that calls counts all its "
+        "connections to the "
+        "service together. And as it always lets a pod have its first one, a limit below the "
+        "number of pods is not "
         "even kept.",
     ),
     Code(

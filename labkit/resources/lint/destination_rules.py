@@ -1,4 +1,6 @@
-"""Mistakes in DestinationRules: for nobody, for the same host twice, subsets of nobody, limits that do nothing."""
+"""Mistakes in DestinationRules: for nobody, for the same host twice, subsets of nobody, limits that
+do nothing.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ def unknown_host(world: World) -> Iterator[Diagnosis]:
         fix = world.instead_of(found.host)
         other = found.elsewhere
         if other is not None:
-            fix = f"set metadata.namespace: {other.namespace}, or host: {service_host(other.name, other.namespace)}"
+            fix = (
+                f"set metadata.namespace: {other.namespace}, or host: "
+                f"{service_host(other.name, other.namespace)}"
+            )
         yield diagnosis("IST0174", rule, ("spec", "host"), f"there is no Service {found.host}", fix)
 
 
@@ -37,11 +42,23 @@ def subsets(world: World) -> Iterator[Diagnosis]:
             labels = subset.get("labels") or {}
             if not labels:
                 what = f"the subset {subset.get('name')} has no labels"
-                yield diagnosis("KIA0209", rule, path, what, "give it the labels of its pods, such as version: v1")
-            elif service is not None and world.knows_pods(service.namespace) and not world.pods_of(service, labels):
+                yield diagnosis(
+                    "KIA0209",
+                    rule,
+                    path,
+                    what,
+                    "give it the labels of its pods, such as version: v1",
+                )
+            elif (
+                service is not None
+                and world.knows_pods(service.namespace)
+                and not world.pods_of(service, labels)
+            ):
                 text = ", ".join(f"{key}: {value}" for key, value in labels.items())
                 what = f"no pod of {title(service)} has the labels {text}"
-                yield diagnosis("IST0173", rule, (*path, "labels"), what, _nearest(world, service, labels))
+                yield diagnosis(
+                    "IST0173", rule, (*path, "labels"), what, _nearest(world, service, labels)
+                )
 
 
 def _nearest(world: World, service: Resource, labels: Fields) -> str:
@@ -49,19 +66,27 @@ def _nearest(world: World, service: Resource, labels: Fields) -> str:
     for key in labels:
         values = sorted({pod.labels[key] for pod in world.pods_of(service) if key in pod.labels})
         if values:
-            return f"its pods have {key}: {' or '.join(values)}; or start pods with the labels first"
+            return (
+                f"its pods have {key}: {' or '.join(values)}; or start pods with the labels first"
+            )
     return "start pods with these labels first, or take labels that its pods have"
 
 
 def twice(world: World) -> Iterator[Diagnosis]:
-    """KIA0201: a rule of which something is ignored, because an older one of the host has it. Told of the younger."""
+    """KIA0201: a rule of which something is ignored, because an older one of the host has it. Told
+    of the younger.
+    """
     policies: dict[tuple[str, str], Resource] = {}
     names: dict[tuple[str, str, str], Resource] = {}
     for rule in world.all("DestinationRule"):
         if rule.spec.get("workloadSelector"):
             continue  # for other callers than the rest
         host = full_host(str(rule.spec.get("host") or ""), rule.namespace)
-        first = policies.setdefault((rule.namespace, host), rule) if rule.spec.get("trafficPolicy") else rule
+        first = (
+            policies.setdefault((rule.namespace, host), rule)
+            if rule.spec.get("trafficPolicy")
+            else rule
+        )
         if first is not rule:
             what = f"{title(first)} has a trafficPolicy for {host} already; this one is ignored"
             yield diagnosis("KIA0201", rule, ("spec", "trafficPolicy"), what, _merge(first))
@@ -69,19 +94,26 @@ def twice(world: World) -> Iterator[Diagnosis]:
             name = str(subset.get("name"))
             older = names.setdefault((rule.namespace, host, name), rule)
             if older is not rule:
-                what = f"{title(older)} defines the subset {name} of {host} already; this one is ignored"
+                what = (
+                    f"{title(older)} defines the subset {name} of {host} already; this one is "
+                    "ignored"
+                )
                 yield diagnosis("KIA0201", rule, ("spec", "subsets", index), what, _merge(older))
 
 
 def _merge(first: Resource) -> str:
-    return f"put all into one rule: give this one the name {first.name}, or move its fields there and delete it"
+    return (
+        f"put all into one rule: give this one the name {first.name}, or move its fields "
+        "there and delete it"
+    )
 
 
 def ejection(world: World) -> Iterator[Diagnosis]:
     """LAB07: maxEjectionPercent of the pods is less than one pod.
 
-    Each subset is a cluster of its own, with its own count. So a policy of the whole Service has to be enough for the
-    subsets that take it over as well. One pod alone is no pool to leave, and counts only where there is no more.
+    Each subset is a cluster of its own, with its own count. So a policy of the whole Service has to
+    be enough for the subsets that take it over as well. One pod alone is no pool to leave, and
+    counts only where there is no more.
     """
     for rule in world.all("DestinationRule"):
         for path, policy, pods in _policies(world, rule):
@@ -90,8 +122,13 @@ def ejection(world: World) -> Iterator[Diagnosis]:
                 continue
             pools = [(pods, f"{pods} pods")]
             if path == ("spec", "trafficPolicy"):
-                pools += [(size, f"the {size} pods of the subset {name}") for size, name in _heirs(world, rule)]
-            least, which = min((pool for pool in pools if pool[0] > 1), default=pools[0], key=lambda pool: pool[0])
+                pools += [
+                    (size, f"the {size} pods of the subset {name}")
+                    for size, name in _heirs(world, rule)
+                ]
+            least, which = min(
+                (pool for pool in pools if pool[0] > 1), default=pools[0], key=lambda pool: pool[0]
+            )
             percent = outlier.get("maxEjectionPercent") or DEFAULT_EJECTION_PERCENT
             if least * percent < 100:
                 said = "" if outlier.get("maxEjectionPercent") else ", the default,"
@@ -100,7 +137,8 @@ def ejection(world: World) -> Iterator[Diagnosis]:
                     "LAB07",
                     rule,
                     (*path, "outlierDetection"),
-                    f"{percent} %{said} of {which} is less than one pod: nobody is ever ejected there",
+                    f"{percent} %{said} of {which} is less than one pod: nobody is ever ejected "
+                    "there",
                     f"maxEjectionPercent: {enough} or more lets one of {least} leave",
                 )
 
@@ -109,7 +147,10 @@ def _heirs(world: World, rule: Resource) -> Iterator[tuple[int, str]]:
     """(number of pods, name) of the subsets that take over the Service's outlier detection."""
     service = world.lookup(str(rule.spec.get("host") or ""), rule.namespace).service
     for subset in items(rule.spec, "subsets"):
-        if service is not None and block(block(subset, "trafficPolicy"), "outlierDetection") is None:
+        if (
+            service is not None
+            and block(block(subset, "trafficPolicy"), "outlierDetection") is None
+        ):
             yield len(world.pods_of(service, subset.get("labels"))), str(subset.get("name"))
 
 
@@ -123,8 +164,10 @@ def limits(world: World) -> Iterator[Diagnosis]:
                     "LAB08",
                     rule,
                     (*path, "connectionPool", "tcp", "maxConnections"),
-                    f"{most} {'connection' if most == 1 else 'connections'} for all {pods} pods together, not for each",
-                    f"multiply what one pod may have by the number of pods: {most} for each is {most * pods}",
+                    f"{most} {'connection' if most == 1 else 'connections'} for all {pods} pods "
+                    "together, not for each",
+                    f"multiply what one pod may have by the number of pods: {most} for each is "
+                    f"{most * pods}",
                 )
 
 
@@ -132,15 +175,22 @@ def hash_header(world: World) -> Iterator[Diagnosis]:
     """LAB09: affinity by a header that only the caller can send."""
     for rule in world.all("DestinationRule"):
         for path, policy in _all_policies(rule):
-            header = (block(block(policy, "loadBalancer"), "consistentHash") or {}).get("httpHeaderName")
-            if not header or header.lower() in ALWAYS_THERE or header.lower() in _headers_set(world):
+            header = (block(block(policy, "loadBalancer"), "consistentHash") or {}).get(
+                "httpHeaderName"
+            )
+            if (
+                not header
+                or header.lower() in ALWAYS_THERE
+                or header.lower() in _headers_set(world)
+            ):
                 continue
             yield diagnosis(
                 "LAB09",
                 rule,
                 (*path, "loadBalancer", "consistentHash", "httpHeaderName"),
                 f"nothing in the mesh sets the header {header}: it has to come with each request",
-                "see that every caller sends it; or use x-forwarded-for, the caller's address, which the gateway sets, "
+                "see that every caller sends it; or use x-forwarded-for, the caller's address, "
+                "which the gateway sets, "
                 "or an httpCookie with a ttl, which Envoy sets",
             )
 
@@ -156,7 +206,9 @@ def _headers_set(world: World) -> set[str]:
 
 
 def _policies(world: World, rule: Resource) -> Iterator[tuple[Path, Fields, int]]:
-    """(path, policy, number of pods) for the whole service, and for subsets that have a policy of their own."""
+    """(path, policy, number of pods) for the whole service, and for subsets that have a policy of
+    their own.
+    """
     service = world.lookup(str(rule.spec.get("host") or ""), rule.namespace).service
     if service is None:
         return
@@ -166,7 +218,11 @@ def _policies(world: World, rule: Resource) -> Iterator[tuple[Path, Fields, int]
     for index, subset in enumerate(items(rule.spec, "subsets")):
         own = block(subset, "trafficPolicy")
         if own is not None:
-            yield ("spec", "subsets", index, "trafficPolicy"), own, len(world.pods_of(service, subset.get("labels")))
+            yield (
+                ("spec", "subsets", index, "trafficPolicy"),
+                own,
+                len(world.pods_of(service, subset.get("labels"))),
+            )
 
 
 def _all_policies(rule: Resource) -> Iterator[tuple[Path, Fields]]:

@@ -120,10 +120,13 @@ class Diagnoses(tuple[Diagnosis, ...]):
             return "<p>No findings.</p>"
         style = 'style="text-align:left;vertical-align:top"'
         head = "".join(
-            f'<th scope="col" {style}>{name}</th>' for name in ("code", "where", "what", "why", "how to fix")
+            f'<th scope="col" {style}>{name}</th>'
+            for name in ("code", "where", "what", "why", "how to fix")
         )
         rows = "".join(
-            "<tr>" + "".join(f"<td {style}>{html.escape(text)}</td>" for text in _columns(each)) + "</tr>"
+            "<tr>"
+            + "".join(f"<td {style}>{html.escape(text)}</td>" for text in _columns(each))
+            + "</tr>"
             for each in self
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -134,8 +137,12 @@ def _columns(each: Diagnosis) -> tuple[str, ...]:
     return code, " ".join(filter(None, (each.object, each.path))), each.what, each.why, each.fix
 
 
-def diagnosis(code: str, resource: Resource, path: Path, what: str, fix: str, *, also: str = "") -> Diagnosis:
-    """A diagnosis of one field of an object; `also` where only one of the other tools' codes fits."""
+def diagnosis(
+    code: str, resource: Resource, path: Path, what: str, fix: str, *, also: str = ""
+) -> Diagnosis:
+    """A diagnosis of one field of an object; `also` where only one of the other
+    tools' codes fits.
+    """
     source = resource.source
     return Diagnosis(
         code=code,

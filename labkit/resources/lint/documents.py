@@ -1,4 +1,6 @@
-"""Mistakes of one document: what can't be read, what the API server refuses or warns of, what lacks a namespace."""
+"""Mistakes of one document: what can't be read, what the API server refuses or warns of, what lacks
+a namespace.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +13,37 @@ from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.routes import is_of_reachability
 from labkit.resources.model import Resource
 
-_ANYWAY = "compare the object with one that works: the indentation, the names of its fields, their values"
+_ANYWAY = (
+    "compare the object with one that works: the indentation, the names of its fields, their values"
+)
 _WHERE = re.compile(r"^(?P<file>.*?):(?P<line>\d+): (?P<rest>.*)$", re.DOTALL)
 
 
 def of_verdict(verdict: Verdict, *, accepted: bool = False) -> Iterator[Diagnosis]:
-    """What validation has said, with Istio's codes for it; warnings alone where a server has `accepted` the object."""
+    """What validation has said, with Istio's codes for it; warnings alone where a server has
+    `accepted` the object.
+    """
     resource = verdict.resource
     if verdict.error is not None:
         yield _unreadable(verdict)
     if resource is None:
         return
     for finding in verdict.findings:
-        if not is_of_reachability(resource, finding) and not (accepted and finding.level == "error"):
+        if not is_of_reachability(resource, finding) and not (
+            accepted and finding.level == "error"
+        ):
             yield _of_finding(resource, finding)
-    if resource.source is not None and resource.kind != "Namespace" and not resource.metadata.get("namespace"):
+    if (
+        resource.source is not None
+        and resource.kind != "Namespace"
+        and not resource.metadata.get("namespace")
+    ):
         yield diagnosis(
             "LAB03",
             resource,
             ("metadata",),
-            "metadata.namespace is not written: kubectl takes the one it points at, most often `default`",
+            "metadata.namespace is not written: kubectl takes the one it points at, most often "
+            "`default`",
             "add `namespace:` under `metadata:`, beside the name",
         )
 
@@ -57,7 +70,11 @@ def _unreadable(verdict: Verdict) -> Diagnosis:
     assert error is not None
     found = _WHERE.match(error.message)
     resource = verdict.resource
-    line = int(found["line"]) if found else (resource.source.line if resource and resource.source else 1)
+    line = (
+        int(found["line"])
+        if found
+        else (resource.source.line if resource and resource.source else 1)
+    )
     seen = f"; {error.seen}" if error.seen else ""
     return Diagnosis(
         code="LAB02" if isinstance(error, UnsupportedError) else "LAB01",

@@ -39,16 +39,27 @@ def ports(world: World) -> Iterator[Diagnosis]:
             path: Path = ("spec", "servers", index, "port", "number")
             if number in known.values():
                 port = next(port for port, target in known.items() if target == number)
-                what = f"{number} is the port of the gateway's pod; callers use port {port} of its Service"
+                what = (
+                    f"{number} is the port of the gateway's pod; callers use port {port} of "
+                    "its Service"
+                )
                 yield diagnosis("LAB04", gateway, path, what, f"number: {port}")
             else:
                 what = f"the gateway's Service has no port {number}"
                 there = ", ".join(map(str, known))
-                yield diagnosis("IST0162", gateway, path, what, f"use one of its ports ({there}), or add one to it")
+                yield diagnosis(
+                    "IST0162",
+                    gateway,
+                    path,
+                    what,
+                    f"use one of its ports ({there}), or add one to it",
+                )
 
 
 def _service_ports(world: World, gateway: Resource) -> dict[int, int]:
-    """Port → target port of the Services before a gateway's pods; Istio's defaults where they are not known."""
+    """Port → target port of the Services before a gateway's pods; Istio's defaults where they are
+    not known.
+    """
     selector = gateway.spec.get("selector") or {}
     pods = [pod for pod in world.pods if selector and pod.has(selector)]
     found: dict[int, int] = {}
@@ -71,7 +82,11 @@ def same_host(world: World) -> Iterator[Diagnosis]:
             number = (block(server, "port") or {}).get("number") or 0
             for at, host in enumerate(items(server, "hosts")):
                 name = host if host.startswith("./") else host.removeprefix("*/")
-                name = name.replace("./", f"{gateway.namespace}/", 1) if name.startswith("./") else name
+                name = (
+                    name.replace("./", f"{gateway.namespace}/", 1)
+                    if name.startswith("./")
+                    else name
+                )
                 key = (selector, number, name, str(server.get("bind") or ""))
                 first = seen.setdefault(key, gateway)
                 if first is not gateway:
@@ -80,7 +95,8 @@ def same_host(world: World) -> Iterator[Diagnosis]:
                         gateway,
                         ("spec", "servers", index, "hosts", at),
                         f"{title(first)} has the host {name} at port {number} already",
-                        f"use another host, or remove this Gateway and let its VirtualServices name "
+                        "use another host, or remove this Gateway and let its VirtualServices "
+                        "name "
                         f"{first.namespace}/{first.name}",
                     )
 

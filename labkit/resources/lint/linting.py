@@ -36,14 +36,16 @@ RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
 
 
 def lint(*sources: Loadable, context: Iterable[Loadable] = (), complete: bool = False) -> Diagnoses:
-    """What is wrong with manifests, alone and together. Raises nothing for a manifest that is wrong.
+    """What is wrong with manifests, alone and together. Raises nothing for a manifest that is
+    wrong.
 
-    `context` is known too, and not reported on: what the manifests will meet. With `complete` these are all objects
-    that there are, as on a running mesh (`mesh.lint()`), so that what is not there is missing for sure.
+    `context` is known too, and not reported on: what the manifests will meet. With `complete` these
+    are all objects that there are, as on a running mesh (`mesh.lint()`), so that what is not there
+    is missing for sure.
 
     >>> lint("manifests/11_mistake_gallery/misspelt-host/broken.yaml", context=["manifests/hello-world.yaml"]).codes
     ('IST0174',)
-    """
+    """  # noqa: E501
     return lint_verdicts(check(*sources), context=context, complete=complete)
 
 
@@ -51,7 +53,9 @@ def lint_verdicts(
     verdicts: Iterable[Verdict], *, context: Iterable[Loadable] = (), complete: bool = False
 ) -> Diagnoses:
     """The same for what was validated before."""
-    objects: dict[Key, Resource] = {resource.key: resource for resource in load(*context, strict=False)}
+    objects: dict[Key, Resource] = {
+        resource.key: resource for resource in load(*context, strict=False)
+    }
     versions: dict[Key, list[Resource]] = {}
     found: list[Diagnosis] = []
     files: dict[str, int] = {}
@@ -61,15 +65,22 @@ def lint_verdicts(
         accepted = resource is not None and from_server(resource)
         found.extend(of_verdict(verdict, accepted=accepted))
         if resource is not None and (verdict.accepted or accepted):
-            versions.setdefault(resource.key, []).append(as_applied(resource, objects.get(resource.key)))
+            versions.setdefault(resource.key, []).append(
+                as_applied(resource, objects.get(resource.key))
+            )
     # as after applying all files in this order: of two versions of an object the later one is there
     objects.update({key: known[-1] for key, known in versions.items()})
     found.extend(each for each in _rules(objects, complete) if each.key in versions)
     for key, known in versions.items():
         for version in known[:-1]:
-            found.extend(each for each in _rules({**objects, key: version}, complete) if each.key == key)
+            found.extend(
+                each for each in _rules({**objects, key: version}, complete) if each.key == key
+            )
     return Diagnoses(
-        sorted(dict.fromkeys(found), key=lambda each: (files.get(each.file, len(files)), each.line, each.code))
+        sorted(
+            dict.fromkeys(found),
+            key=lambda each: (files.get(each.file, len(files)), each.line, each.code),
+        )
     )
 
 
@@ -80,12 +91,16 @@ def _rules(objects: Mapping[Key, Resource], complete: bool) -> Iterator[Diagnosi
 
 
 def from_server(resource: Resource) -> bool:
-    """Whether it was read from a mesh, and so was accepted: it has what only an API server writes."""
+    """Whether it was read from a mesh, and so was accepted: it has what only an
+    API server writes.
+    """
     return "status" in resource.body or "creationTimestamp" in resource.metadata
 
 
 def as_applied(resource: Resource, before: Resource | None) -> Resource:
-    """An object with the age of the one that it takes the place of: age decides between two for one host."""
+    """An object with the age of the one that it takes the place of: age decides between two for one
+    host.
+    """
     created = before.metadata.get("creationTimestamp") if before is not None else None
     if created is None or resource.metadata.get("creationTimestamp"):
         return resource

@@ -1,4 +1,6 @@
-"""Mistakes between a VirtualService and the rest: gateways, hosts, ports and subsets that it names."""
+"""Mistakes between a VirtualService and the rest: gateways, hosts, ports and
+subsets that it names.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def gateways(world: World) -> Iterator[Diagnosis]:
                 yield from _no_gateway(world, service, path, name)
             elif hosts and not any(serves(gateway, host, service.namespace) for host in hosts):
                 what = f"{title(gateway)} serves none of the hosts {', '.join(hosts)}"
-                yield diagnosis("IST0132", service, path, what, "name the same host in both objects")
+                yield diagnosis(
+                    "IST0132", service, path, what, "name the same host in both objects"
+                )
         if not names or names == [MESH]:
             yield from _not_at_gateway(world, service, hosts)
 
@@ -36,9 +40,14 @@ def _no_gateway(world: World, service: Resource, path: Path, name: str) -> Itera
     namespace, short = gateway_key(name, service.namespace)
     other = next((g for g in world.all("Gateway") if g.name == short), None)
     if other is not None:
-        fix = f"write {other.namespace}/{other.name}: without a namespace it means one in {service.namespace}"
+        fix = (
+            f"write {other.namespace}/{other.name}: without a namespace it means one in "
+            f"{service.namespace}"
+        )
     elif world.knows("Gateway", namespace):
-        there = ", ".join(g.name for g in world.all("Gateway") if g.namespace == namespace) or "none"
+        there = (
+            ", ".join(g.name for g in world.all("Gateway") if g.namespace == namespace) or "none"
+        )
         fix = f"apply it, or name one that is there ({there})"
     else:
         return
@@ -51,12 +60,21 @@ def _not_at_gateway(world: World, service: Resource, hosts: list[str]) -> Iterat
     for index, host in enumerate(hosts):
         if world.lookup(host, service.namespace).service is not None or "." not in host:
             continue
-        found = next((g for g in world.all("Gateway") if host != "*" and serves(g, host, service.namespace)), None)
+        found = next(
+            (g for g in world.all("Gateway") if host != "*" and serves(g, host, service.namespace)),
+            None,
+        )
         if found is not None:
             same = found.namespace == service.namespace
             name = found.name if same else f"{found.namespace}/{found.name}"
             what = f"{host} is served by {title(found)}, but this VirtualService is not bound to it"
-            yield diagnosis("LAB05", service, ("spec", "hosts", index), what, f"add `gateways: [{name}]` to its spec")
+            yield diagnosis(
+                "LAB05",
+                service,
+                ("spec", "hosts", index),
+                what,
+                f"add `gateways: [{name}]` to its spec",
+            )
 
 
 def destinations(world: World) -> Iterator[Diagnosis]:
@@ -69,7 +87,9 @@ def destinations(world: World) -> Iterator[Diagnosis]:
                 if found.judged:
                     fix = world.instead_of(found.host)
                     if found.elsewhere is not None:
-                        fix = f"host: {service_host(found.elsewhere.name, found.elsewhere.namespace)}"
+                        fix = (
+                            f"host: {service_host(found.elsewhere.name, found.elsewhere.namespace)}"
+                        )
                     what = f"there is no Service {found.host}"
                     yield diagnosis("IST0101", service, (*path, "host"), what, fix, also="KIA1101")
                 continue
@@ -83,15 +103,25 @@ def _port(service: Resource, path: Path, target: Fields, to: Resource) -> Iterat
     number = (block(target, "port") or {}).get("number")
     if number is None and len(numbers) > 1:
         what = f"{title(to)} has the ports {there}, and the route does not say which"
-        yield diagnosis("IST0112", service, path, what, "add `port: {number: …}` to the destination")
+        yield diagnosis(
+            "IST0112", service, path, what, "add `port: {number: …}` to the destination"
+        )
     elif number is not None and number not in numbers:
         what = f"{title(to)} has no port {number}"
-        yield diagnosis("IST0101", service, (*path, "port", "number"), what, f"number: {there}", also="KIA1101")
+        yield diagnosis(
+            "IST0101", service, (*path, "port", "number"), what, f"number: {there}", also="KIA1101"
+        )
 
 
-def _subset(world: World, service: Resource, path: Path, target: Fields, host: str) -> Iterator[Diagnosis]:
+def _subset(
+    world: World, service: Resource, path: Path, target: Fields, host: str
+) -> Iterator[Diagnosis]:
     name = target.get("subset")
-    rules = [r for r in world.all("DestinationRule") if covers(full_host(str(r.spec.get("host")), r.namespace), host)]
+    rules = [
+        r
+        for r in world.all("DestinationRule")
+        if covers(full_host(str(r.spec.get("host")), r.namespace), host)
+    ]
     if not name or not (rules or world.complete):
         return
     defined = [str(subset.get("name")) for rule in rules for subset in items(rule.spec, "subsets")]
@@ -103,7 +133,9 @@ def _subset(world: World, service: Resource, path: Path, target: Fields, host: s
 
 
 def same_host(world: World) -> Iterator[Diagnosis]:
-    """IST0109 inside the mesh, KIA1106 at a gateway: two VirtualServices for one host. Told of the younger one."""
+    """IST0109 inside the mesh, KIA1106 at a gateway: two VirtualServices for one host. Told of the
+    younger one.
+    """
     seen: dict[tuple[str, str], Resource] = {}
     for service in world.all("VirtualService"):
         for name in items(service.spec, "gateways") or [MESH]:
@@ -114,7 +146,13 @@ def same_host(world: World) -> Iterator[Diagnosis]:
                     code = "IST0109" if place == MESH else "KIA1106"
                     what = f"{title(first)} has the host {host} already"
                     path: Path = ("spec", "hosts", index)
-                    yield diagnosis(code, service, path, what, "put all routes of a host into one VirtualService")
+                    yield diagnosis(
+                        code,
+                        service,
+                        path,
+                        what,
+                        "put all routes of a host into one VirtualService",
+                    )
 
 
 def _destinations(service: Resource) -> Iterator[tuple[Path, Fields]]:

@@ -29,15 +29,22 @@ def unreachable(world: World) -> Iterator[Diagnosis]:
                 yield from _of_rule(service, section, number, findings)
 
 
-def _of_rule(service: Resource, section: str, number: int, findings: list[Finding]) -> Iterator[Diagnosis]:
+def _of_rule(
+    service: Resource, section: str, number: int, findings: list[Finding]
+) -> Iterator[Diagnosis]:
     matches = items(items(service.spec, section)[number], "match")
     rule: Path = ("spec", section, number)
     fix = "put the more special rule first, and the one without a match last"
     paths = {finding.path for finding in findings}
-    whole = written(rule) in paths or all(written((*rule, "match", at)) in paths for at in range(len(matches)))
+    whole = written(rule) in paths or all(
+        written((*rule, "match", at)) in paths for at in range(len(matches))
+    )
     if whole:
         if not matches:
-            fix = "two destinations with weights belong into one route; a rule for some requests needs a `match`"
+            fix = (
+                "two destinations with weights belong into one route; a rule for some requests "
+                "needs a `match`"
+            )
         yield diagnosis("IST0130", service, rule, findings[0].message, fix)
         return
     for finding in findings:
@@ -72,13 +79,18 @@ def weights(world: World) -> Iterator[Diagnosis]:
                     "KIA1104",
                     service,
                     (*path, "route", 0, "weight"),
-                    f"weight {only} on the only destination of its route: it gets 100 % of what matches",
+                    f"weight {only} on the only destination of its route: it gets 100 % of what "
+                    "matches",
                     "put all destinations among which to share into one route, under one `route:`",
                 )
             seen: dict[Any, int] = {}
             for index, entry in enumerate(destinations):
                 target = block(entry, "destination") or {}
-                key = (target.get("host"), target.get("subset"), (block(target, "port") or {}).get("number"))
+                key = (
+                    target.get("host"),
+                    target.get("subset"),
+                    (block(target, "port") or {}).get("number"),
+                )
                 if seen.setdefault(key, index) != index:
                     yield diagnosis(
                         "KIA1105",
@@ -106,7 +118,8 @@ def prefixes(world: World) -> Iterator[Diagnosis]:
                     service,
                     (*path, "match", index, "uri", "prefix"),
                     what,
-                    f"match `exact: {prefix}` and `prefix: {prefix}/`, as two entries of the same match",
+                    f"match `exact: {prefix}` and `prefix: {prefix}/`, as two entries of the "
+                    "same match",
                 )
 
 

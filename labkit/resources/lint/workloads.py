@@ -1,4 +1,6 @@
-"""Mistakes around pods: namespaces without the label, pods without a sidecar, ports without a protocol."""
+"""Mistakes around pods: namespaces without the label, pods without a sidecar, ports without a
+protocol.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,20 @@ from labkit.resources.rules.shared import items
 
 INJECTION, REVISION, OF_POD = "istio-injection", "istio.io/rev", "sidecar.istio.io/inject"
 PROTOCOLS = (
-    *("http", "http2", "https", "grpc", "grpc-web", "tcp", "tls", "udp", "mongo", "redis", "mysql", "http_proxy"),
+    *(
+        "http",
+        "http2",
+        "https",
+        "grpc",
+        "grpc-web",
+        "tcp",
+        "tls",
+        "udp",
+        "mongo",
+        "redis",
+        "mysql",
+        "http_proxy",
+    ),
 )
 
 
@@ -27,7 +42,8 @@ def not_injected(world: World) -> Iterator[Diagnosis]:
                 namespace,
                 ("metadata", "labels"),
                 f"the namespace {namespace.name} has pods and no label {INJECTION}",
-                f"kubectl label namespace {namespace.name} {INJECTION}=enabled, then restart its Deployments",
+                f"kubectl label namespace {namespace.name} {INJECTION}=enabled, then restart its "
+                "Deployments",
             )
 
 
@@ -45,7 +61,9 @@ def without_proxy(world: World) -> Iterator[Diagnosis]:
             pod.resource,
             (),
             f"the pod {pod.name} has no container {PROXY}, though its namespace asks for one",
-            f"kubectl rollout restart deployment {owner} -n {pod.namespace}" if owner else "make the pod anew",
+            f"kubectl rollout restart deployment {owner} -n {pod.namespace}"
+            if owner
+            else "make the pod anew",
         )
 
 

@@ -1,8 +1,8 @@
 """What the linter knows: all objects, indexed, and which pods stand behind which name.
 
-A file seldom holds everything. So a reference to something that is not there is judged only where it could be there:
-where an object of that kind and namespace is known, where one of that name is in another namespace, or where the
-world is complete because it was read from a running mesh.
+A file seldom holds everything. So a reference to something that is not there is judged only where
+it could be there: where an object of that kind and namespace is known, where one of that name is in
+another namespace, or where the world is complete because it was read from a running mesh.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ PROXY = "istio-proxy"
 
 @dataclass(frozen=True)
 class PodFacts:
-    """What the linter needs of a pod. `live` pods run; the others are what Deployments will make."""
+    """What the linter needs of a pod. `live` pods run; the others are what
+    Deployments will make.
+    """
 
     name: str
     namespace: str
@@ -64,34 +66,51 @@ class World:
 
     def knows(self, kind: str, namespace: str) -> bool:
         """Whether what is not here is not there at all."""
-        return self.complete or any(r.kind == kind and r.namespace == namespace for r in self.resources)
+        return self.complete or any(
+            r.kind == kind and r.namespace == namespace for r in self.resources
+        )
 
     def lookup(self, host: str, namespace: str) -> Lookup:
-        """The Service that a host means in an object of `namespace`: as Istio reads it, not as a resolver would."""
+        """The Service that a host means in an object of `namespace`: as Istio reads it, not as a
+        resolver would.
+        """
         full = full_host(host, namespace)
         service = self.services.get(full)
         name, _, rest = host.partition(".")
-        home = full.partition(".")[2].removesuffix(f".{CLUSTER_DOMAIN}") if full.endswith(CLUSTER_DOMAIN) else ""
-        elsewhere = next((s for s in self.all("Service") if s.name == name and service is None), None)
+        home = (
+            full.partition(".")[2].removesuffix(f".{CLUSTER_DOMAIN}")
+            if full.endswith(CLUSTER_DOMAIN)
+            else ""
+        )
+        elsewhere = next(
+            (s for s in self.all("Service") if s.name == name and service is None), None
+        )
         if rest and not home:  # a half name, or a host outside of the cluster: never a Service
             wanted = rest.removesuffix(".svc")
-            half = next((s for s in self.all("Service") if (s.name, s.namespace) == (name, wanted)), None)
+            half = next(
+                (s for s in self.all("Service") if (s.name, s.namespace) == (name, wanted)), None
+            )
             return Lookup(full, None, self.complete or half is not None, half)
         judged = self.knows("Service", home) or elsewhere is not None
         return Lookup(full, service, judged, elsewhere)
 
     def instead_of(self, host: str) -> str:
-        """What to write in the place of a host that no Service has: the nearest name, or those that there are.
+        """What to write in the place of a host that no Service has: the nearest name, or those that
+        there are.
 
         >>> World(load("manifests/hello-world.yaml")).instead_of("helo-world.hello-world.svc.cluster.local")
         'did you mean hello-world.hello-world.svc.cluster.local?'
-        """
+        """  # noqa: E501
         name, _, home = host.partition(".")
-        neighbours = {s.name: full for full, s in self.services.items() if full.partition(".")[2] == home}
+        neighbours = {
+            s.name: full for full, s in self.services.items() if full.partition(".")[2] == home
+        }
         near = closest(name, neighbours)
         if near:
             return f"did you mean {neighbours[near]}?"
-        return "name a Service that is there" + (f": {', '.join(sorted(self.services))}" if self.services else "")
+        return "name a Service that is there" + (
+            f": {', '.join(sorted(self.services))}" if self.services else ""
+        )
 
     def pods_of(self, service: Resource, labels: Mapping[str, Any] | None = None) -> list[PodFacts]:
         """The pods behind a Service that have `labels` too."""
@@ -111,7 +130,9 @@ class World:
 
 
 def _pods(resources: list[Resource]) -> Iterator[PodFacts]:
-    live = [pod_facts(r, r.body, r.name, live="status" in r.body) for r in resources if r.kind == "Pod"]
+    live = [
+        pod_facts(r, r.body, r.name, live="status" in r.body) for r in resources if r.kind == "Pod"
+    ]
     yield from live
     for deployment in resources:
         if deployment.kind != "Deployment":
@@ -126,14 +147,24 @@ def _pods(resources: list[Resource]) -> Iterator[PodFacts]:
 
 def pod_facts(owner: Resource, body: Fields, name: str, *, live: bool) -> PodFacts:
     spec = block(body, "spec") or {}
-    containers = [str(each.get("name")) for part in ("containers", "initContainers") for each in items(spec, part)]
+    containers = [
+        str(each.get("name"))
+        for part in ("containers", "initContainers")
+        for each in items(spec, part)
+    ]
     labels = (block(body, "metadata") or {}).get("labels") or {}
     return PodFacts(name, owner.namespace, labels, tuple(containers), live, owner)
 
 
 def age(resource: Resource) -> tuple[str, str, str]:
-    """Istio's order of objects: by creation, then by name, then by namespace. What is not applied yet is youngest."""
-    return (str(resource.metadata.get("creationTimestamp") or "~"), resource.name, resource.namespace)
+    """Istio's order of objects: by creation, then by name, then by namespace. What is not applied
+    yet is youngest.
+    """
+    return (
+        str(resource.metadata.get("creationTimestamp") or "~"),
+        resource.name,
+        resource.namespace,
+    )
 
 
 def service_host(name: str, namespace: str) -> str:
@@ -141,7 +172,8 @@ def service_host(name: str, namespace: str) -> str:
 
 
 def full_host(host: str, namespace: str) -> str:
-    """A name without a dot is a Service of the object's own namespace; any other is taken as it is written.
+    """A name without a dot is a Service of the object's own namespace; any other is taken as it is
+    written.
 
     >>> full_host("hello-world", "shop")
     'hello-world.shop.svc.cluster.local'

@@ -1,1 +1,3 @@
-"""What Kubernetes and Istio refuse: the schemas, and the rules that schemas can not say, a module a kind."""
+"""What Kubernetes and Istio refuse: the schemas, and the rules that schemas can not say, a module a
+kind.
+"""

@@ -63,7 +63,12 @@ def _policy(policy: Fields | None, path: Path, report: Report) -> None:
     if policy is None:
         return
     if not any(policy.get(name) not in (None, []) for name in _POLICY):
-        report.error(path, "a traffic policy needs at least one field", found=policy, allowed=", ".join(_POLICY))
+        report.error(
+            path,
+            "a traffic policy needs at least one field",
+            found=policy,
+            allowed=", ".join(_POLICY),
+        )
         return
     if block(policy, "tunnel") is not None and block(policy, "proxyProtocol") is not None:
         report.error((*path, "tunnel"), "tunnel and proxyProtocol can't be set together")
@@ -76,9 +81,15 @@ def _policy(policy: Fields | None, path: Path, report: Report) -> None:
         if any(block(setting, name) is not None for name in _PORT_POLICY):
             _settings(setting, place, report.errors_only())
         else:
-            report.error(place, "a setting for a port needs at least one field", allowed=", ".join(_PORT_POLICY))
+            report.error(
+                place,
+                "a setting for a port needs at least one field",
+                allowed=", ".join(_PORT_POLICY),
+            )
     _tunnel(block(policy, "tunnel"), (*path, "tunnel"), report)
-    any_duration(block(policy, "retryBudget") or {}, "budgetInterval", (*path, "retryBudget"), report)
+    any_duration(
+        block(policy, "retryBudget") or {}, "budgetInterval", (*path, "retryBudget"), report
+    )
 
 
 def _settings(policy: Fields, path: Path, report: Report) -> None:
@@ -101,7 +112,9 @@ def _outlier(outlier: Fields | None, path: Path, report: Report) -> None:
             "consecutiveErrors is deprecated",
             hint="use consecutive5xxErrors or consecutiveGatewayErrors",
         )
-    if outlier.get("consecutiveLocalOriginFailures") and not outlier.get("splitExternalLocalOriginErrors"):
+    if outlier.get("consecutiveLocalOriginFailures") and not outlier.get(
+        "splitExternalLocalOriginErrors"
+    ):
         report.error(
             (*path, "consecutiveLocalOriginFailures"),
             "counts only with splitExternalLocalOriginErrors: true",
@@ -135,7 +148,9 @@ def _pool(pool: Fields | None, path: Path, report: Report) -> None:
         )
         duration(http, "idleTimeout", (*path, "http"), report)
         if http.get("h2UpgradePolicy") == "UPGRADE" and http.get("useClientProtocol"):
-            report.error((*path, "http", "useClientProtocol"), "can't be true with h2UpgradePolicy: UPGRADE")
+            report.error(
+                (*path, "http", "useClientProtocol"), "can't be true with h2UpgradePolicy: UPGRADE"
+            )
         keep_alive = block(http, "http2KeepAlive")
         if keep_alive is not None:
             for name in ("interval", "timeout"):
@@ -154,11 +169,15 @@ def _pool(pool: Fields | None, path: Path, report: Report) -> None:
             duration(keep_alive, "interval", (*path, "tcp", "tcpKeepalive"), report)
 
 
-def _not_negative(fields: Fields, fields_named: tuple[str, ...], path: Path, report: Report) -> None:
+def _not_negative(
+    fields: Fields, fields_named: tuple[str, ...], path: Path, report: Report
+) -> None:
     for name in fields_named:
         value = fields.get(name) or 0
         if value < 0:
-            report.error((*path, name), "the number can't be negative", found=value, allowed="0 or more")
+            report.error(
+                (*path, name), "the number can't be negative", found=value, allowed="0 or more"
+            )
 
 
 def _balancer(balancer: Fields | None, outlier: Fields | None, path: Path, report: Report) -> None:
@@ -167,9 +186,15 @@ def _balancer(balancer: Fields | None, outlier: Fields | None, path: Path, repor
     hashing = block(balancer, "consistentHash")
     if hashing is not None:
         _hash(hashing, (*path, "consistentHash"), report)
-    locality, zone_aware = block(balancer, "localityLbSetting"), block(balancer, "zoneAwareLbSetting")
+    locality, zone_aware = (
+        block(balancer, "localityLbSetting"),
+        block(balancer, "zoneAwareLbSetting"),
+    )
     if locality is not None and zone_aware is not None:
-        report.error((*path, "zoneAwareLbSetting"), "only one of localityLbSetting and zoneAwareLbSetting may be set")
+        report.error(
+            (*path, "zoneAwareLbSetting"),
+            "only one of localityLbSetting and zoneAwareLbSetting may be set",
+        )
     locality_setting(locality, outlier, (*path, "localityLbSetting"), report)
     zone_aware_setting(zone_aware, outlier, (*path, "zoneAwareLbSetting"), report)
     warmup = block(balancer, "warmup")
@@ -177,7 +202,10 @@ def _balancer(balancer: Fields | None, outlier: Fields | None, path: Path, repor
         duration(warmup, "duration", (*path, "warmup"), report)
         if warmup.get("aggression") is not None and warmup["aggression"] <= 0:
             report.error(
-                (*path, "warmup", "aggression"), "out of range", found=warmup["aggression"], allowed="more than 0"
+                (*path, "warmup", "aggression"),
+                "out of range",
+                found=warmup["aggression"],
+                allowed="more than 0",
             )
 
 
@@ -197,16 +225,24 @@ def _hash(hashing: Fields, path: Path, report: Report) -> None:
     ring_size = hashing.get("minimumRingSize") or 0
     if ring_size:
         report.warning(
-            (*path, "minimumRingSize"), "minimumRingSize is deprecated here", hint="use ringHash.minimumRingSize"
+            (*path, "minimumRingSize"),
+            "minimumRingSize is deprecated here",
+            hint="use ringHash.minimumRingSize",
         )
         if block(hashing, "ringHash") is not None or block(hashing, "maglev") is not None:
-            report.error((*path, "minimumRingSize"), "only one of minimumRingSize, ringHash and maglev may be set")
+            report.error(
+                (*path, "minimumRingSize"),
+                "only one of minimumRingSize, ringHash and maglev may be set",
+            )
     maglev = block(hashing, "maglev")
     if maglev is not None:
         size = maglev.get("tableSize") or 0
         if size >= 5000011 or not is_prime(size):
             report.error(
-                (*path, "maglev", "tableSize"), "not a table size", found=size, allowed="a prime below 5000011"
+                (*path, "maglev", "tableSize"),
+                "not a table size",
+                found=size,
+                allowed="a prime below 5000011",
             )
 
 
@@ -218,7 +254,9 @@ def is_prime(number: int) -> bool:
     """
     if number < 4:
         return number > 0
-    return number % 2 != 0 and all(number % factor for factor in range(3, math.isqrt(number) + 1, 2))
+    return number % 2 != 0 and all(
+        number % factor for factor in range(3, math.isqrt(number) + 1, 2)
+    )
 
 
 def _tunnel(tunnel: Fields | None, path: Path, report: Report) -> None:
@@ -226,9 +264,16 @@ def _tunnel(tunnel: Fields | None, path: Path, report: Report) -> None:
         return
     protocol = tunnel.get("protocol") or "CONNECT"
     if protocol not in ("CONNECT", "POST"):
-        report.error((*path, "protocol"), "not a known value", found=protocol, allowed="CONNECT, POST")
+        report.error(
+            (*path, "protocol"), "not a known value", found=protocol, allowed="CONNECT, POST"
+        )
     target = tunnel.get("targetHost") or ""
     problem = fqdn_problem(target)
     if problem and not ip_address(target):
-        report.error((*path, "targetHost"), f"not a host: {problem}", found=target, allowed="a host name or an address")
+        report.error(
+            (*path, "targetHost"),
+            f"not a host: {problem}",
+            found=target,
+            allowed="a host name or an address",
+        )
     port(tunnel.get("targetPort"), (*path, "targetPort"), report)

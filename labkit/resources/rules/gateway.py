@@ -21,7 +21,11 @@ _CERTIFICATES = (
     "credentialNames",
 )
 _CIPHERS = {
-    *(f"ECDHE-{key}-AES{bits}-GCM-SHA{size}" for key in ("ECDSA", "RSA") for bits, size in ((128, 256), (256, 384))),
+    *(
+        f"ECDHE-{key}-AES{bits}-GCM-SHA{size}"
+        for key in ("ECDSA", "RSA")
+        for bits, size in ((128, 256), (256, 384))
+    ),
     *(f"ECDHE-{key}-CHACHA20-POLY1305" for key in ("ECDSA", "RSA")),
     *(f"ECDHE-{key}-AES{bits}-SHA" for key in ("ECDSA", "RSA") for bits in (128, 256)),
     *("AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA", "DES-CBC3-SHA"),
@@ -47,7 +51,9 @@ def check_gateway(report: Report) -> None:
             report.error((*path, "port", "name"), "two ports of the same name", found=port_name)
         port_names.add(port_name)
         if (block(server, "tls") or {}).get("httpsRedirect") and _protocol(fields) not in _HTTP:
-            report.warning((*path, "tls", "httpsRedirect"), "httpsRedirect is for servers of HTTP only")
+            report.warning(
+                (*path, "tls", "httpsRedirect"), "httpsRedirect is for servers of HTTP only"
+            )
 
 
 def _protocol(fields: Fields) -> str:
@@ -57,7 +63,9 @@ def _protocol(fields: Fields) -> str:
 def _server(server: Fields, path: Path, report: Report) -> None:
     hosts = items(server, "hosts")
     if not hosts:
-        report.error((*path, "hosts"), "a server needs at least one host", hint='`- "*"` stands for all')
+        report.error(
+            (*path, "hosts"), "a server needs at least one host", hint='`- "*"` stands for all'
+        )
     for index, host in enumerate(hosts):
         _host(host, (*path, "hosts", index), report)
     before = len(report.findings)
@@ -78,16 +86,34 @@ def _host(text: str, path: Path, report: Report) -> None:
     if not slash:
         host = text
     elif namespace not in ("*", ".") and not istio_label(namespace):
-        report.error(path, "not a namespace before the `/`", found=text, allowed="*, . or the name of a namespace")
+        report.error(
+            path,
+            "not a namespace before the `/`",
+            found=text,
+            allowed="*, . or the name of a namespace",
+        )
     if host != "*" and "." not in host:
         report.error(
-            path, "a short name can't be a host here", found=text, allowed="a full name such as test.example.com, or *"
+            path,
+            "a short name can't be a host here",
+            found=text,
+            allowed="a full name such as test.example.com, or *",
         )
     problem = host_problem(host)
     if problem and not ip_address(host):
-        report.error(path, f"not a host: {problem}", found=text, allowed="such as test.example.com, *.example.com, *")
+        report.error(
+            path,
+            f"not a host: {problem}",
+            found=text,
+            allowed="such as test.example.com, *.example.com, *",
+        )
     if "*" in host and host != "*" and not host.startswith("*."):
-        report.error(path, "a wildcard stands for whole parts of a name", found=text, allowed="*.example.com or *")
+        report.error(
+            path,
+            "a wildcard stands for whole parts of a name",
+            found=text,
+            allowed="*.example.com or *",
+        )
 
 
 def _port(fields: Fields, bind: str, path: Path, report: Report) -> None:
@@ -104,7 +130,9 @@ def _port(fields: Fields, bind: str, path: Path, report: Report) -> None:
     if fields.get("number") or not bind.startswith("unix://"):
         port(fields.get("number"), (*path, "number"), report)
     if fields.get("targetPort"):
-        report.error((*path, "targetPort"), "targetPort has no effect in a Gateway", hint="remove it")
+        report.error(
+            (*path, "targetPort"), "targetPort has no effect in a Gateway", hint="remove it"
+        )
     if not fields.get("name"):
         report.error((*path, "name"), "a port needs a name")
 
@@ -115,44 +143,78 @@ def _bind(fields: Fields, bind: str, path: Path, report: Report) -> None:
         if not socket.startswith("@") and (not socket.startswith("/") or socket.endswith("/")):
             report.error((*path, "bind"), "not the absolute path of a socket", found=bind)
         if fields.get("number"):
-            report.error((*path, "port", "number"), "must be 0 with a unix socket", found=fields["number"])
+            report.error(
+                (*path, "port", "number"), "must be 0 with a unix socket", found=fields["number"]
+            )
     elif bind and not ip_address(bind):
-        report.error((*path, "bind"), "not an address", found=bind, allowed="an address such as 0.0.0.0")
+        report.error(
+            (*path, "bind"), "not an address", found=bind, allowed="an address such as 0.0.0.0"
+        )
 
 
 def _tls_fits(protocol: str, tls: Fields | None, path: Path, report: Report) -> None:
     if protocol in _TLS:
         if tls is None:
-            report.error((*path, "tls"), f"a server of {protocol} needs `tls`", hint="or use protocol HTTP")
+            report.error(
+                (*path, "tls"), f"a server of {protocol} needs `tls`", hint="or use protocol HTTP"
+            )
     elif tls is not None:
         files = any(tls.get(name) for name in ("caCertificates", "privateKey", "serverCertificate"))
         # PASSTHROUGH is the mode where none is written: a block with httpsRedirect alone is fine.
-        if protocol not in _HTTP or files or tls.get("mode", "PASSTHROUGH") not in ("PASSTHROUGH", "AUTO_PASSTHROUGH"):
-            report.error((*path, "tls"), f"a server of {protocol} can't have `tls`", allowed="protocol HTTPS or TLS")
+        if (
+            protocol not in _HTTP
+            or files
+            or tls.get("mode", "PASSTHROUGH") not in ("PASSTHROUGH", "AUTO_PASSTHROUGH")
+        ):
+            report.error(
+                (*path, "tls"),
+                f"a server of {protocol} can't have `tls`",
+                allowed="protocol HTTPS or TLS",
+            )
 
 
 def _tls(tls: Fields, path: Path, report: Report) -> None:
     mode = tls.get("mode", "PASSTHROUGH")
     ciphers = items(tls, "cipherSuites")
     if tls.get("minProtocolVersion") in ("TLSV1_0", "TLSV1_1") and not ciphers:
-        report.warning((*path, "minProtocolVersion"), "versions below TLSV1_2 need cipherSuites that suit them")
+        report.warning(
+            (*path, "minProtocolVersion"), "versions below TLSV1_2 need cipherSuites that suit them"
+        )
     for index, cipher in enumerate(ciphers):
         if cipher and cipher != "ALL" and cipher[0].isalnum() and cipher not in _CIPHERS:
-            report.warning((*path, "cipherSuites", index), "an unknown cipher suite, ignored", found=cipher)
+            report.warning(
+                (*path, "cipherSuites", index), "an unknown cipher suite, ignored", found=cipher
+            )
         elif cipher in ciphers[:index]:
-            report.warning((*path, "cipherSuites", index), "the same cipher suite twice", found=cipher)
+            report.warning(
+                (*path, "cipherSuites", index), "the same cipher suite twice", found=cipher
+            )
     set_fields = [name for name in _CERTIFICATES if tls.get(name)]
     if mode == "ISTIO_MUTUAL":
         for name in set_fields:
             if name != "caCrl":
-                report.error((*path, name), "ISTIO_MUTUAL uses Istio's own certificates", hint="remove the field")
+                report.error(
+                    (*path, name),
+                    "ISTIO_MUTUAL uses Istio's own certificates",
+                    hint="remove the field",
+                )
         return
     if mode in ("PASSTHROUGH", "AUTO_PASSTHROUGH") and set_fields:
-        report.warning(path, f"mode {mode} does not use certificates: {', '.join(set_fields)} is ignored")
-    sources = [name for name in ("credentialName", "credentialNames", "tlsCertificates") if tls.get(name)]
-    sources += ["serverCertificate"] if tls.get("serverCertificate") and tls.get("privateKey") else []
+        report.warning(
+            path, f"mode {mode} does not use certificates: {', '.join(set_fields)} is ignored"
+        )
+    sources = [
+        name for name in ("credentialName", "credentialNames", "tlsCertificates") if tls.get(name)
+    ]
+    sources += (
+        ["serverCertificate"] if tls.get("serverCertificate") and tls.get("privateKey") else []
+    )
     if len(sources) > 1:
-        report.error((*path, sources[0]), "only one source of certificates may be set", found=", ".join(sources))
+        report.error(
+            (*path, sources[0]),
+            "only one source of certificates may be set",
+            found=", ".join(sources),
+        )
     if mode not in ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"):
         _no_revocation_list(tls, mode, path, report)
     elif not (tls.get("credentialName") or tls.get("credentialNames")):
@@ -164,12 +226,16 @@ def _files(tls: Fields, mode: str, path: Path, report: Report) -> None:
     if mode != "SIMPLE" and not tls.get("caCertificates"):
         report.error((*path, "caCertificates"), f"mode {mode} needs the CA of the clients")
     certificates = items(tls, "tlsCertificates")
-    places = [((*path, "tlsCertificates", index), item) for index, item in enumerate(certificates)] or [(path, tls)]
+    places = [
+        ((*path, "tlsCertificates", index), item) for index, item in enumerate(certificates)
+    ] or [(path, tls)]
     for place, certificate in places:
         for name in ("serverCertificate", "privateKey"):
             if not certificate.get(name):
                 report.error(
-                    (*place, name), f"mode {mode} needs this field, or a credentialName", hint="set `credentialName`"
+                    (*place, name),
+                    f"mode {mode} needs this field, or a credentialName",
+                    hint="set `credentialName`",
                 )
 
 

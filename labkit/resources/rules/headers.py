@@ -1,4 +1,6 @@
-"""What Istio's webhook checks of headers: in matches, and where a route sets, adds or removes them."""
+"""What Istio's webhook checks of headers: in matches, and where a route sets,
+adds or removes them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def is_jwt_claim(name: str) -> bool:
     if not name.lower().startswith(_CLAIMS):
         return False
     rest = name[len(_CLAIMS) :]
-    return (rest.startswith(".") and len(rest) > 1) or (rest.startswith("[") and rest.endswith("]") and len(rest) > 2)
+    return (rest.startswith(".") and len(rest) > 1) or (
+        rest.startswith("[") and rest.endswith("]") and len(rest) > 2
+    )
 
 
 def header_match_problem(name: str) -> str:
@@ -90,8 +94,8 @@ def value_problem(value: str) -> str:
     return "" if state == "text" else "a % that is not closed"
 
 
-# From the state of reading a value to the next, by character; the states are those of Envoy's own parser. A quote
-# inside plain arguments leads to "after string" there, and so it does here.
+# From the state of reading a value to the next, by character; the states are those of Envoy's own
+# parser. A quote inside plain arguments leads to "after string" there, and so it does here.
 _NEXT: dict[str, dict[str, str]] = {
     "text": {"other": "text"},
     "name": {"%": "text", "(": "arguments", "other": "name"},

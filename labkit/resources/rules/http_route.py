@@ -11,7 +11,16 @@ from labkit.resources.finding import Report
 from labkit.resources.model import Path
 from labkit.resources.names import fqdn_problem, header_name, istio_label
 from labkit.resources.rules.headers import check_headers, header_match_problem, is_jwt_claim
-from labkit.resources.rules.shared import Fields, block, destination, duration, items, labels, port, weights
+from labkit.resources.rules.shared import (
+    Fields,
+    block,
+    destination,
+    duration,
+    items,
+    labels,
+    port,
+    weights,
+)
 from labkit.resources.words import closest
 
 __all__ = ["check_http_route", "gateway_names", "is_jwt_claim"]
@@ -19,7 +28,13 @@ __all__ = ["check_http_route", "gateway_names", "is_jwt_claim"]
 _RETRY_ON = (
     *("5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx"),
     *("refused-stream", "retriable-status-codes", "retriable-headers", "envoy-ratelimited"),
-    *("http3-post-connect-failure", "cancelled", "deadline-exceeded", "internal", "resource-exhausted"),
+    *(
+        "http3-post-connect-failure",
+        "cancelled",
+        "deadline-exceeded",
+        "internal",
+        "resource-exhausted",
+    ),
     "unavailable",
 )
 _STATUS = {
@@ -31,11 +46,30 @@ _STATUS = {
     *(500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511),
 }
 _GRPC = (
-    *("OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS"),
+    *(
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+    ),
     *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE"),
     *("UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
 )
-_CORS_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*")
+_CORS_METHODS = (
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "CONNECT",
+    "OPTIONS",
+    "TRACE",
+    "*",
+)
 _MEBIBYTE = 2**20
 
 
@@ -65,10 +99,20 @@ def gateway_names(gateways: list[str], path: Path, report: Report) -> None:
         if not slash:
             parts = name.split(".")
             if len(parts) > 1:
-                report.warning(place, "an old way to name a gateway", found=name, hint=f'write "{parts[1]}/{parts[0]}"')
+                report.warning(
+                    place,
+                    "an old way to name a gateway",
+                    found=name,
+                    hint=f'write "{parts[1]}/{parts[0]}"',
+                )
             problem = fqdn_problem(name)
             if problem:
-                report.error(place, f"not the name of a gateway: {problem}", found=name, allowed="namespace/name")
+                report.error(
+                    place,
+                    f"not the name of a gateway: {problem}",
+                    found=name,
+                    allowed="namespace/name",
+                )
             # Istio looks no further after a name without a namespace.
             return
         if not istio_label(namespace) or not istio_label(rest):
@@ -81,11 +125,17 @@ def _action(route: Fields, path: Path, report: Report, *, delegate: bool) -> Non
     redirect, answer = block(route, "redirect"), block(route, "directResponse")
     if block(route, "delegate") is not None:
         if not delegate:
-            for name, present in (("redirect", redirect is not None), ("route", route.get("route") is not None)):
+            for name, present in (
+                ("redirect", redirect is not None),
+                ("route", route.get("route") is not None),
+            ):
                 if present and (name != "route" or has_route):
                     report.error((*path, name), f"a route that delegates can't have `{name}`")
             return
-        report.error((*path, "delegate"), "a VirtualService without hosts is a delegate itself and can't delegate")
+        report.error(
+            (*path, "delegate"),
+            "a VirtualService without hosts is a delegate itself and can't delegate",
+        )
     first = "redirect" if redirect is not None else "directResponse" if answer is not None else ""
     if first:
         others = {
@@ -96,10 +146,16 @@ def _action(route: Fields, path: Path, report: Report, *, delegate: bool) -> Non
         }
         for name, present in others.items():
             if present:
-                report.error((*path, name), f"a route with `{first}` can't also have `{name}`", hint=f"remove `{name}`")
+                report.error(
+                    (*path, name),
+                    f"a route with `{first}` can't also have `{name}`",
+                    hint=f"remove `{name}`",
+                )
     elif not has_route:
         report.error(
-            (*path, "route"), "the route does nothing", allowed="route, redirect or directResponse is required"
+            (*path, "route"),
+            "the route does nothing",
+            allowed="route, redirect or directResponse is required",
         )
     if block(route, "mirror") is not None and items(route, "mirrors"):
         report.error((*path, "mirrors"), "only one of mirror and mirrors may be set")
@@ -133,7 +189,12 @@ def _string(match: Any, path: Path, report: Report, *, empty_prefix: bool = Fals
     if not match:
         return
     if match.get("prefix") == "" and not empty_prefix:
-        report.error((*path, "prefix"), "the prefix is empty", found="", hint="leave the match out to match all")
+        report.error(
+            (*path, "prefix"),
+            "the prefix is empty",
+            found="",
+            hint="leave the match out to match all",
+        )
     if "regex" in match:
         regex(match["regex"], (*path, "regex"), report)
 
@@ -162,7 +223,11 @@ def _authority_once(route: Fields, path: Path, report: Report) -> None:
             if key.lower() not in (":authority", "host"):
                 continue
             if current:
-                report.error((*path, "headers", "request", name, key), "the host is set a second time", found=value)
+                report.error(
+                    (*path, "headers", "request", name, key),
+                    "the host is set a second time",
+                    found=value,
+                )
                 return
             current = value
 
@@ -170,12 +235,21 @@ def _authority_once(route: Fields, path: Path, report: Report) -> None:
 def _cors(policy: Fields | None, path: Path, report: Report) -> None:
     for index, origin in enumerate(items(policy, "allowOrigins")):
         if not any(origin.get(name) for name in ("exact", "prefix", "regex")):
-            report.error((*path, "allowOrigins", index), "an origin needs exact, prefix or regex", found=origin)
+            report.error(
+                (*path, "allowOrigins", index),
+                "an origin needs exact, prefix or regex",
+                found=origin,
+            )
         elif "regex" in origin:
             regex(origin["regex"], (*path, "allowOrigins", index, "regex"), report)
     for index, method in enumerate(items(policy, "allowMethods")):
         if method not in _CORS_METHODS:
-            report.error((*path, "allowMethods", index), "not a method", found=method, allowed=", ".join(_CORS_METHODS))
+            report.error(
+                (*path, "allowMethods", index),
+                "not a method",
+                found=method,
+                allowed=", ".join(_CORS_METHODS),
+            )
     for name in ("allowHeaders", "exposeHeaders"):
         for index, header in enumerate(items(policy, name)):
             if not header_name(header):
@@ -184,8 +258,17 @@ def _cors(policy: Fields | None, path: Path, report: Report) -> None:
         before = len(report.findings)
         duration(policy, "maxAge", path, report)
         age = policy.get("maxAge")
-        if isinstance(age, str) and len(report.findings) == before and (nanoseconds(age) or 0) % 10**9:
-            report.error((*path, "maxAge"), "the duration is finer than a second", found=age, allowed="whole seconds")
+        if (
+            isinstance(age, str)
+            and len(report.findings) == before
+            and (nanoseconds(age) or 0) % 10**9
+        ):
+            report.error(
+                (*path, "maxAge"),
+                "the duration is finer than a second",
+                found=age,
+                allowed="whole seconds",
+            )
 
 
 def _fault(fault: Fields | None, path: Path, report: Report) -> None:
@@ -207,20 +290,31 @@ def _fault(fault: Fields | None, path: Path, report: Report) -> None:
                     hint=f"did you mean `{near}`?" if near else "",
                 )
         elif "http2Error" in abort:
-            report.error((*path, "abort", "http2Error"), "not supported by Istio", hint="use httpStatus")
+            report.error(
+                (*path, "abort", "http2Error"), "not supported by Istio", hint="use httpStatus"
+            )
         elif "httpStatus" in abort:
             _status(abort["httpStatus"], (*path, "abort", "httpStatus"), report)
     if delay is not None:
         _fault_percentage(delay, (*path, "delay"), report)
         duration(delay, "fixedDelay", (*path, "delay"), report)
         if "exponentialDelay" in delay:
-            report.error((*path, "delay", "exponentialDelay"), "not supported by Istio", hint="use fixedDelay")
+            report.error(
+                (*path, "delay", "exponentialDelay"),
+                "not supported by Istio",
+                hint="use fixedDelay",
+            )
 
 
 def _fault_percentage(part: Fields, path: Path, report: Report) -> None:
     value = (block(part, "percentage") or {}).get("value") or 0
     if not 0 <= value <= 100 or 0 < value < 0.0001:
-        report.error((*path, "percentage", "value"), "not a percentage", found=value, allowed="0, or 0.0001 to 100")
+        report.error(
+            (*path, "percentage", "value"),
+            "not a percentage",
+            found=value,
+            allowed="0, or 0.0001 to 100",
+        )
 
 
 def _status(value: int, path: Path, report: Report) -> None:
@@ -255,15 +349,25 @@ def _redirect(redirect: Fields | None, matches: list[Fields], path: Path, report
         return
     if redirect.get("uri") and redirect.get("prefixRewrite"):
         report.error((*path, "prefixRewrite"), "only one of uri and prefixRewrite may be set")
-    if redirect.get("prefixRewrite") and any(match.get("uri") and "prefix" not in match["uri"] for match in matches):
-        report.error((*path, "prefixRewrite"), "prefixRewrite works only where every match is a prefix")
-    if not any(redirect.get(name) for name in ("uri", "prefixRewrite", "authority", "scheme")) and not (
-        "port" in redirect or "derivePort" in redirect
+    if redirect.get("prefixRewrite") and any(
+        match.get("uri") and "prefix" not in match["uri"] for match in matches
     ):
-        report.error(path, "a redirect must say where to", allowed="uri, prefixRewrite, authority, scheme, port")
+        report.error(
+            (*path, "prefixRewrite"), "prefixRewrite works only where every match is a prefix"
+        )
+    if not any(
+        redirect.get(name) for name in ("uri", "prefixRewrite", "authority", "scheme")
+    ) and not ("port" in redirect or "derivePort" in redirect):
+        report.error(
+            path,
+            "a redirect must say where to",
+            allowed="uri, prefixRewrite, authority, scheme, port",
+        )
     code = redirect.get("redirectCode") or 0
     if code and not 300 <= code <= 399:
-        report.error((*path, "redirectCode"), "not a status of a redirect", found=code, allowed="300 to 399")
+        report.error(
+            (*path, "redirectCode"), "not a status of a redirect", found=code, allowed="300 to 399"
+        )
     scheme = redirect.get("scheme") or "http"
     if scheme not in ("http", "https"):
         report.error((*path, "scheme"), "not a known value", found=scheme, allowed="http, https")
@@ -293,9 +397,13 @@ def _retries(retries: Fields | None, path: Path, report: Report) -> None:
         return
     attempts = retries.get("attempts") or 0
     if attempts < 0:
-        report.error((*path, "attempts"), "the number can't be negative", found=attempts, allowed="0 or more")
+        report.error(
+            (*path, "attempts"), "the number can't be negative", found=attempts, allowed="0 or more"
+        )
     useless = [
-        name for name in ("perTryTimeout", "retryOn", "retryRemoteLocalities") if retries.get(name) not in (None, "")
+        name
+        for name in ("perTryTimeout", "retryOn", "retryRemoteLocalities")
+        if retries.get(name) not in (None, "")
     ]
     if attempts == 0 and useless:
         report.error(
@@ -307,7 +415,11 @@ def _retries(retries: Fields | None, path: Path, report: Report) -> None:
     duration(retries, "perTryTimeout", path, report)
     duration(retries, "backoff", path, report)
     for condition in (retries.get("retryOn") or "").split(",") if retries.get("retryOn") else ():
-        number = int(condition) if condition.lstrip("+-").isascii() and condition.lstrip("+-").isdigit() else 0
+        number = (
+            int(condition)
+            if condition.lstrip("+-").isascii() and condition.lstrip("+-").isdigit()
+            else 0
+        )
         if condition not in _RETRY_ON and number not in _STATUS:
             near = closest(condition.strip(), _RETRY_ON)
             report.error(
@@ -326,7 +438,9 @@ def _rewrite(rewrite: Fields | None, path: Path, report: Report) -> None:
     if rewrite.get("uri") and expression is not None:
         report.error((*path, "uriRegexRewrite"), "only one of uri and uriRegexRewrite may be set")
     elif not rewrite.get("uri") and expression is None and not rewrite.get("authority"):
-        report.error(path, "a rewrite must say what to rewrite", allowed="uri, uriRegexRewrite, authority")
+        report.error(
+            path, "a rewrite must say what to rewrite", allowed="uri, uriRegexRewrite, authority"
+        )
     elif expression is not None:
         for name in ("match", "rewrite"):
             if not expression.get(name):

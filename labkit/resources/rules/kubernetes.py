@@ -40,7 +40,10 @@ def _config_map(body: Fields, report: Report) -> None:
             size += len((value or "").encode())
             if not names.config_key(key):
                 report.error(
-                    (field, key), "not a key for a ConfigMap", found=key, allowed="letters, digits, '-', '_', '.'"
+                    (field, key),
+                    "not a key for a ConfigMap",
+                    found=key,
+                    allowed="letters, digits, '-', '_', '.'",
                 )
     for key, value in binary.items():
         if key in data:
@@ -50,13 +53,20 @@ def _config_map(body: Fields, report: Report) -> None:
         except (binascii.Error, ValueError):
             report.error(("binaryData", key), "not base64", found=value)
     if size > _MOST_DATA:
-        report.error(("data",), "the data are too large", found=size, allowed="at most 1 MiB in all")
+        report.error(
+            ("data",), "the data are too large", found=size, allowed="at most 1 MiB in all"
+        )
 
 
 def _deployment(spec: Fields, report: Report) -> None:
     for name in ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"):
         if (spec.get(name) or 0) < 0:
-            report.error(("spec", name), "the number can't be negative", found=spec[name], allowed="0 or more")
+            report.error(
+                ("spec", name),
+                "the number can't be negative",
+                found=spec[name],
+                allowed="0 or more",
+            )
     ready, deadline = spec.get("minReadySeconds") or 0, spec.get("progressDeadlineSeconds", 600)
     if deadline is not None and 0 <= deadline <= ready:
         report.error(
@@ -82,10 +92,15 @@ def _deployment(spec: Fields, report: Report) -> None:
         )
     if pod.get("restartPolicy") not in (None, "", "Always"):
         report.error(
-            (*path, "spec", "restartPolicy"), "not for a Deployment", found=pod["restartPolicy"], allowed="Always"
+            (*path, "spec", "restartPolicy"),
+            "not for a Deployment",
+            found=pod["restartPolicy"],
+            allowed="Always",
         )
     if pod.get("activeDeadlineSeconds") is not None:
-        report.error((*path, "spec", "activeDeadlineSeconds"), "not for a Deployment", hint="remove it")
+        report.error(
+            (*path, "spec", "activeDeadlineSeconds"), "not for a Deployment", hint="remove it"
+        )
 
 
 def _selector(selector: Fields | None, labels: dict[str, str], report: Report) -> None:
@@ -93,7 +108,11 @@ def _selector(selector: Fields | None, labels: dict[str, str], report: Report) -
     wanted: dict[str, Any] = (selector or {}).get("matchLabels") or {}
     expressions = items(selector, "matchExpressions")
     if not wanted and not expressions:
-        report.error(path, "a selector needs at least one label", allowed="matchLabels with a label of the template")
+        report.error(
+            path,
+            "a selector needs at least one label",
+            allowed="matchLabels with a label of the template",
+        )
         return
     check_labels(wanted, (*path, "matchLabels"), report)
     before = len(report.findings)
@@ -116,7 +135,10 @@ def _expression(expression: Fields, path: Path, report: Report) -> None:
     operator, values = expression.get("operator") or "", items(expression, "values")
     if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
         report.error(
-            (*path, "operator"), "not a known value", found=operator, allowed="In, NotIn, Exists, DoesNotExist"
+            (*path, "operator"),
+            "not a known value",
+            found=operator,
+            allowed="In, NotIn, Exists, DoesNotExist",
         )
     elif operator in ("In", "NotIn") and not values:
         report.error((*path, "values"), f"the operator {operator} needs values")
@@ -145,8 +167,15 @@ def _strategy(strategy: Fields | None, report: Report) -> None:
         report.error((*path, "rollingUpdate"), "not allowed with type Recreate", hint="remove it")
     elif rolling is not None:
         for name in ("maxSurge", "maxUnavailable"):
-            _share(rolling.get(name), (*path, "rollingUpdate", name), report, most=100 if name != "maxSurge" else None)
-        if all(str(rolling.get(name, "25%")) in ("0", "0%") for name in ("maxSurge", "maxUnavailable")):
+            _share(
+                rolling.get(name),
+                (*path, "rollingUpdate", name),
+                report,
+                most=100 if name != "maxSurge" else None,
+            )
+        if all(
+            str(rolling.get(name, "25%")) in ("0", "0%") for name in ("maxSurge", "maxUnavailable")
+        ):
             report.error((*path, "rollingUpdate"), "maxSurge and maxUnavailable can't both be 0")
 
 
@@ -156,6 +185,10 @@ def _share(value: Any, path: Path, report: Report, *, most: int | None) -> None:
         report.error(path, "the number can't be negative", found=value, allowed="0 or more")
     elif isinstance(value, str):
         if not _PERCENT.fullmatch(value):
-            report.error(path, "not a number or a percentage", found=value, allowed="such as 1 or 25%")
+            report.error(
+                path, "not a number or a percentage", found=value, allowed="such as 1 or 25%"
+            )
         elif most is not None and int(value[:-1]) > most:
-            report.error(path, "the percentage is too large", found=value, allowed=f"at most {most}%")
+            report.error(
+                path, "the percentage is too large", found=value, allowed=f"at most {most}%"
+            )

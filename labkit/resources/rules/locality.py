@@ -6,10 +6,16 @@ from labkit.resources.finding import Report
 from labkit.resources.model import Path
 from labkit.resources.rules.shared import Fields, items
 
-_TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
+_TOPOLOGY = (
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+    "topology.istio.io/subzone",
+)
 
 
-def locality_setting(setting: Fields | None, outlier: Fields | None, path: Path, report: Report) -> None:
+def locality_setting(
+    setting: Fields | None, outlier: Fields | None, path: Path, report: Report
+) -> None:
     """`localityLbSetting`: distribute or failover, and not both."""
     if setting is None:
         return
@@ -20,7 +26,9 @@ def locality_setting(setting: Fields | None, outlier: Fields | None, path: Path,
     for index, label in enumerate(items(setting, "failoverPriority")):
         if failover and label in _TOPOLOGY:
             report.error(
-                (*path, "failoverPriority", index), "a topology label can't be used with failover", found=label
+                (*path, "failoverPriority", index),
+                "a topology label can't be used with failover",
+                found=label,
             )
             return
     if not _distribute(distribute, (*path, "distribute"), report):
@@ -30,20 +38,32 @@ def locality_setting(setting: Fields | None, outlier: Fields | None, path: Path,
     _failover(setting, path, report)
 
 
-def zone_aware_setting(setting: Fields | None, outlier: Fields | None, path: Path, report: Report) -> None:
+def zone_aware_setting(
+    setting: Fields | None, outlier: Fields | None, path: Path, report: Report
+) -> None:
     """`zoneAwareLbSetting`: failover between regions only."""
     if setting is None:
         return
     for index, label in enumerate(items(setting, "failoverPriority")):
         if label in _TOPOLOGY:
-            report.error((*path, "failoverPriority", index), "a topology label can't be used here", found=label)
+            report.error(
+                (*path, "failoverPriority", index),
+                "a topology label can't be used here",
+                found=label,
+            )
     _warn_without_outlier(setting, outlier, path, report)
     _failover(setting, path, report)
 
 
-def _warn_without_outlier(setting: Fields, outlier: Fields | None, path: Path, report: Report) -> None:
+def _warn_without_outlier(
+    setting: Fields, outlier: Fields | None, path: Path, report: Report
+) -> None:
     if (items(setting, "failover") or items(setting, "failoverPriority")) and outlier is None:
-        report.warning(path, "failover works only with outlierDetection beside it", hint="add an outlierDetection")
+        report.warning(
+            path,
+            "failover works only with outlierDetection beside it",
+            hint="add an outlierDetection",
+        )
 
 
 def _distribute(distribute: list[Fields], path: Path, report: Report) -> bool:
@@ -52,10 +72,14 @@ def _distribute(distribute: list[Fields], path: Path, report: Report) -> bool:
         place = (*path, index, "to")
         for name, weight in weights.items():
             if not 0 < (weight or 0) <= 100:
-                report.error((*place, name), "the weight is out of range", found=weight, allowed="1 to 100")
+                report.error(
+                    (*place, name), "the weight is out of range", found=weight, allowed="1 to 100"
+                )
                 return False
         if sum(weights.values()) != 100:
-            report.error(place, "the weights must add up to 100", found=sum(weights.values()), allowed="100")
+            report.error(
+                place, "the weights must add up to 100", found=sum(weights.values()), allowed="100"
+            )
             return False
         _localities(list(weights), place, report)
     return True
@@ -74,7 +98,9 @@ def _failover(setting: Fields, path: Path, report: Report) -> None:
 
 
 def _localities(localities: list[str], path: Path, report: Report) -> None:
-    """region/zone/subzone, each part or `*` at the end; none may cover another that was named before."""
+    """region/zone/subzone, each part or `*` at the end; none may cover another that was named
+    before.
+    """
     seen: list[tuple[str, ...]] = []
     for locality in localities:
         parts = tuple(locality.split("/", 2))
@@ -85,7 +111,12 @@ def _localities(localities: list[str], path: Path, report: Report) -> None:
             report.error(path, "a locality overlaps with one named before", found=locality)
             return
         if "" in parts:
-            report.error(path, "a part of the locality is empty", found=locality, allowed="region/zone/subzone")
+            report.error(
+                path,
+                "a part of the locality is empty",
+                found=locality,
+                allowed="region/zone/subzone",
+            )
             return
         seen.append(parts)
 

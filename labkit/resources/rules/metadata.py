@@ -23,14 +23,27 @@ def check_metadata(report: Report) -> None:
     namespace = metadata.get("namespace")
     # A Namespace's own `namespace` plays no part.
     if resource.kind != "Namespace" and namespace and not names.dns_label(namespace):
-        report.error(("metadata", "namespace"), "not a name for a namespace", found=namespace, allowed=names.LABEL_FORM)
+        report.error(
+            ("metadata", "namespace"),
+            "not a name for a namespace",
+            found=namespace,
+            allowed=names.LABEL_FORM,
+        )
     check_labels(metadata.get("labels"), ("metadata", "labels"), report)
     check_annotations(metadata.get("annotations"), ("metadata", "annotations"), report)
     for index, finalizer in enumerate(metadata.get("finalizers") or ()):
         if not names.label_key(finalizer):
-            report.error(("metadata", "finalizers", index), "not a name for a finalizer", found=finalizer)
-        elif "/" not in finalizer and finalizer not in ("orphan", "foregroundDeletion", "kubernetes"):
-            report.warning(("metadata", "finalizers"), "a name with a domain is better here", found=finalizer)
+            report.error(
+                ("metadata", "finalizers", index), "not a name for a finalizer", found=finalizer
+            )
+        elif "/" not in finalizer and finalizer not in (
+            "orphan",
+            "foregroundDeletion",
+            "kubernetes",
+        ):
+            report.warning(
+                ("metadata", "finalizers"), "a name with a domain is better here", found=finalizer
+            )
 
 
 def _name(kind: str, name: str, path: Path, report: Report) -> None:
@@ -39,7 +52,9 @@ def _name(kind: str, name: str, path: Path, report: Report) -> None:
     else:
         good, allowed = names.dns_subdomain(name), names.SUBDOMAIN_FORM
     if not good:
-        report.error(path, f"not a name for a {kind}", found=name, allowed=allowed, hint=_better(name))
+        report.error(
+            path, f"not a name for a {kind}", found=name, allowed=allowed, hint=_better(name)
+        )
     elif kind in ("Pod", "Deployment") and not names.dns_label(name):
         report.warning(
             path,
@@ -64,14 +79,16 @@ def check_labels(labels: Any, path: Path, report: Report) -> None:
                 (*path, key),
                 "not a name for a label",
                 found=key,
-                allowed="letters, digits, '-', '_', '.', with an optional prefix such as example.com/",
+                allowed="letters, digits, '-', '_', '.', with an optional prefix such as "
+                "example.com/",
             )
         if not names.label_value(value or ""):
             report.error(
                 (*path, key),
                 "not a value for a label",
                 found=value,
-                allowed="at most 63 letters, digits, '-', '_', '.', with a letter or digit at both ends, or nothing",
+                allowed="at most 63 letters, digits, '-', '_', '.', with a letter or digit at "
+                "both ends, or nothing",
             )
 
 
@@ -83,4 +100,6 @@ def check_annotations(annotations: Any, path: Path, report: Report) -> None:
         if not names.label_key(key.lower()):
             report.error((*path, key), "not a name for an annotation", found=key)
     if size > _MOST_ANNOTATIONS:
-        report.error(path, "the annotations are too large", found=size, allowed="at most 256 KiB in all")
+        report.error(
+            path, "the annotations are too large", found=size, allowed="at most 256 KiB in all"
+        )

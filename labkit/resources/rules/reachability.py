@@ -1,4 +1,6 @@
-"""Rules of a VirtualService that no request can ever reach: accepted, with a warning, as Istio's webhook does."""
+"""Rules of a VirtualService that no request can ever reach: accepted, with a warning, as Istio's
+webhook does.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def _unused(routes: list[Fields], section: str, report: Report) -> None:
             if catch_all >= 0:
                 report.warning(
                     path,
-                    f"the rule is never used: rule {catch_all} has no match and takes every request",
+                    f"the rule is never used: rule {catch_all} has no match and takes every "
+                    "request",
                     hint="only the last rule can have no match",
                 )
             catch_all = number
@@ -40,13 +43,17 @@ def _unused(routes: list[Fields], section: str, report: Report) -> None:
             if catch_all >= 0:
                 report.warning(
                     (*path, "match", index),
-                    f"the match is never used: rule {catch_all}, before it, has no match and takes every request",
+                    f"the match is never used: rule {catch_all}, before it, has no match and "
+                    "takes every request",
                     hint=f"move this rule before rule {catch_all}",
                 )
                 continue
             meaning = _meaning(match, section)
             if meaning in seen:
-                report.warning((*path, "match", index), f"the same match as in rule {seen[meaning]}, which comes first")
+                report.warning(
+                    (*path, "match", index),
+                    f"the same match as in rule {seen[meaning]}, which comes first",
+                )
                 doubles += 1
             seen.setdefault(meaning, number)
         if doubles == len(matches):
@@ -56,7 +63,11 @@ def _unused(routes: list[Fields], section: str, report: Report) -> None:
 def _meaning(match: Fields, section: str) -> str:
     """The match as text that is the same for all ways to write it; its name plays no part."""
     empty: tuple[Any, ...] = (None, "", 0, False, [])
-    plain = {key: value for key, value in match.items() if value not in empty and (value or key not in _MAPS)}
+    plain = {
+        key: value
+        for key, value in match.items()
+        if value not in empty and (value or key not in _MAPS)
+    }
     if section == "http":
         plain.pop("name", None)
     return json.dumps(plain, sort_keys=True)
@@ -75,7 +86,9 @@ class _Prefix:
     maps: tuple[dict[str, str], ...]
 
     def covers(self, later: _Prefix) -> bool:
-        """Whether a request for `later` is taken by this one; by Istio's rule, which compares texts."""
+        """Whether a request for `later` is taken by this one; by Istio's rule, which compares
+        texts.
+        """
         return (
             later.prefix.startswith(self.prefix)
             and later.port == self.port
@@ -83,7 +96,9 @@ class _Prefix:
             and self.authority.startswith(later.authority)
             and all(
                 len(mine) == len(other)
-                and all(key in other and value.startswith(other[key]) for key, value in mine.items())
+                and all(
+                    key in other and value.startswith(other[key]) for key, value in mine.items()
+                )
                 for mine, other in zip(self.maps, later.maps, strict=True)
             )
         )
@@ -103,7 +118,9 @@ def _overlapping(routes: list[Fields], report: Report) -> None:
 
 
 def _prefixes(routes: list[Fields]) -> Iterator[_Prefix]:
-    """The matches with a prefix, up to the first rule without a match; doubles are reported elsewhere."""
+    """The matches with a prefix, up to the first rule without a match; doubles are reported
+    elsewhere.
+    """
     seen: set[str] = set()
     for number, route in enumerate(routes):
         matches = items(route, "match")

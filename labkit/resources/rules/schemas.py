@@ -1,4 +1,6 @@
-"""The kinds that labkit checks, with their schemas; and the kinds that exist but are not checked here."""
+"""The kinds that labkit checks, with their schemas; and the kinds that exist but are not checked
+here.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,25 @@ from labkit.resources.words import closest
 _DATA = FilePath(__file__).parents[1] / "data"
 
 ISTIO_KINDS = ("DestinationRule", "Gateway", "VirtualService")
-KUBERNETES_KINDS = {"ConfigMap": "v1", "Deployment": "apps/v1", "Namespace": "v1", "Pod": "v1", "Service": "v1"}
+KUBERNETES_KINDS = {
+    "ConfigMap": "v1",
+    "Deployment": "apps/v1",
+    "Namespace": "v1",
+    "Pod": "v1",
+    "Service": "v1",
+}
 
-# Kinds a learner may well have on a cluster. They are named, so that the refusal can say that they exist.
+# Kinds a learner may well have on a cluster. They are named, so that the refusal can say that they
+# exist.
 _ELSEWHERE = {
-    ISTIO_GROUP: ("EnvoyFilter", "ProxyConfig", "ServiceEntry", "Sidecar", "WorkloadEntry", "WorkloadGroup"),
+    ISTIO_GROUP: (
+        "EnvoyFilter",
+        "ProxyConfig",
+        "ServiceEntry",
+        "Sidecar",
+        "WorkloadEntry",
+        "WorkloadGroup",
+    ),
     "security.istio.io": ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"),
     "telemetry.istio.io": ("Telemetry",),
     "extensions.istio.io": ("TrafficExtension", "WasmPlugin"),
@@ -56,7 +72,10 @@ _ELSEWHERE = {
     "rbac.authorization.k8s.io": ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
     "discovery.k8s.io": ("EndpointSlice",),
     "storage.k8s.io": ("StorageClass",),
-    "admissionregistration.k8s.io": ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"),
+    "admissionregistration.k8s.io": (
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ),
     "apiextensions.k8s.io": ("CustomResourceDefinition",),
     "coordination.k8s.io": ("Lease",),
 }
@@ -70,7 +89,9 @@ class Schema:
     root: Mapping[str, Any]
     definitions: Mapping[str, Any]
     custom: bool
-    """Defined by a CRD: the API server checks it by the schema alone. Kubernetes' own kinds are checked by code."""
+    """Defined by a CRD: the API server checks it by the schema alone. Kubernetes' own kinds are
+    checked by code.
+    """
 
     def resolve(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """Follows a `$ref`."""
@@ -80,7 +101,9 @@ class Schema:
 
 
 def schema_of(resource: Resource) -> Schema:
-    """The schema of a resource's kind. Raises LabkitError where there is none, and says what is meant or possible."""
+    """The schema of a resource's kind. Raises LabkitError where there is none, and says what is
+    meant or possible.
+    """
     group, _, version = resource.api_version.rpartition("/")
     kind = resource.kind
     if group == ISTIO_GROUP and kind in ISTIO_KINDS:
@@ -88,13 +111,16 @@ def schema_of(resource: Resource) -> Schema:
         if version in entry["versions"]:
             return _istio_schema(kind)
         raise _refusal(
-            resource, f'there is no {kind} in version "{version}"', _versions(ISTIO_GROUP, entry["versions"])
+            resource,
+            f'there is no {kind} in version "{version}"',
+            _versions(ISTIO_GROUP, entry["versions"]),
         )
     if KUBERNETES_KINDS.get(kind) == resource.api_version:
         return _kubernetes_schema(kind)
     if kind in _ELSEWHERE.get(group, ()):
         raise UnsupportedError(
-            f"{_where(resource)}labkit does not check or run the kind {kind} ({resource.api_version})",
+            f"{_where(resource)}labkit does not check or run the kind {kind} "
+            f"({resource.api_version})",
             try_next=f"apply it on a cluster: kubectl apply --dry-run=server -f {_file(resource)}",
         )
     raise _unknown(resource, group)
@@ -107,11 +133,17 @@ def _unknown(resource: Resource, group: str) -> LabkitError:
     others = {name: home for home, names in _ELSEWHERE.items() for name in names}
     if kind in homes and not (kind == "Gateway" and group == "gateway.networking.k8s.io"):
         return _refusal(
-            resource, f'there is no {kind} in "{resource.api_version}"', f"write `apiVersion: {homes[kind]}`"
+            resource,
+            f'there is no {kind} in "{resource.api_version}"',
+            f"write `apiVersion: {homes[kind]}`",
         )
     if kind in others:
         group_name = others[kind] or "the core of Kubernetes (v1)"
-        return _refusal(resource, f'there is no {kind} in "{resource.api_version}"', f"{kind} belongs to {group_name}")
+        return _refusal(
+            resource,
+            f'there is no {kind} in "{resource.api_version}"',
+            f"{kind} belongs to {group_name}",
+        )
     near = closest(kind, [*homes, *others])
     advice = f"did you mean `{near}`?" if near else "labkit checks " + ", ".join(sorted(homes))
     return _refusal(resource, f'there is no kind "{kind}" in "{resource.api_version}"', advice)
@@ -156,10 +188,14 @@ def _istio_schema(kind: str) -> Schema:
         "metadata": {"$ref": "ObjectMeta"},
         **_istio()[kind]["schema"]["properties"],
     }
-    return Schema(kind, {"type": "object", "properties": properties}, _kubernetes()["definitions"], True)
+    return Schema(
+        kind, {"type": "object", "properties": properties}, _kubernetes()["definitions"], True
+    )
 
 
 @functools.cache
 def _kubernetes_schema(kind: str) -> Schema:
     loaded = _kubernetes()
-    return Schema(kind, loaded["definitions"][loaded["kinds"][kind]["schema"]], loaded["definitions"], False)
+    return Schema(
+        kind, loaded["definitions"][loaded["kinds"][kind]["schema"]], loaded["definitions"], False
+    )

@@ -37,7 +37,9 @@ def check_service(spec: Fields, report: Report) -> None:
     choices = ("PreferClose", "PreferSameZone", "PreferSameNode")
     choice(("spec", "trafficDistribution"), spec.get("trafficDistribution"), choices, report)
     if spec.get("trafficDistribution") == "PreferClose":
-        report.warning(("spec", "trafficDistribution"), "PreferClose is deprecated", hint="use PreferSameZone")
+        report.warning(
+            ("spec", "trafficDistribution"), "PreferClose is deprecated", hint="use PreferSameZone"
+        )
 
 
 def choice(path: Path, value: Any, allowed: tuple[str, ...], report: Report) -> None:
@@ -57,22 +59,33 @@ def _ports(ports: list[Fields], kind: str, report: Report) -> None:
         if not name and len(ports) > 1:
             report.error((*path, "name"), "each of several ports needs a name")
         elif name and not names.dns_label(name):
-            report.error((*path, "name"), "not a name for a port", found=name, allowed=names.LABEL_FORM)
+            report.error(
+                (*path, "name"), "not a name for a port", found=name, allowed=names.LABEL_FORM
+            )
         elif name in seen:
             report.error((*path, "name"), "two ports of the same name", found=name)
         seen.add(name)
         port(fields.get("port"), (*path, "port"), report)
         target_port(fields.get("targetPort"), (*path, "targetPort"), report)
         if fields.get("appProtocol") and not names.label_key(fields["appProtocol"]):
-            report.error((*path, "appProtocol"), "not the name of a protocol", found=fields["appProtocol"])
+            report.error(
+                (*path, "appProtocol"), "not the name of a protocol", found=fields["appProtocol"]
+            )
         number = fields.get("nodePort") or 0
         if not number:
             continue
         key = (number, fields.get("protocol") or "TCP")
         if kind not in ("NodePort", "LoadBalancer"):
-            report.error((*path, "nodePort"), "not for this type of Service", found=number, hint="type: NodePort")
+            report.error(
+                (*path, "nodePort"),
+                "not for this type of Service",
+                found=number,
+                hint="type: NodePort",
+            )
         elif not _NODE_PORTS[0] <= number <= _NODE_PORTS[1]:
-            report.error((*path, "nodePort"), "out of range", found=number, allowed="30000 to 32767")
+            report.error(
+                (*path, "nodePort"), "out of range", found=number, allowed="30000 to 32767"
+            )
         elif key in node_ports:
             report.error((*path, "nodePort"), "the same port twice", found=number)
         node_ports.add(key)
@@ -97,27 +110,46 @@ def _external_name(spec: Fields, kind: str, report: Report) -> None:
     name = spec.get("externalName") or ""
     if kind != "ExternalName":
         if name:
-            report.warning(("spec", "externalName"), "ignored where the type is not ExternalName", found=name)
+            report.warning(
+                ("spec", "externalName"), "ignored where the type is not ExternalName", found=name
+            )
     elif not names.dns_subdomain(name.removesuffix(".")):
-        report.error(("spec", "externalName"), "not a host name", found=name, allowed=names.SUBDOMAIN_FORM)
+        report.error(
+            ("spec", "externalName"), "not a host name", found=name, allowed=names.SUBDOMAIN_FORM
+        )
 
 
 def _cluster_ip(spec: Fields, kind: str, headless: bool, report: Report) -> None:
     address = spec.get("clusterIP") or ""
     if address and kind == "ExternalName":
-        report.error(("spec", "clusterIP"), "not for type ExternalName", found=address, hint="remove it")
+        report.error(
+            ("spec", "clusterIP"), "not for type ExternalName", found=address, hint="remove it"
+        )
     elif headless and kind != "ClusterIP":
-        report.error(("spec", "clusterIP"), f"a Service of type {kind} needs an address", found=address)
+        report.error(
+            ("spec", "clusterIP"), f"a Service of type {kind} needs an address", found=address
+        )
     elif address and not headless and not names.ip_address(address):
-        report.error(("spec", "clusterIP"), "not an address", found=address, allowed="an address, or None")
+        report.error(
+            ("spec", "clusterIP"), "not an address", found=address, allowed="an address, or None"
+        )
     others = items(spec, "clusterIPs")
     if others and address and others[0] != address:
-        report.error(("spec", "clusterIPs", 0), "must be the same as clusterIP", found=others[0], allowed=address)
+        report.error(
+            ("spec", "clusterIPs", 0),
+            "must be the same as clusterIP",
+            found=others[0],
+            allowed=address,
+        )
     for index, value in enumerate(items(spec, "externalIPs")):
         if not names.ip_address(value) or names.loopback(value):
             report.error(("spec", "externalIPs", index), "not an address from outside", found=value)
     if items(spec, "externalIPs"):
-        message = "ignored for a headless Service" if headless else "deprecated; some clusters do without it"
+        message = (
+            "ignored for a headless Service"
+            if headless
+            else "deprecated; some clusters do without it"
+        )
         report.warning(("spec", "externalIPs"), message)
 
 
@@ -130,7 +162,10 @@ def _load_balancer(spec: Fields, kind: str, report: Report) -> None:
     for index, value in enumerate(items(spec, "loadBalancerSourceRanges")):
         if "/" not in value or not names.ip_subnet(value.strip()):
             report.error(
-                ("spec", "loadBalancerSourceRanges", index), "not a subnet", found=value, allowed="10.9.8.0/24"
+                ("spec", "loadBalancerSourceRanges", index),
+                "not a subnet",
+                found=value,
+                allowed="10.9.8.0/24",
             )
     local = kind == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
     if spec.get("healthCheckNodePort") and not local:
@@ -144,6 +179,10 @@ def _load_balancer(spec: Fields, kind: str, report: Report) -> None:
 def _affinity(spec: Fields, report: Report) -> None:
     config = block(block(spec, "sessionAffinityConfig"), "clientIP")
     seconds = (config or {}).get("timeoutSeconds")
-    if spec.get("sessionAffinity") == "ClientIP" and seconds is not None and not 0 < seconds <= _MOST_AFFINITY_S:
+    if (
+        spec.get("sessionAffinity") == "ClientIP"
+        and seconds is not None
+        and not 0 < seconds <= _MOST_AFFINITY_S
+    ):
         path = ("spec", "sessionAffinityConfig", "clientIP", "timeoutSeconds")
         report.error(path, "out of range", found=seconds, allowed="1 to 86400")

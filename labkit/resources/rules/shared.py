@@ -1,4 +1,6 @@
-"""Rules that several of Istio's kinds share: hosts, ports, durations, labels, exportTo, TLS towards a service."""
+"""Rules that several of Istio's kinds share: hosts, ports, durations, labels, exportTo, TLS towards
+a service.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def port(value: Any, path: Path, report: Report) -> None:
 
 
 def duration(fields: Fields, name: str, path: Path, report: Report, *, zero: bool = False) -> None:
-    """A duration of at least a millisecond, in whole milliseconds; with `zero`, 0s turns the feature off."""
+    """A duration of at least a millisecond, in whole milliseconds; with `zero`, 0s turns the
+    feature off.
+    """
     value = fields.get(name)
     if not isinstance(value, str):
         return
@@ -45,7 +49,12 @@ def duration(fields: Fields, name: str, path: Path, report: Report, *, zero: boo
     elif length < MILLISECOND:
         report.error(place, "the duration is too short", found=value, allowed="at least 1ms")
     elif length % MILLISECOND:
-        report.error(place, "the duration is finer than a millisecond", found=value, allowed="whole milliseconds")
+        report.error(
+            place,
+            "the duration is finer than a millisecond",
+            found=value,
+            allowed="whole milliseconds",
+        )
 
 
 def any_duration(fields: Fields, name: str, path: Path, report: Report) -> None:
@@ -68,7 +77,8 @@ def subset_name(value: str, path: Path, report: Report) -> None:
             path,
             "not a name for a subset",
             found=value,
-            allowed="letters, digits and '-', at most 63 characters, with a letter or digit at both ends",
+            allowed="letters, digits and '-', at most 63 characters, with a letter or digit at "
+            "both ends",
         )
 
 
@@ -76,9 +86,19 @@ def labels(values: Any, path: Path, report: Report) -> None:
     """Labels that select pods."""
     for key, value in (values or {}).items():
         if not names.istio_label_key(key):
-            report.error((*path, key), "not a name for a label", found=key, allowed="letters, digits, '-', '_', '.'")
+            report.error(
+                (*path, key),
+                "not a name for a label",
+                found=key,
+                allowed="letters, digits, '-', '_', '.'",
+            )
         if not names.istio_label_value(value or ""):
-            report.error((*path, key), "not a value for a label", found=value, allowed="letters, digits, '-', '_', '.'")
+            report.error(
+                (*path, key),
+                "not a value for a label",
+                found=value,
+                allowed="letters, digits, '-', '_', '.'",
+            )
 
 
 def destination(fields: Fields | None, path: Path, report: Report) -> None:
@@ -87,7 +107,12 @@ def destination(fields: Fields | None, path: Path, report: Report) -> None:
         return
     value = fields.get("host") or ""
     if value == "*":
-        report.error((*path, "host"), "a destination can't be `*`", found=value, allowed="the name of a service")
+        report.error(
+            (*path, "host"),
+            "a destination can't be `*`",
+            found=value,
+            allowed="the name of a service",
+        )
     else:
         host(value, (*path, "host"), report)
     if fields.get("subset"):
@@ -108,14 +133,24 @@ def export_to(spec: Fields, report: Report, *, selects_workloads: bool = False) 
         if name in seen:
             report.error((*path, index), "the same namespace twice", found=value)
         elif name != "*" and not names.istio_label(name):
-            report.error((*path, index), "not a namespace", found=value, allowed="., * or the name of a namespace")
+            report.error(
+                (*path, index),
+                "not a namespace",
+                found=value,
+                allowed="., * or the name of a namespace",
+            )
         else:
             seen.add(name)
     if "*" in seen and len(values) > 1:
-        report.error(path, "`*` stands for all namespaces, so that it can't be one of several", found=values)
+        report.error(
+            path, "`*` stands for all namespaces, so that it can't be one of several", found=values
+        )
     if selects_workloads and seen and (namespace not in seen or len(seen) > 1):
         report.error(
-            path, "a rule with a workloadSelector can be exported to its own namespace only", found=values, allowed="."
+            path,
+            "a rule with a workloadSelector can be exported to its own namespace only",
+            found=values,
+            allowed=".",
         )
 
 
@@ -125,7 +160,11 @@ def client_tls(tls: Fields | None, path: Path, report: Report) -> None:
         return
     mode = tls.get("mode", "DISABLE")
     credential = tls.get("credentialName") or ""
-    files = [name for name in ("clientCertificate", "caCertificates", "privateKey", "caCrl") if tls.get(name)]
+    files = [
+        name
+        for name in ("clientCertificate", "caCertificates", "privateKey", "caCrl")
+        if tls.get(name)
+    ]
     if credential.startswith("configmap://"):
         namespace, slash, _ = credential.removeprefix("configmap://").partition("/")
         if not slash or namespace != report.resource.namespace:
@@ -140,7 +179,9 @@ def client_tls(tls: Fields | None, path: Path, report: Report) -> None:
         refused += ["credentialName"] if mode == "SIMPLE" else []
         for name in refused:
             if tls.get(name):
-                report.error((*path, name), "not allowed together with insecureSkipVerify", found=tls[name])
+                report.error(
+                    (*path, name), "not allowed together with insecureSkipVerify", found=tls[name]
+                )
     if mode in ("SIMPLE", "MUTUAL") and credential:
         for name in files:
             report.error((*path, name), "not allowed together with credentialName", found=tls[name])
@@ -154,13 +195,17 @@ def own_annotations(report: Report) -> None:
     """Annotations that Istio keeps for itself."""
     for name in report.resource.metadata.get("annotations") or {}:
         if name == "istio.io/dry-run":
-            report.error(("metadata", "annotations", name), "only an AuthorizationPolicy can be a dry run")
+            report.error(
+                ("metadata", "annotations", name), "only an AuthorizationPolicy can be a dry run"
+            )
         elif name in (
             "internal.istio.io/webhook-always-reject",
             "internal.istio.io/parents",
             "internal.istio.io/parent-namespace",
         ):
-            report.error(("metadata", "annotations", name), "an annotation that only Istio itself may set")
+            report.error(
+                ("metadata", "annotations", name), "an annotation that only Istio itself may set"
+            )
 
 
 def weights(destinations: list[Fields], path: Path, report: Report) -> None:
@@ -169,10 +214,21 @@ def weights(destinations: list[Fields], path: Path, report: Report) -> None:
     for index, item in enumerate(destinations):
         weight = item.get("weight") or 0
         if weight < 0:
-            report.error((*path, index, "weight"), "the weight can't be negative", found=weight, allowed="0 or more")
+            report.error(
+                (*path, index, "weight"),
+                "the weight can't be negative",
+                found=weight,
+                allowed="0 or more",
+            )
         total += weight
     if len(destinations) > 1 and _int32(total) == 0:
-        report.error(path, "the weights add up to 0", found=total, allowed="more than 0", hint="give each a `weight`")
+        report.error(
+            path,
+            "the weights add up to 0",
+            found=total,
+            allowed="more than 0",
+            hint="give each a `weight`",
+        )
 
 
 def _int32(number: int) -> int:

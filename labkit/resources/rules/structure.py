@@ -1,8 +1,9 @@
-"""The checks that a schema makes: unknown fields, types, enums, required fields, `oneOf`, and the CEL rules.
+"""The checks that a schema makes: unknown fields, types, enums, required fields, `oneOf`, and the
+CEL rules.
 
-jsonschema is not used: it takes longer to import than a whole mesh may take to start, it does not know CEL, a CRD's
-closed objects or Kubernetes' keyed lists, and its messages name the schema rather than the field. This walker is
-checked against it in a test.
+jsonschema is not used: it takes longer to import than a whole mesh may take to start, it does not
+know CEL, a CRD's closed objects or Kubernetes' keyed lists, and its messages name the schema rather
+than the field. This walker is checked against it in a test.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class _Walker:
         kind = schema.get("type")
         if schema.get("x-kubernetes-int-or-string"):
             if isinstance(value, bool) or not isinstance(value, (int, str)):
-                self.report.error(path, "the type is wrong", found=value, allowed="a whole number or text")
+                self.report.error(
+                    path, "the type is wrong", found=value, allowed="a whole number or text"
+                )
             return
         if kind and not self.typed(value, kind, schema, path):
             return
@@ -87,7 +90,13 @@ class _Walker:
         if not self.schema.custom or schema.get("nullable") or path[:1] == ("metadata",):
             return
         name = _NAMES.get(schema.get("type", ""), "a value")
-        self.report.error(path, "the field has no value", found="null", allowed=name, hint="give it one or remove it")
+        self.report.error(
+            path,
+            "the field has no value",
+            found="null",
+            allowed=name,
+            hint="give it one or remove it",
+        )
 
     def typed(self, value: Any, kind: str, schema: Mapping[str, Any], path: Path) -> bool:
         if isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool)):
@@ -103,7 +112,9 @@ class _Walker:
             elif not isinstance(value, (dict, list)):
                 hint = f'put it in quotes: "{shown(value)}"'
         elif kind in ("integer", "number", "boolean") and isinstance(value, str):
-            hint = "remove the quotes" if value.strip().isdigit() or value in ("true", "false") else ""
+            hint = (
+                "remove the quotes" if value.strip().isdigit() or value in ("true", "false") else ""
+            )
         elif kind == "array":
             hint = "begin each item with `- `"
         elif kind == "object" and isinstance(value, list):
@@ -139,17 +150,24 @@ class _Walker:
             self.report.error(path, "too many entries", found=len(value), allowed=f"at most {most}")
 
     def unknown(self, name: str, item: Any, known: Mapping[str, Any], path: Path) -> None:
-        """A field that the schema does not have: a near miss, a field at the wrong place, or an invention."""
+        """A field that the schema does not have: a near miss, a field at the wrong place, or an
+        invention.
+        """
         near = closest(name, known)
         homes = [] if near else places(self.schema, name, item)
         if near:
             hint = f"did you mean `{near}`?"
         elif homes:
-            hint = f"`{name}` belongs in {' or '.join(homes[:2])}: move it there (look at the indentation)"
+            hint = (
+                f"`{name}` belongs in {' or '.join(homes[:2])}: move it there (look at the "
+                "indentation)"
+            )
         else:
             hint = ""
         allowed = ", ".join(sorted(known)) if len(known) <= 24 else ""
-        self.report.error((*path, name), "there is no such field", found=name, allowed=allowed, hint=hint)
+        self.report.error(
+            (*path, name), "there is no such field", found=name, allowed=allowed, hint=hint
+        )
 
     def items(self, value: list[Any], schema: Mapping[str, Any], path: Path) -> None:
         items = schema.get("items", {})
@@ -161,7 +179,9 @@ class _Walker:
         least, most = schema.get("minItems"), schema.get("maxItems")
         if (least is not None and len(value) < least) or (most is not None and len(value) > most):
             bounds = f"{least or 0} to {most} items" if most is not None else f"at least {least}"
-            self.report.error(path, "the list has the wrong length", found=len(value), allowed=bounds)
+            self.report.error(
+                path, "the list has the wrong length", found=len(value), allowed=bounds
+            )
         if schema.get("x-kubernetes-list-type") == "map":
             self.keyed(value, schema, path)
         elif schema.get("x-kubernetes-list-type") == "set":
@@ -170,14 +190,18 @@ class _Walker:
                     self.report.error((*path, index), "the same item twice", found=item)
 
     def keyed(self, value: list[Any], schema: Mapping[str, Any], path: Path) -> None:
-        """A list whose items are told apart by some of their fields, such as a Service's ports by port and protocol."""
+        """A list whose items are told apart by some of their fields, such as a Service's ports by
+        port and protocol.
+        """
         keys = schema["x-kubernetes-list-map-keys"]
         properties = self.schema.resolve(schema["items"]).get("properties", {})
         seen: dict[tuple[Any, ...], int] = {}
         for index, item in enumerate(value):
             if not isinstance(item, dict):
                 continue
-            key = tuple(str(item.get(name, properties.get(name, {}).get("default"))) for name in keys)
+            key = tuple(
+                str(item.get(name, properties.get(name, {}).get("default"))) for name in keys
+            )
             first = seen.setdefault(key, index)
             if first != index:
                 what = ", ".join(f"{name} {part}" for name, part in zip(keys, key, strict=True))
@@ -197,11 +221,21 @@ class _Walker:
     def text(self, value: str, schema: Mapping[str, Any], path: Path) -> None:
         most = schema.get("maxLength")
         if most is not None and len(value) > most:
-            self.report.error(path, "the text is too long", found=value, allowed=f"at most {most} characters")
-        if schema.get("format") == "date-time" and self.schema.custom and not _TIME.fullmatch(value):
-            self.report.error(path, "not a time", found=value, allowed="such as 2026-01-31T12:00:00Z")
+            self.report.error(
+                path, "the text is too long", found=value, allowed=f"at most {most} characters"
+            )
+        if (
+            schema.get("format") == "date-time"
+            and self.schema.custom
+            and not _TIME.fullmatch(value)
+        ):
+            self.report.error(
+                path, "not a time", found=value, allowed="such as 2026-01-31T12:00:00Z"
+            )
 
-    def one_of(self, value: dict[str, Any], alternatives: list[Mapping[str, Any]], path: Path) -> None:
+    def one_of(
+        self, value: dict[str, Any], alternatives: list[Mapping[str, Any]], path: Path
+    ) -> None:
         if sum(matches(value, alternative) for alternative in alternatives) == 1:
             return
         names = [name for alternative in alternatives for name in alternative.get("required", ())]
@@ -216,7 +250,9 @@ class _Walker:
 
 
 def matches(value: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
-    """Whether a mapping has the fields that a schema of `required`, `not`, `anyOf`, `oneOf`, `allOf` asks for."""
+    """Whether a mapping has the fields that a schema of `required`, `not`, `anyOf`, `oneOf`,
+    `allOf` asks for.
+    """
     return (
         all(name in value for name in schema.get("required", ()))
         and not ("not" in schema and matches(value, schema["not"]))
@@ -247,7 +283,10 @@ def places(schema: Schema, name: str, value: Any) -> list[str]:
                 if wanted is None or value is None or isinstance(value, _TYPES[wanted]):
                     found.append(path)
             if depth < 5:
-                below.extend((f"{path}.{key}" if path else key, item, depth + 1) for key, item in properties.items())
+                below.extend(
+                    (f"{path}.{key}" if path else key, item, depth + 1)
+                    for key, item in properties.items()
+                )
         level = below
     return found
 
@@ -255,7 +294,9 @@ def places(schema: Schema, name: str, value: Any) -> list[str]:
 def _at_least_one_ms(value: str, path: Path, report: Report) -> None:
     length = nanoseconds(value)
     if length is None:
-        number = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(d|days?|sec|seconds?|min|minutes?|hours?)?\s*", value)
+        number = re.fullmatch(
+            r"\s*(\d+(?:\.\d+)?)\s*(d|days?|sec|seconds?|min|minutes?|hours?)?\s*", value
+        )
         hint = ""
         if number:
             unit = (number[2] or "s")[0]
@@ -277,7 +318,9 @@ def _no_wildcard_value(value: str, path: Path, report: Report) -> None:
 def _no_wildcard_key(value: Mapping[str, str], path: Path, report: Report) -> None:
     for key in value:
         if "*" in key:
-            report.error((*path, key), "a wildcard is not allowed in the name of a label", found=key)
+            report.error(
+                (*path, key), "a wildcard is not allowed in the name of a label", found=key
+            )
 
 
 def _no_empty_key(value: Mapping[str, str], path: Path, report: Report) -> None:
@@ -288,7 +331,11 @@ def _no_empty_key(value: Mapping[str, str], path: Path, report: Report) -> None:
 def _not_both(one: str, other: str) -> Callable[[Any, Path, Report], None]:
     def rule(value: Mapping[str, Any], path: Path, report: Report) -> None:
         if one in value and other in value:
-            report.error((*path, other), f"only one of {one} and {other} may be set", found=f"{one} and {other}")
+            report.error(
+                (*path, other),
+                f"only one of {one} and {other} may be set",
+                found=f"{one} and {other}",
+            )
 
     return rule
 
@@ -304,12 +351,15 @@ CEL_RULES: dict[str, Callable[[Any, Path, Report], None]] = {
     "(has(self.credentialName) ? 1 : 0) + (has(self.credentialNames) ? 1 : 0) <= 1": _not_both(
         "credentialName", "credentialNames"
     ),
-    # As in Istio's CRD: the message there speaks of credentialName, the rule looks at credentialNames.
+    # As in Istio's CRD: the message there speaks of credentialName, the rule looks at
+    # credentialNames.
     "(has(self.credentialNames) ? 1 : 0) + (has(self.tlsCertificates) ? 1 : 0) <= 1": _not_both(
         "tlsCertificates", "credentialNames"
     ),
 }
-"""The CEL rules of the schemas, by their text. A test fails when a schema holds a rule that is not here."""
+"""The CEL rules of the schemas, by their text. A test fails when a schema holds a rule that is not
+here.
+"""
 
 
 def _int_or_string(value: Any, path: Path, report: Report) -> None:

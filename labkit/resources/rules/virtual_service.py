@@ -40,7 +40,11 @@ def check_virtual_service(report: Report) -> None:
         _no_jwt_claims(spec, report)
     _hosts(hosts, at_gateway, spec, report)
     if not any(items(spec, name) for name in ("http", "tcp", "tls")):
-        report.error(("spec", "http"), "a VirtualService needs at least one route", allowed="http, tcp or tls")
+        report.error(
+            ("spec", "http"),
+            "a VirtualService needs at least one route",
+            allowed="http, tcp or tls",
+        )
     for index, route in enumerate(items(spec, "http")):
         check_http_route(route, ("spec", "http", index), report, delegate=not hosts)
     for index, route in enumerate(items(spec, "tls")):
@@ -66,7 +70,9 @@ def _no_jwt_claims(spec: Fields, report: Report) -> None:
 
 def _hosts(hosts: list[str], at_gateway: bool, spec: Fields, report: Report) -> None:
     path: Path = ("spec", "hosts")
-    sni = any(items(match, "sniHosts") for route in items(spec, "tls") for match in items(route, "match"))
+    sni = any(
+        items(match, "sniHosts") for route in items(spec, "tls") for match in items(route, "match")
+    )
     good = True
     for index, host in enumerate(hosts):
         problem = sni_problem(host) if at_gateway and sni else host_problem(host)
@@ -86,7 +92,11 @@ def _hosts(hosts: list[str], at_gateway: bool, spec: Fields, report: Report) -> 
     for index, host in enumerate(hosts):
         for other in range(index + 1, len(hosts)):
             if overlap(host, hosts[other]):
-                report.error((*path, other), f'the host is the same as, or covered by, "{host}"', found=hosts[other])
+                report.error(
+                    (*path, other),
+                    f'the host is the same as, or covered by, "{host}"',
+                    found=hosts[other],
+                )
 
 
 def sni_problem(host: str) -> str:
@@ -97,11 +107,15 @@ def sni_problem(host: str) -> str:
     if len(parts) < 4 or not any(letter.isdigit() for letter in parts[1]):
         return "it does not follow outbound_.PORT_._.HOST"
     return (
-        "" if any("a" <= letter.lower() <= "z" for letter in parts[3]) else "it does not follow outbound_.PORT_._.HOST"
+        ""
+        if any("a" <= letter.lower() <= "z" for letter in parts[3])
+        else "it does not follow outbound_.PORT_._.HOST"
     )
 
 
-def _tls_route(route: Fields, path: Path, hosts: list[str], at_gateway: bool, report: Report) -> None:
+def _tls_route(
+    route: Fields, path: Path, hosts: list[str], at_gateway: bool, report: Report
+) -> None:
     if not items(route, "match"):
         report.error((*path, "match"), "a route for TLS needs at least one match")
     for index, match in enumerate(items(route, "match")):
@@ -122,7 +136,10 @@ def _sni_host(host: str, path: Path, hosts: list[str], at_gateway: bool, report:
         report.error(path, f"not a host: {problem}", found=host, allowed=HOST_FORM)
     elif not any(inside(host, whole) for whole in hosts):
         report.error(
-            path, "not one of the hosts of this VirtualService", found=host, allowed=", ".join(hosts) or "(no hosts)"
+            path,
+            "not one of the hosts of this VirtualService",
+            found=host,
+            allowed=", ".join(hosts) or "(no hosts)",
         )
 
 
@@ -136,7 +153,12 @@ def _connection_match(match: Fields, path: Path, report: Report) -> None:
     """What matches for TLS and TCP have in common."""
     for index, subnet in enumerate(items(match, "destinationSubnets")):
         if not ip_subnet(subnet):
-            report.error((*path, "destinationSubnets", index), "not a subnet", found=subnet, allowed="10.1.2.0/24")
+            report.error(
+                (*path, "destinationSubnets", index),
+                "not a subnet",
+                found=subnet,
+                allowed="10.1.2.0/24",
+            )
     if match.get("port"):
         port(match["port"], (*path, "port"), report)
     labels(match.get("sourceLabels"), (*path, "sourceLabels"), report)

@@ -1,8 +1,9 @@
 """YAML text to plain values with the line of every field, read the way kubectl reads it.
 
-kubectl turns YAML into JSON by the rules of Go's yaml package: `yes` is true, but `1:30` and `2001-01-01` are
-strings, and 2.0 arrives as the integer 2. PyYAML's own constructors differ in these points, so that scalars are
-resolved here, from the nodes that PyYAML's parser (the one in C where it is there) gives.
+kubectl turns YAML into JSON by the rules of Go's yaml package: `yes` is true, but `1:30` and
+`2001-01-01` are strings, and 2.0 arrives as the integer 2. PyYAML's own constructors differ in
+these points, so that scalars are resolved here, from the nodes that PyYAML's parser (the one in C
+where it is there) gives.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ from labkit.resources.model import Path
 
 _PLAIN = "!plain"  # the tag of a scalar written without quotes and without a tag
 _BOOLEANS = {
-    **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
-    **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
+    **dict.fromkeys(
+        ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True
+    ),
+    **dict.fromkeys(
+        ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False
+    ),
 }
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -34,7 +39,9 @@ _NOT_FINITE |= {".nan", ".NaN", ".NAN"}
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|$)")
 _MISSING_SPACE = re.compile(r"\s*(?:- )?([\w-]+):[^\s/][^:]*$")
 _MOST_VALUES = 200_000  # aliases of aliases can grow without end ("billion laughs")
-_DEEPEST = 200  # no object of Kubernetes is nested like this; the parser in C has no limit of its own
+_DEEPEST = (
+    200  # no object of Kubernetes is nested like this; the parser in C has no limit of its own
+)
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -76,28 +83,39 @@ def documents(text: str, name: str) -> Iterator[Document]:
 
 
 def compose_documents(text: str, name: str) -> Iterator[tuple[int, str, yaml.Node]]:
-    """(offset, text, root node) of each document that is not empty; marks in the nodes count from the offset."""
+    """(offset, text, root node) of each document that is not empty; marks in the nodes count from
+    the offset.
+    """
     offset = 0
     for first, chunk in _chunks(text):
         node = _compose(chunk, name, first)
-        if node is not None and not (isinstance(node, yaml.ScalarNode) and node.tag == _PLAIN and node.value in _NULLS):
+        if node is not None and not (
+            isinstance(node, yaml.ScalarNode) and node.tag == _PLAIN and node.value in _NULLS
+        ):
             yield offset, chunk, node
         offset += len(chunk)
 
 
 def _chunks(text: str) -> Iterator[tuple[int, str]]:
-    """(first line, text) of each document. A line that begins with `---` is always a marker, even inside a string."""
+    """(first line, text) of each document. A line that begins with `---` is always a marker, even
+    inside a string.
+    """
     lines = text.splitlines(keepends=True)
     begin = 0
     for number, line in enumerate(lines):
         if not _MARKER.match(line):
             continue
         if line.startswith("..."):
-            lines[number] = line.replace("...", "#  ", 1)  # an end marker; keep the line, so that lines still count
+            lines[number] = line.replace(
+                "...", "#  ", 1
+            )  # an end marker; keep the line, so that lines still count
             continue
         before = "".join(lines[begin:number])
         # Comments and directives above a marker belong to the document below it.
-        if any(part.strip() and not part.lstrip().startswith(("#", "%")) for part in lines[begin:number]):
+        if any(
+            part.strip() and not part.lstrip().startswith(("#", "%"))
+            for part in lines[begin:number]
+        ):
             yield begin + 1, before
             begin = number
     yield begin + 1, "".join(lines[begin:])
@@ -106,7 +124,9 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
 def _compose(text: str, name: str, first: int) -> yaml.Node | None:
     """The tree of nodes of one document."""
     if _depth(text) > _DEEPEST:
-        raise ParseError(f"{name}:{first}: more than {_DEEPEST} levels of brackets inside each other")
+        raise ParseError(
+            f"{name}:{first}: more than {_DEEPEST} levels of brackets inside each other"
+        )
     try:
         loader = _Composer(text)
         try:
@@ -116,7 +136,12 @@ def _compose(text: str, name: str, first: int) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         _refuse(
-            name, first, text, mark.line if mark else 0, mark.column if mark else 0, str(error.problem or error.context)
+            name,
+            first,
+            text,
+            mark.line if mark else 0,
+            mark.column if mark else 0,
+            str(error.problem or error.context),
         )
     except (yaml.YAMLError, ValueError) as error:
         raise ParseError(f"{name}: the text is not YAML", seen=str(error)) from error
@@ -136,7 +161,9 @@ def _depth(text: str) -> int:
             elif character in "]}":
                 depth = max(depth - 1, 0)
     if "- - - - " in text or "? ? ? ?" in text:
-        deepest = max(deepest, max(line.count("- ") + line.count("? ") for line in text.splitlines()))
+        deepest = max(
+            deepest, max(line.count("- ") + line.count("? ") for line in text.splitlines())
+        )
     return deepest
 
 
@@ -151,7 +178,8 @@ def _refuse(name: str, first: int, text: str, line: int, column: int, problem: s
     if line > 0:
         above = f"\n    {str(first + line - 1).rjust(len(str(first + line)))} | {lines[line - 1]}"
     raise ParseError(
-        f"{name}:{first + line}: {_plain_words(problem, shown)}{above}\n    {lead}{shown}\n    {pointer}",
+        f"{name}:{first + line}: {_plain_words(problem, shown)}{above}\n    {lead}{shown}\n    "
+        f"{pointer}",
         try_next=_advice(problem, shown, lines[line - 1] if line else ""),
     )
 
@@ -177,11 +205,14 @@ def _advice(problem: str, line: str, above: str) -> str:
         if len(indent) > depth and ":" in above and above.split(":", 1)[1].strip():
             field_name = above.strip().split(":", 1)[0].lstrip("- ")
             return (
-                f"the line is indented under `{field_name}`, which has a value already: give it the indentation of "
+                f"the line is indented under `{field_name}`, which has a value already: give it "
+                "the indentation of "
                 "the block that it belongs to"
             )
         return "look for a missing line break, a missing quote, or a wrong indentation"
-    if re.search(r"(^|[\s\[,:-])[*&]($|[\s\],\"'.])", line) and ("alphabetic" in problem or "alias" in problem):
+    if re.search(r"(^|[\s\[,:-])[*&]($|[\s\],\"'.])", line) and (
+        "alphabetic" in problem or "alias" in problem
+    ):
         return 'put the value in quotes, as in "*": a bare * or & means an alias in YAML'
     missing_space = _MISSING_SPACE.match(line)
     if missing_space and "expected ':'" in problem:
@@ -195,11 +226,15 @@ def _advice(problem: str, line: str, above: str) -> str:
 _ADVICE = (
     (
         ("expected key", "block mapping", "block collection", "block end"),
-        "fields of one block must begin in the same column: compare this line with the ones above it",
+        "fields of one block must begin in the same column: compare this line with the ones "
+        "above it",
     ),
     (("quoted scalar", "end of stream"), "a quote is opened and not closed"),
     (("',' or ']'", "',' or '}'", "flow"), "a bracket [ or { is not closed, or a comma is missing"),
-    (("cannot start any token",), "put the value in quotes: it begins with a character that means something in YAML"),
+    (
+        ("cannot start any token",),
+        "put the value in quotes: it begins with a character that means something in YAML",
+    ),
     (("alias", "anchor", "alphabetic"), 'a value that begins with * or & needs quotes: "*"'),
     (
         ("expected ':'",),
@@ -240,7 +275,11 @@ class _Builder:
         result: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            if isinstance(key_node, yaml.ScalarNode) and key_node.tag == _PLAIN and key_node.value == "<<":
+            if (
+                isinstance(key_node, yaml.ScalarNode)
+                and key_node.tag == _PLAIN
+                and key_node.value == "<<"
+            ):
                 merged = {**self.merge(value_node, path), **merged}
                 continue
             key = self.key(key_node)

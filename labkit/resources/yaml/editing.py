@@ -1,9 +1,10 @@
 """`edit`: change one field in a learner's YAML and leave every other character as it is.
 
-ruamel.yaml, the well-kept library for this, writes the whole document anew: it keeps comments and order, but not
-spaces inside brackets, the width of lists' indentation or long lines, so that a one-word change can touch many lines.
-Here the text around the field is not written at all: the parser says where the field is, and only that is replaced.
-The result is read again and compared with what it should be, so that an edit is right or refused.
+ruamel.yaml, the well-kept library for this, writes the whole document anew: it keeps comments and
+order, but not spaces inside brackets, the width of lists' indentation or long lines, so that a
+one-word change can touch many lines. Here the text around the field is not written at all: the
+parser says where the field is, and only that is replaced. The result is read again and compared
+with what it should be, so that an edit is right or refused.
 """
 
 from __future__ import annotations
@@ -22,22 +23,27 @@ from labkit.resources.yaml.text import block, flow, scalar
 
 
 def edit(text: str, path: str | Path, value: Any, *, document: int = 0) -> str:
-    """The text with the field at `path` set to `value`; `None` removes the field. Missing fields are added.
+    """The text with the field at `path` set to `value`; `None` removes the field. Missing fields
+    are added.
 
     >>> edit("spec:\\n  host: a  # the service\\n", "spec.host", "b")
     'spec:\\n  host: b  # the service\\n'
     >>> edit("spec:\\n  host: a\\n", "spec.trafficPolicy.loadBalancer.simple", "RANDOM")
     'spec:\\n  host: a\\n  trafficPolicy:\\n    loadBalancer:\\n      simple: RANDOM\\n'
 
-    `document` counts the documents of the text that are not empty. Raises ManifestError where the field can't be
-    changed in place, such as inside an alias.
+    `document` counts the documents of the text that are not empty. Raises ManifestError where the
+    field can't be changed in place, such as inside an alias.
     """
     steps = parse_path(path)
     found = list(compose_documents(text, "<text>"))
     if not 0 <= document < len(found):
-        raise ManifestError(f"There is no document {document} in this text", seen=f"{len(found)} documents")
+        raise ManifestError(
+            f"There is no document {document} in this text", seen=f"{len(found)} documents"
+        )
     offset, chunk, node = found[document]
-    before = next(part for number, part in enumerate(documents(text, "<text>")) if number == document).value
+    before = next(
+        part for number, part in enumerate(documents(text, "<text>")) if number == document
+    ).value
     wanted = changed(before, steps, value)
     if wanted == before:
         return text
@@ -139,14 +145,20 @@ class _Editor:
         start = self.colon(key)
         column = key.start_mark.column + (2 if isinstance(value, dict) else 0)
         if node.start_mark.index == node.end_mark.index and "\n" in self.text[start:]:
-            start = end = self.line_end(start) - 1  # nothing so far: stay behind a comment on that line
+            start = end = (
+                self.line_end(start) - 1
+            )  # nothing so far: stay behind a comment on that line
         return self.text[:start] + "\n" + " " * column + block(value, column) + self.text[end:]
 
     def add(self, node: yaml.Node, key: yaml.Node | None, path: Path, value: Any) -> str:
         """Adds what is left of a path below the last node that exists."""
         if value is None:
             return self.text
-        body = [changed(None, path[1:], value)] if isinstance(path[0], int) else changed(None, path, value)
+        body = (
+            [changed(None, path[1:], value)]
+            if isinstance(path[0], int)
+            else changed(None, path, value)
+        )
         empty = isinstance(node, yaml.ScalarNode) or not node.value
         if empty or isinstance(node, yaml.MappingNode) != isinstance(body, dict):
             return self.replace(node, key, body)
@@ -165,11 +177,21 @@ class _Editor:
         places = parent.value
         index = step if isinstance(step, int) else position(parent, step)
         node = places[index] if isinstance(step, int) else places[index][1]
-        end = self.end(node) if isinstance(step, int) else max(self.end(node), places[index][0].end_mark.index)
-        starts = [item.start_mark.index if isinstance(step, int) else item[0].start_mark.index for item in places]
+        end = (
+            self.end(node)
+            if isinstance(step, int)
+            else max(self.end(node), places[index][0].end_mark.index)
+        )
+        starts = [
+            item.start_mark.index if isinstance(step, int) else item[0].start_mark.index
+            for item in places
+        ]
         if len(places) == 1:
             if flow_style(parent):
-                return self.text[: parent.start_mark.index + 1] + self.text[parent.end_mark.index - 1 :]
+                return (
+                    self.text[: parent.start_mark.index + 1]
+                    + self.text[parent.end_mark.index - 1 :]
+                )
             empty = "[]" if isinstance(step, int) else "{}"
             return self.text[: parent.start_mark.index] + empty + self.text[self.end(node) :]
         if flow_style(parent):
@@ -177,18 +199,26 @@ class _Editor:
                 return self.text[: starts[index]] + self.text[starts[index + 1] :]
             ends = self.end(places[index - 1] if isinstance(step, int) else places[index - 1][1])
             return self.text[:ends] + self.text[end:]
-        if isinstance(step, str) and self.text[self.line_start(starts[index]) : starts[index]].strip():
-            # The first field of a list's item stands behind the dash: the next field takes its place.
+        if (
+            isinstance(step, str)
+            and self.text[self.line_start(starts[index]) : starts[index]].strip()
+        ):
+            # The first field of a list's item stands behind the dash: the next field takes its
+            # place.
             return self.text[: starts[index]] + self.text[starts[index + 1] :]
         begin = self.line_start(starts[index])
         return self.text[:begin] + self.text[self.line_end(end) :]
 
     def last_leaf(self, node: yaml.Node) -> yaml.Node:
-        last: yaml.Node = node.value[-1] if isinstance(node, yaml.SequenceNode) else node.value[-1][1]
+        last: yaml.Node = (
+            node.value[-1] if isinstance(node, yaml.SequenceNode) else node.value[-1][1]
+        )
         return last
 
     def end(self, node: yaml.Node) -> int:
-        """Where a node's own text ends; a block's mark stands behind the comments that follow it."""
+        """Where a node's own text ends; a block's mark stands behind the
+        comments that follow it.
+        """
         if isinstance(node, yaml.ScalarNode):
             end = int(node.end_mark.index)
             if node.style in ("|", ">"):

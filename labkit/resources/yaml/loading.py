@@ -18,14 +18,15 @@ _TEXT = "<text>"
 
 
 def load(*sources: Loadable, strict: bool = True) -> list[Resource]:
-    """The objects of files, folders (*.yaml and *.yml, sorted), YAML text, dicts, Resources, or lists of these.
+    """The objects of files, folders (*.yaml and *.yml, sorted), YAML text, dicts, Resources, or
+    lists of these.
 
     >>> load("manifests/hello-world.yaml", "manifests/circuit-breaker/")
     [<Namespace hello-world>, <ConfigMap hello-world/hello-world-app>, …]
 
-    Raises ParseError where the text is not YAML, and ManifestRefused (a ValidationError, with `.findings`) where
-    Kubernetes or Istio would refuse an object; UnsupportedError for a kind that labkit does not check. With
-    `strict=False` objects are only parsed.
+    Raises ParseError where the text is not YAML, and ManifestRefused (a ValidationError, with
+    `.findings`) where Kubernetes or Istio would refuse an object; UnsupportedError for a kind that
+    labkit does not check. With `strict=False` objects are only parsed.
     """
     found = [resource for source in sources for resource in _load(source)]
     if strict:
@@ -44,7 +45,8 @@ def load_text(text: str, name: str = _TEXT, *, strict: bool = True) -> list[Reso
 
 
 def check(*sources: Loadable) -> list[Verdict]:
-    """The verdict on each object of the sources, in order. Raises nothing for a manifest that is wrong.
+    """The verdict on each object of the sources, in order. Raises nothing for a manifest that is
+    wrong.
 
     >>> [verdict.accepted for verdict in check("manifests/as-published/")]
     [True, False, …]
@@ -62,7 +64,9 @@ def check_text(text: str, name: str = _TEXT) -> list[Verdict]:
 
 
 def _check(source: Loadable) -> Iterator[Verdict]:
-    name = str(source) if isinstance(source, os.PathLike) else _TEXT if isinstance(source, str) else ""
+    name = (
+        str(source) if isinstance(source, os.PathLike) else _TEXT if isinstance(source, str) else ""
+    )
     yield from _verdicts(_load(source), name)
 
 
@@ -87,7 +91,9 @@ def _verdicts(found: Iterator[Resource], name: str) -> Iterator[Verdict]:
 
 
 def _parts(source: Loadable) -> Iterator[Loadable]:
-    """Splits a folder into its files and a list into its items, so that one bad file does not hide the others."""
+    """Splits a folder into its files and a list into its items, so that one bad file does not hide
+    the others.
+    """
     if isinstance(source, str) and not _is_text(source):
         source = FilePath(source)
     if isinstance(source, os.PathLike) and FilePath(source).is_dir():
@@ -95,7 +101,9 @@ def _parts(source: Loadable) -> Iterator[Loadable]:
             yield from _files(FilePath(source))
         except LabkitError:
             yield source
-    elif isinstance(source, (str, os.PathLike, Mapping, Resource)) or not isinstance(source, Iterable):
+    elif isinstance(source, (str, os.PathLike, Mapping, Resource)) or not isinstance(
+        source, Iterable
+    ):
         yield source
     else:
         for item in source:
@@ -118,16 +126,23 @@ def _load(source: Any) -> Iterator[Resource]:
             yield from _load(item)
     else:
         raise ParseError(
-            f"A manifest can't be a {type(source).__name__}", try_next="pass a file, a folder, YAML text or a dict"
+            f"A manifest can't be a {type(source).__name__}",
+            try_next="pass a file, a folder, YAML text or a dict",
         )
 
 
 def _is_text(source: str) -> bool:
-    return "\n" in source or source.lstrip().startswith(("{", "apiVersion", "kind:", "---")) or not source.strip()
+    return (
+        "\n" in source
+        or source.lstrip().startswith(("{", "apiVersion", "kind:", "---"))
+        or not source.strip()
+    )
 
 
 def _files(folder: FilePath) -> list[FilePath]:
-    files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    files = sorted(
+        path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file()
+    )
     if not files:
         raise ParseError(f"{folder}: no *.yaml or *.yml file in this folder")
     return files
@@ -156,13 +171,16 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
     if not isinstance(value, dict):
         raise ParseError(
             f"{where}this is not an object of Kubernetes, but a {_kind_of(value)}",
-            try_next="begin with `apiVersion:`, `kind:`, `metadata:` and `spec:`, each on its own line",
+            try_next="begin with `apiVersion:`, `kind:`, `metadata:` and `spec:`, each on its "
+            "own line",
         )
     if value.get("kind") == "List" and isinstance(value.get("items"), list):
         for index, item in enumerate(value["items"]):
             part = Document(item, document.line, document.text)
             prefix = ("items", index)
-            part.lines = {path[2:]: line for path, line in document.lines.items() if path[:2] == prefix}
+            part.lines = {
+                path[2:]: line for path, line in document.lines.items() if path[:2] == prefix
+            }
             part.repeated = [path[2:] for path in document.repeated if path[:2] == prefix]
             yield from _objects(part, name)
         return
@@ -175,7 +193,9 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
             )
     source = None
     if name is not None:
-        source = Source(name, document.line, document.text, document.lines, tuple(document.repeated))
+        source = Source(
+            name, document.line, document.text, document.lines, tuple(document.repeated)
+        )
     yield Resource(value, source)
 
 

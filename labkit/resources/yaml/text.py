@@ -1,4 +1,6 @@
-"""Objects as text: `dump` writes YAML that kubectl reads back as the same object, `diff` shows what changed."""
+"""Objects as text: `dump` writes YAML that kubectl reads back as the same object, `diff` shows what
+changed.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = None
-    if "\n" in value and not re.search(r"[ \t]\n|[^\n\t\x20-\x7e\xa0-\ud7ff]", value) and value[0] not in " \n":
+    if (
+        "\n" in value
+        and not re.search(r"[ \t]\n|[^\n\t\x20-\x7e\xa0-\ud7ff]", value)
+        and value[0] not in " \n"
+    ):
         style = "|"
     elif not isinstance(resolve(value), str):
         style = '"'  # `yes`, `1e3` and the like: Go's yaml package would not read a string
@@ -44,7 +50,12 @@ def dump(body: Mapping[str, Any]) -> str:
       "on": "yes"
     """
     written: str = yaml.dump(
-        dict(body), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=10**6
+        dict(body),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=False,
+        allow_unicode=True,
+        width=10**6,
     )
     return written
 
@@ -69,7 +80,11 @@ def _lines(value: Resource | str) -> list[str]:
 
 
 def _name(value: Resource | str, otherwise: str) -> str:
-    if isinstance(value, Resource) and value.source is not None and not value.source.name.startswith("<"):
+    if (
+        isinstance(value, Resource)
+        and value.source is not None
+        and not value.source.name.startswith("<")
+    ):
         return value.source.name
     return otherwise
 
@@ -86,7 +101,13 @@ def scalar(value: Any, quote: str = "") -> str:
     if quote == "'" and "\n" not in text and text.isprintable():
         return "'" + text.replace("'", "''") + "'"
     plain = _PLAIN.fullmatch(text) and ": " not in text and not text.endswith(":")
-    if plain and not quote and not _BARE_START.match(text) and isinstance(resolve(text), str) and text != "=":
+    if (
+        plain
+        and not quote
+        and not _BARE_START.match(text)
+        and isinstance(resolve(text), str)
+        and text != "="
+    ):
         return text
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
@@ -98,7 +119,9 @@ def flow(value: Any) -> str:
     '{a: [1, x]}'
     """
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{flow_key(key)}: {flow(item)}" for key, item in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{flow_key(key)}: {flow(item)}" for key, item in value.items()) + "}"
+        )
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(flow(item) for item in value) + "]"
     return scalar(value)
@@ -110,7 +133,9 @@ def flow_key(key: str) -> str:
 
 
 def block(value: Any, indent: int) -> str:
-    """A mapping or a list in block style; every line but the first is indented by `indent` spaces."""
+    """A mapping or a list in block style; every line but the first is indented by
+    `indent` spaces.
+    """
     if isinstance(value, (Mapping, list, tuple)) and value:
         lines = dump(value).splitlines() if isinstance(value, Mapping) else _list_lines(value)
         return ("\n" + " " * indent).join(lines)
@@ -119,6 +144,11 @@ def block(value: Any, indent: int) -> str:
 
 def _list_lines(value: Any) -> list[str]:
     written: str = yaml.dump(
-        list(value), Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=10**6
+        list(value),
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=False,
+        allow_unicode=True,
+        width=10**6,
     )
     return written.splitlines()

@@ -1,4 +1,6 @@
-"""The program curl, for lessons that are about its options. Where it is missing, labkit makes the same request."""
+"""The program curl, for lessons that are about its options. Where it is missing, labkit makes the
+same request.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ KNOWN = ("--header", "--include", "--resolve")
 
 
 def real_curl(*options: str, timeout_s: float = 10) -> str:
-    """What `curl OPTIONS` prints. Progress is off, and so are the proxies that this machine may have set.
+    """What `curl OPTIONS` prints. Progress is off, and so are the proxies that this machine may
+    have set.
 
     >>> print(real_curl("--header", "Host: test.example.com", "http://127.0.0.1:32801/"))
     Hello world! version v1, pod hello-world-v1-…, path /
@@ -23,7 +26,16 @@ def real_curl(*options: str, timeout_s: float = 10) -> str:
     program = shutil.which("curl")
     if program is None:
         return stand_in(*options, timeout_s=timeout_s)
-    command = [program, "--silent", "--show-error", "--noproxy", "*", "--max-time", f"{timeout_s:g}", *options]
+    command = [
+        program,
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        "--max-time",
+        f"{timeout_s:g}",
+        *options,
+    ]
     # curl's own limit comes first, and says what it waited for
     done = subprocess.run(command, capture_output=True, timeout=timeout_s + 5, check=False)
     if done.returncode:
@@ -60,7 +72,9 @@ def stand_in(*options: str, timeout_s: float = 10) -> str:
         raise TrafficError("curl wants one address here", seen=f"{len(urls)} were given")
     named, path = Target.of(urls[0])
     host = addresses.get((named.host, named.port), named.host)
-    result = curl(Target(host, named.port, named.authority), path, headers=headers, timeout_s=timeout_s)
+    result = curl(
+        Target(host, named.port, named.authority), path, headers=headers, timeout_s=timeout_s
+    )
     return (_head(result[0]) if "--include" in options else "") + result.text
 
 
@@ -73,5 +87,8 @@ def _value(option: str, value: str) -> str:
 
 
 def _head(response: Response) -> str:
-    lines = [f"HTTP/1.1 {response.status}", *(f"{name}: {value}" for name, value in response.headers.items())]
+    lines = [
+        f"HTTP/1.1 {response.status}",
+        *(f"{name}: {value}" for name, value in response.headers.items()),
+    ]
     return "\n".join(lines) + "\n\n"

@@ -1,8 +1,8 @@
 """The real Fortio, where there is one on PATH.
 
-What it can tell of a single request is in its access log: when it started, how long it took, on which connection, and
-the status. Not the pod: Fortio throws the answer away. The mesh adds that from Envoy's access log
-(`FortioResult.with_rows`).
+What it can tell of a single request is in its access log: when it started, how long it took, on
+which connection, and the status. Not the pod: Fortio throws the answer away. The mesh adds that
+from Envoy's access log (`FortioResult.with_rows`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ CANCEL_GRACE_S = 5.0
 
 
 def find_fortio() -> tuple[str, str] | None:
-    """The path and the version of the Fortio on PATH, or None. Another program of that name does not count."""
+    """The path and the version of the Fortio on PATH, or None. Another program of that name does
+    not count.
+    """
     path = shutil.which("fortio")
     if path is None:
         return None
@@ -39,25 +41,50 @@ def find_fortio() -> tuple[str, str] | None:
 
 @lru_cache
 def _version(path: str) -> str:
-    # PyPI has a `fortio` of its own (a reader of data files): it does not answer `version` with three numbers.
+    # PyPI has a `fortio` of its own (a reader of data files): it does not answer `version` with
+    # three numbers.
     try:
-        done = subprocess.run([path, "version"], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            [path, "version"], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     words = done.stdout.split()
-    return words[0] if done.returncode == 0 and words and re.fullmatch(r"\d+\.\d+\.\d+.*|dev", words[0]) else ""
+    return (
+        words[0]
+        if done.returncode == 0 and words and re.fullmatch(r"\d+\.\d+\.\d+.*|dev", words[0])
+        else ""
+    )
 
 
 def arguments(path: str, load: Load, json_file: str, log_file: str) -> list[str]:
-    """The command line. `-allow-initial-errors`: without it a run by time ends at the first 503 of the warm-up."""
-    command = [path, "load", "-quiet", "-allow-initial-errors", "-json", json_file, "-access-log-file", log_file]
-    command += ["-c", str(plan(load).connections if load.requests is not None else load.connections)]
+    """The command line. `-allow-initial-errors`: without it a run by time ends at the first 503 of
+    the warm-up.
+    """
+    command = [
+        path,
+        "load",
+        "-quiet",
+        "-allow-initial-errors",
+        "-json",
+        json_file,
+        "-access-log-file",
+        log_file,
+    ]
+    command += [
+        "-c",
+        str(plan(load).connections if load.requests is not None else load.connections),
+    ]
     command += ["-qps", f"{load.qps:g}", "-timeout", f"{load.timeout_s:.9f}s", "-X", load.method]
     if load.requests is not None:
         command += ["-n", str(load.requests)]
     else:
         command += ["-t", f"{plan(load).duration_s or 0:.9f}s"]
-    for on, flag in ((load.jitter, "-jitter"), (load.uniform, "-uniform"), (not load.catch_up, "-nocatchup")):
+    for on, flag in (
+        (load.jitter, "-jitter"),
+        (load.uniform, "-uniform"),
+        (not load.catch_up, "-nocatchup"),
+    ):
         command += [flag] if on else []
     for name, value in load.fields.items():
         command += ["-H", f"{name}: {value}"]
@@ -71,7 +98,9 @@ def run_fortio(
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Runs it; returns its JSON result, and the columns of the requests from its access log."""
     with tempfile.TemporaryDirectory(prefix="labkit-fortio-") as folder:
-        json_file, log_file, words_file = (Path(folder) / name for name in ("result.json", "access.log", "words"))
+        json_file, log_file, words_file = (
+            Path(folder) / name for name in ("result.json", "access.log", "words")
+        )
         log_file.touch()
         report = Throttled(progress, plan(load).total)
         with words_file.open("wb") as words:
@@ -101,7 +130,11 @@ def run_fortio(
 
 
 def _wait(
-    process: subprocess.Popen[bytes], load: Load, log_file: Path, report: Throttled | None, cancel: Event | None
+    process: subprocess.Popen[bytes],
+    load: Load,
+    log_file: Path,
+    report: Throttled | None,
+    cancel: Event | None,
 ) -> None:
     stopped_at = 0.0
 

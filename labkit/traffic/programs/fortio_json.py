@@ -1,7 +1,7 @@
 """A run of the built-in generator as Fortio's JSON result: the same keys, units and histograms.
 
-Fortio's web interface and `fortio report` read it. Durations are in seconds in the histograms, in nanoseconds
-elsewhere.
+Fortio's web interface and `fortio report` read it. Durations are in seconds in the histograms, in
+nanoseconds elsewhere.
 """
 
 from __future__ import annotations
@@ -34,13 +34,18 @@ def fortio_json(run: Generator) -> dict[str, Any]:
     duration = plan.requested_duration
     if load.requests is not None and count != load.requests:
         duration += f", interrupted after {count}"
-    errors = [latency for latency, status in zip(rows.latency, rows.status, strict=True) if not is_ok(status)]
+    errors = [
+        latency
+        for latency, status in zip(rows.latency, rows.status, strict=True)
+        if not is_ok(status)
+    ]
     codes = Counter(rows.status)
     nanoseconds = f"{int(run.began_at % 1 * 1e9):09d}".rstrip("0") or "0"
     return {
         "RunType": "HTTP",
         "Labels": labels,
-        "StartTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(run.began_at)) + f".{nanoseconds}Z",
+        "StartTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(run.began_at))
+        + f".{nanoseconds}Z",
         "RequestedQPS": plan.requested_qps,
         "RequestedDuration": duration,
         "ActualQPS": count / run.elapsed_s if run.elapsed_s else 0.0,
@@ -100,7 +105,8 @@ def labkit_version() -> str:
 
 
 def run_id(at: float, labels: str) -> str:
-    """The name under which Fortio would save the result: the time and the labels, _ for all but letters and digits.
+    """The name under which Fortio would save the result: the time and the labels, _ for all but
+    letters and digits.
 
     >>> run_id(0, "127.0.0.1:80/ , host")[-20:]
     '_127_0_0_1_80_host'[-20:]

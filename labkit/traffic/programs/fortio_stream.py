@@ -1,7 +1,7 @@
 """A real Fortio that runs in a container: by Docker, or (see mesh/cluster) in a cluster.
 
-No files are shared with it, so its access log and then its result come on its standard output, a request a line; the
-result is the JSON document after these.
+No files are shared with it, so its access log and then its result come on its standard output, a
+request a line; the result is the JSON document after these.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ LAST_WORDS = 4000
 
 
 class Elsewhere(Protocol):
-    """Where a Fortio runs: `start` gives what it writes, b"" while there is nothing, and ends it when it is left."""
+    """Where a Fortio runs: `start` gives what it writes, b"" while there is nothing, and ends it
+    when it is left.
+    """
 
     where: str
 
@@ -36,7 +38,10 @@ class Elsewhere(Protocol):
 
 
 def run_streamed(
-    elsewhere: Elsewhere, load: Load, progress: Callable[[int, int], None] | None, cancel: Event | None
+    elsewhere: Elsewhere,
+    load: Load,
+    progress: Callable[[int, int], None] | None,
+    cancel: Event | None,
 ) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Runs it; returns its JSON result, and the columns of the requests from its access log."""
     report = Throttled(progress, plan(load).total)
@@ -44,10 +49,14 @@ def run_streamed(
     with elsewhere.start(load) as output:
         for part in output:
             said += part
-            done += part.count(b'"iter":')  # each line of the access log has it, and the result does not
+            done += part.count(
+                b'"iter":'
+            )  # each line of the access log has it, and the result does not
             report(done)
             if cancel is not None and cancel.is_set():
-                raise TrafficError(f"The run of Fortio {elsewhere.where} was stopped: it has no result")
+                raise TrafficError(
+                    f"The run of Fortio {elsewhere.where} was stopped: it has no result"
+                )
     lines, result = parted(said.decode(errors="replace"))
     if result is None:
         raise TrafficError(
@@ -83,12 +92,14 @@ class Docker:
     def __init__(self, docker: str | None = None, platform: str = sys.platform) -> None:
         found = docker or shutil.which("docker")
         if found is None:
-            raise TrafficError("There is no docker on PATH", try_next='fortio(…, program="built-in")')
+            raise TrafficError(
+                "There is no docker on PATH", try_next='fortio(…, program="built-in")'
+            )
         self.docker, self.platform = found, platform
 
     def command(self, load: Load, name: str) -> list[str]:
-        """The command line. On a Mac and on Windows containers run in a machine of their own, and the loopback address
-        of yours has another name there.
+        """The command line. On a Mac and on Windows containers run in a machine of their own, and
+        the loopback address of yours has another name there.
 
         >>> " ".join(Docker().command(load, "labkit-fortio"))
         'docker run --rm --name labkit-fortio --network host fortio/fortio:1.68.0 load -quiet …'
@@ -105,7 +116,10 @@ class Docker:
     def start(self, load: Load) -> Iterator[Iterator[bytes]]:
         name = f"labkit-fortio-{secrets.token_hex(4)}"
         process = subprocess.Popen(
-            self.command(load, name), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            self.command(load, name),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         written = process.stdout
         assert written is not None
@@ -117,8 +131,15 @@ class Docker:
         try:
             yield output()
         finally:
-            if process.poll() is None:  # stopped half-way: the container does not end with the command
-                subprocess.run([self.docker, "rm", "--force", name], capture_output=True, timeout=30, check=False)
+            if (
+                process.poll() is None
+            ):  # stopped half-way: the container does not end with the command
+                subprocess.run(
+                    [self.docker, "rm", "--force", name],
+                    capture_output=True,
+                    timeout=30,
+                    check=False,
+                )
                 process.kill()
             written.close()
             process.wait()

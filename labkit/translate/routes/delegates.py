@@ -23,11 +23,12 @@ INHERITED = (
 
 
 def merge_routes(root: Json, delegates: list[Json]) -> list[Json]:
-    """The delegate's routes, narrowed to what the root matches; a route that contradicts the root is left out.
+    """The delegate's routes, narrowed to what the root matches; a route that contradicts the root
+    is left out.
 
     >>> merge_routes({"match": [{"uri": {"prefix": "/a"}}]}, [{"match": [{"uri": {"exact": "/a/b"}}]}])
     [{'match': [{'uri': {'exact': '/a/b'}}]}]
-    """
+    """  # noqa: E501
     merged = (merge_route(root, delegate) for delegate in delegates)
     return [route for route in merged if route is not None]
 

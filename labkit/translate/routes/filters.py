@@ -1,11 +1,20 @@
-"""What a route says to HTTP filters, and to the headers that pass: faults, CORS, header operations."""
+"""What a route says to HTTP filters, and to the headers that pass: faults, CORS,
+header operations.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from labkit.translate.model import Json
-from labkit.translate.values import at, duration, hundred_percent, million_percent, string_match, whole_seconds
+from labkit.translate.values import (
+    at,
+    duration,
+    hundred_percent,
+    million_percent,
+    string_match,
+    whole_seconds,
+)
 
 FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"
@@ -42,7 +51,9 @@ NO_OPERATIONS = HeaderOperations()
 
 
 def header_operations(headers: Json | None) -> HeaderOperations:
-    """`set` overwrites, `add` appends; the names are sorted within each. Host can't be changed as a header."""
+    """`set` overwrites, `add` appends; the names are sorted within each. Host can't be changed as a
+    header.
+    """
     if headers is None:
         return NO_OPERATIONS
     request, response = headers.get("request") or {}, headers.get("response") or {}
@@ -50,7 +61,9 @@ def header_operations(headers: Json | None) -> HeaderOperations:
         "request_headers_to_add": changes(request),
         "request_headers_to_remove": [n for n in request.get("remove") or [] if not is_internal(n)],
         "response_headers_to_add": changes(response),
-        "response_headers_to_remove": [n for n in response.get("remove") or [] if not is_internal(n)],
+        "response_headers_to_remove": [
+            n for n in response.get("remove") or [] if not is_internal(n)
+        ],
     }
     authority = ""
     for operation in ("add", "set"):
@@ -69,7 +82,9 @@ def changes(operations: Json) -> list[Json]:
             header: Json = {"key": name}
             if str(value):
                 header["value"] = str(value)
-            found.append({"header": header, "append_action": action} if action else {"header": header})
+            found.append(
+                {"header": header, "append_action": action} if action else {"header": header}
+            )
     return found
 
 
@@ -99,7 +114,9 @@ def fault(wanted: Json) -> Json:
     if delay is not None and delay.get("fixedDelay"):
         share = delay.get("percentage")
         found["delay"] = {
-            "percentage": million_percent(share) if share is not None else hundred_percent(delay.get("percent") or 0),
+            "percentage": million_percent(share)
+            if share is not None
+            else hundred_percent(delay.get("percent") or 0),
             "fixed_delay": duration(delay["fixedDelay"]),
         }
     if abort is not None:
@@ -120,7 +137,9 @@ def cors(wanted: Json) -> Json:
         "forward_not_matching_preflights": wanted.get("unmatchedPreflights") != "IGNORE",
     }
     if wanted.get("allowOrigins") is not None:
-        origins = [match for match in map(string_match, wanted["allowOrigins"]) if match is not None]
+        origins = [
+            match for match in map(string_match, wanted["allowOrigins"]) if match is not None
+        ]
     else:
         origins = [{"exact": origin} for origin in wanted.get("allowOrigin") or []]
     if origins:

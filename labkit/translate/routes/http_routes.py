@@ -18,7 +18,9 @@ from labkit.translate.values import at, duration, hundred_percent, million_perce
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks for routes: its gateway names (`mesh` for a sidecar), labels, namespace, and the port asked for."""
+    """Who asks for routes: its gateway names (`mesh` for a sidecar), labels, namespace, and the
+    port asked for.
+    """
 
     registry: Registry
     gateways: frozenset[str]
@@ -37,7 +39,9 @@ class Viewer:
         return hash_for_destination(rule, destination)
 
     def cluster_of(self, destination: Json) -> str:
-        """The cluster of a destination. Its port, where none is said: the service's only one, or the port asked for."""
+        """The cluster of a destination. Its port, where none is said: the service's only one, or
+        the port asked for.
+        """
         host = str(destination.get("host") or "")
         number = at(destination, "port", "number")
         if number is None:
@@ -47,10 +51,11 @@ class Viewer:
 
 
 def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
-    """The routes of a VirtualService that hold for this proxy, up to the first that takes everything.
+    """The routes of a VirtualService that hold for this proxy, up to the first that takes
+    everything.
 
-    Each match of a route is a route of its own; conditions on gateway, port, labels and namespace of the
-    caller are decided here, the rest by Envoy.
+    Each match of a route is a route of its own; conditions on gateway, port, labels and namespace
+    of the caller are decided here, the rest by Envoy.
     """
     found: list[Json] = []
     for http in vs.http:
@@ -135,7 +140,9 @@ def add_action(route: Json, http: Json, authority: str, viewer: Viewer) -> None:
         # A destination of weight 0 gets nothing, and its hash is not used.
         weighted = [(d, h) for d, h in zip(destinations, hashes, strict=True) if d.get("weight")]
         hashes = [h for _, h in weighted]
-        action["weighted_clusters"] = {"clusters": [weighted_cluster(d, viewer) for d, _ in weighted]}
+        action["weighted_clusters"] = {
+            "clusters": [weighted_cluster(d, viewer) for d, _ in weighted]
+        }
     policies = [policy for policy in map(hash_policy, hashes) if policy is not None]
     if policies:
         action["hash_policy"] = policies
@@ -182,7 +189,8 @@ def hash_policy(consistent: Json | None) -> Json | None:
             found["path"] = cookie["path"]
         if cookie.get("attributes"):
             found["attributes"] = [
-                {key: a[key] for key in ("name", "value") if a.get(key)} for a in cookie["attributes"]
+                {key: a[key] for key in ("name", "value") if a.get(key)}
+                for a in cookie["attributes"]
             ]
         return {"cookie": found}
     if consistent.get("useSourceIp") is not None:

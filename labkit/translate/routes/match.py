@@ -19,7 +19,9 @@ def route_match(match: Json | None) -> Json:
     found = path_match(match.get("uri"))
     found["case_sensitive"] = not match.get("ignoreUriCase")
     headers = [header_match(name, text) for name, text in (match.get("headers") or {}).items()]
-    headers += [without_header(name, text) for name, text in (match.get("withoutHeaders") or {}).items()]
+    headers += [
+        without_header(name, text) for name, text in (match.get("withoutHeaders") or {}).items()
+    ]
     headers.sort(key=lambda header: str(header["name"]))
     for field in ("method", "authority", "scheme"):
         if match.get(field) is not None:
@@ -27,7 +29,9 @@ def route_match(match: Json | None) -> Json:
     if headers:
         found["headers"] = headers
     # Istio keeps no order of these (a Go map); by name, so that equal input gives equal output.
-    query = [query_match(name, text) for name, text in sorted((match.get("queryParams") or {}).items())]
+    query = [
+        query_match(name, text) for name, text in sorted((match.get("queryParams") or {}).items())
+    ]
     if query:
         found["query_parameters"] = query
     return found
@@ -52,7 +56,9 @@ def header_match(name: str, text: Any) -> Json:
 
 
 def without_header(name: str, text: Any) -> Json:
-    """A condition turned round. A header that is missing counts as an empty one, so that it too passes."""
+    """A condition turned round. A header that is missing counts as an empty one, so that it too
+    passes.
+    """
     found = {**header_match(name, text), "invert_match": True}
     if not is_presence(text):
         found["treat_missing_header_as_empty"] = True

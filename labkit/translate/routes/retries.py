@@ -11,13 +11,13 @@ DEFAULT_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriab
 OTHER_HOSTS = {
     "name": "envoy.retry_host_predicates.previous_hosts",
     "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+        "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"  # noqa: E501
     },
 }
 OTHER_PRIORITIES = {
     "name": "envoy.retry_priorities.previous_priorities",
     "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",  # noqa: E501
         "update_frequency": 2,
     },
 }
@@ -29,9 +29,14 @@ STATUS_CODES = {int(status) for status in HTTPStatus} | GO_ONLY
 def retry_policy(retries: Json | None, hashed: bool) -> Json | None:
     """The retry policy of a route; None switches retries off (`attempts: 0`).
 
-    `hashed`: the destination is chosen by a consistent hash, so a retry must not insist on another host.
+    `hashed`: the destination is chosen by a consistent hash, so a retry must not insist on another
+    host.
     """
-    policy: Json = {"retry_on": DEFAULT_RETRY_ON, "num_retries": 2, "host_selection_retry_max_attempts": "5"}
+    policy: Json = {
+        "retry_on": DEFAULT_RETRY_ON,
+        "num_retries": 2,
+        "host_selection_retry_max_attempts": "5",
+    }
     if not hashed:
         policy["retry_host_predicate"] = [OTHER_HOSTS]
     if retries is None:
@@ -58,7 +63,9 @@ def retry_policy(retries: Json | None, hashed: bool) -> Json | None:
 
 
 def inbound_retry_policy() -> Json:
-    """A request that the application never saw (a closed idle connection) is sent again, whatever its method."""
+    """A request that the application never saw (a closed idle connection) is sent again, whatever
+    its method.
+    """
     return {"retry_on": "reset-before-request", "num_retries": 2}
 
 

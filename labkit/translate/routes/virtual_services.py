@@ -25,7 +25,9 @@ class VirtualService:
 
 
 def resolve_all(resources: Iterable[Resource]) -> list[VirtualService]:
-    """Give them oldest first; delegates (VirtualServices without hosts) appear only within their roots."""
+    """Give them oldest first; delegates (VirtualServices without hosts) appear only within their
+    roots.
+    """
     known = list(resources)
     delegates = {(r.namespace, r.name): r for r in known if not r.spec.get("hosts")}
     return [resolved(r, delegates) for r in known if r.spec.get("hosts")]

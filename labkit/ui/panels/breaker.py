@@ -1,4 +1,6 @@
-"""`BreakerTimeline`: when pods were out of the pool and for how long, and when requests were refused or tried again."""
+"""`BreakerTimeline`: when pods were out of the pool and for how long, and when requests were
+refused or tried again.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,12 @@ def timeline(
     start: float = 0.0,
     end_s: float | None = None,
 ) -> Any:
-    """A bar for each ejection, labelled n × base time; under them how many requests were refused, or tried again.
+    """A bar for each ejection, labelled n × base time; under them how many requests were refused,
+    or tried again.
 
-    `ejections` has a row each: pod, from_s, to_s (nothing there: still out) and, where known, n and base_s; `counts`
-    has at_s, refused, retries, growing. Marks are in seconds since 1970; `start` is where the picture's time begins.
+    `ejections` has a row each: pod, from_s, to_s (nothing there: still out) and, where known, n and
+    base_s; `counts` has at_s, refused, retries, growing. Marks are in seconds since 1970; `start`
+    is where the picture's time begins.
 
     >>> breaker.timeline(watch.frame, watch.counted, mesh.history, start=watch.began)
     """
@@ -49,20 +53,38 @@ def timeline(
     for pod, since, until, words in spans(frame, last):
         at = len(rows) - 1 - pods.index(pod)
         axes.barh(
-            at + 0.35, until - since, left=since, height=0.5, color=VERMILLION, hatch="//", edgecolor="white", zorder=3
+            at + 0.35,
+            until - since,
+            left=since,
+            height=0.5,
+            color=VERMILLION,
+            hatch="//",
+            edgecolor="white",
+            zorder=3,
         )
         label = fitting(words, (until - since) / last)
-        axes.annotate(label, ((since + until) / 2, at + 0.62), ha="center", va="bottom", fontsize=11, color=BLACK)
+        axes.annotate(
+            label,
+            ((since + until) / 2, at + 0.62),
+            ha="center",
+            va="bottom",
+            fontsize=11,
+            color=BLACK,
+        )
     for kind in (row for row in rows if not isinstance(row, str)):
         lane(axes, len(rows) - 1 - rows.index(kind), kind, counts, last)
     for at in range(len(rows)):
         axes.axhline(at, color="#BBBBBB", linewidth=0.8, zorder=0)
-    labels = [short(row) if isinstance(row, str) else f"{row[0]}\n({COUNTERS[row[0]][12:]})" for row in rows]
+    labels = [
+        short(row) if isinstance(row, str) else f"{row[0]}\n({COUNTERS[row[0]][12:]})"
+        for row in rows
+    ]
     axes.set_yticks([len(rows) - 1 - number + 0.4 for number in range(len(rows))], labels)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(0, max(1, len(rows)))
     axes.set_title(
-        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (a bar: out of the pool)", pad=PAD if shown else None
+        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (a bar: out of the pool)",
+        pad=PAD if shown else None,
     )
     finish(axes, start, start + last, shown, "since the picture began")
     return axes
@@ -72,11 +94,12 @@ LETTER = 0.0145  # of the width of the axes
 
 
 def fitting(words: str, part: float) -> str:
-    """The label of a bar that has so large a part of the axes: the whole, its beginning, or nothing (the table has it).
+    """The label of a bar that has so large a part of the axes: the whole, its beginning, or nothing
+    (the table has it).
 
     >>> fitting("2 × 1.1 s (2.4 s)", 0.5), fitting("2 × 1.1 s (2.4 s)", 0.1), fitting("2 × 1.1 s (2.4 s)", 0.01)
     ('2 × 1.1 s (2.4 s)', '2 ×', '')
-    """
+    """  # noqa: E501
     start = words.split(" ", 2)
     return next((text for text in (words, " ".join(start[:2])) if len(text) * LETTER <= part), "")
 
@@ -93,7 +116,13 @@ def lane(axes: Any, at: int, kind: tuple[str, str, str], counts: pd.DataFrame, l
     tops = [at + 0.8 * value / highest for value in steps]
     axes.stairs(tops, edges, baseline=at, fill=True, color=colour, hatch=hatch, linewidth=0)
     total = int(counts[name].iloc[-1])
-    axes.annotate(f" {total}", (1, at + 0.4), xycoords=("axes fraction", "data"), va="center", annotation_clip=False)
+    axes.annotate(
+        f" {total}",
+        (1, at + 0.4),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        annotation_clip=False,
+    )
 
 
 def last_of(frame: pd.DataFrame, counts: pd.DataFrame) -> float:
@@ -109,21 +138,31 @@ def spans(frame: pd.DataFrame, last: float) -> list[tuple[str, float, float, str
         until = last if out else float(row["to_s"])
         lasted = f"{until - float(row['from_s']):.1f} s"
         if "n" in row:
-            lasted = f"{int(row['n'])} × {row['base_s']:g} s" + (", still out" if out else f" ({lasted})")
+            lasted = f"{int(row['n'])} × {row['base_s']:g} s" + (
+                ", still out" if out else f" ({lasted})"
+            )
         found.append((str(frame["pod"].iloc[number]), float(row["from_s"]), until, lasted))
     return found
 
 
 def table(frame: pd.DataFrame, counts: pd.DataFrame, last: float) -> pd.DataFrame:
-    """The same in text: a row an ejection, and one for what was refused and for what was tried again."""
+    """The same in text: a row an ejection, and one for what was refused and for what was tried
+    again.
+    """
     rows: list[tuple[str, Any, Any, str]] = [
         (f"{pod} out of the pool", round(since, 2), round(until, 2), words)
         for pod, since, until, words in spans(frame, last)
     ]
     for name, _, _ in KINDS if len(counts) else ():
         grew = counts[counts[name].diff().fillna(counts[name]) > 0]["at_s"]
-        first, final = (round(float(grew.iloc[0]), 2), round(float(grew.iloc[-1]), 2)) if len(grew) else ("", "")
-        rows.append((f"{name} ({COUNTERS[name]})", first, final, f"{int(counts[name].iloc[-1])} requests"))
+        first, final = (
+            (round(float(grew.iloc[0]), 2), round(float(grew.iloc[-1]), 2))
+            if len(grew)
+            else ("", "")
+        )
+        rows.append(
+            (f"{name} ({COUNTERS[name]})", first, final, f"{int(counts[name].iloc[-1])} requests")
+        )
     return pd.DataFrame(rows, columns=["what", "from s", "until s", "how much"])
 
 
@@ -136,9 +175,11 @@ def counted(watch: Watch, end: float) -> pd.DataFrame:
 
 
 class BreakerTimeline(WatchingPanel, LivePanel):
-    """Ejections as bars of n × baseEjectionTime, requests refused by a limit, and retries, while they happen.
+    """Ejections as bars of n × baseEjectionTime, requests refused by a limit, and retries, while
+    they happen.
 
-    It looks at the mesh five times a second while it is on the screen, so times are right to 0.2 s. Without a browser:
+    It looks at the mesh five times a second while it is on the screen, so times are right to 0.2 s.
+    Without a browser:
 
     >>> timeline = BreakerTimeline(mesh)
     >>> timeline.start()
@@ -159,13 +200,16 @@ class BreakerTimeline(WatchingPanel, LivePanel):
     def __init__(self, source: Any, *, proxy: str = "gateway") -> None:
         self.rows: pd.DataFrame | None = None
         self.drawn_at, self.drawn = 0.0, (-1, -1, -1, -1)
-        # a look takes milliseconds and a picture some hundred of them: looks must not wait for pictures
+        # a look takes milliseconds and a picture some hundred of them: looks must not wait for
+        # pictures
         self.drawer = Ticker(weakly(self, "redraw"), every_s=BUSY_S)
         if isinstance(source, Mesh):
             super().__init__(source, proxy=proxy)
             self.watch.look()
         else:
-            self.ticker = Ticker(lambda: False)  # there is nothing to look at, but `close` is the same for both
+            self.ticker = Ticker(
+                lambda: False
+            )  # there is nothing to look at, but `close` is the same for both
             self.rows = frame_of(source)
             LivePanel.__init__(self, live=False)
         self.draw()
@@ -203,7 +247,11 @@ class BreakerTimeline(WatchingPanel, LivePanel):
         watch = self.watch
         end = watch.last.at if watch.last is not None else time.time()
         axes = timeline(
-            watch.frame, counted(watch, end), watch.marks, start=watch.began, end_s=max(1.0, end - watch.began)
+            watch.frame,
+            counted(watch, end),
+            watch.marks,
+            start=watch.began,
+            end_s=max(1.0, end - watch.began),
         )
         with self.lock:
             self.show(axes, len(watch.marks))

@@ -24,7 +24,9 @@ WAYS = {"version": "Versions", "pod": "Pods", "status": "Status codes", "latency
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a test says of two runs. `gap` is what was seen, `least` what chance alone reaches once in `chance`."""
+    """What a test says of two runs. `gap` is what was seen, `least` what chance alone reaches once
+    in `chance`.
+    """
 
     differ: bool
     claim: str
@@ -37,9 +39,13 @@ class Comparison:
         """For a learner: what it says, how often that is wrong, and what it can't see."""
         rare = f"once in {1 / self.chance:,.0f} comparisons"
         if self.differ:
-            return f"They differ: {self.claim}. Two runs of one and the same mesh look so different at most {rare}."
+            return (
+                f"They differ: {self.claim}. Two runs of one and the same mesh look so "
+                f"different at most {rare}."
+            )
         return (
-            f"No difference that chance can't explain: {self.claim}. A gap of {100 * self.least:.0f} points or more "
+            f"No difference that chance can't explain: {self.claim}. A gap of "
+            f"{100 * self.least:.0f} points or more "
             "would have been one; with more requests, a smaller one."
         )
 
@@ -47,16 +53,19 @@ class Comparison:
 def compare(a: Any, b: Any, by: str = "version", *, chance: float = CHANCE) -> Comparison:
     """Tests whether two runs differ: in the shares of a pod, version or status, or in latency.
 
-    Shares: the widest gap against Hoeffding's bound, shared out over all values (Bonferroni). Latency: in how many of
-    all pairs of requests the one of `a` is faster, as Mann and Whitney count, against Hoeffding's bound. Both hold for
-    any number of requests. The lessons' checks are the same tests at one in a million.
+    Shares: the widest gap against Hoeffding's bound, shared out over all values (Bonferroni).
+    Latency: in how many of all pairs of requests the one of `a` is faster, as Mann and Whitney
+    count, against Hoeffding's bound. Both hold for any number of requests. The lessons' checks are
+    the same tests at one in a million.
 
     >>> compare(before, after, by="version").differ
     True
     """
     left, right = frame_of(a), frame_of(b)
     if not len(left) or not len(right):
-        raise LessonError("There are no requests to compare", seen=f"{len(left)} and {len(right)} rows")
+        raise LessonError(
+            "There are no requests to compare", seen=f"{len(left)} and {len(right)} rows"
+        )
     if by == "latency":
         return faster(left, right, chance)
     one, other = column_of(left, by), column_of(right, by)
@@ -79,18 +88,23 @@ def faster(left: pd.DataFrame, right: pd.DataFrame, chance: float) -> Comparison
 
     one, other = (np.sort(frame["latency_ms"].dropna().to_numpy(float)) for frame in (left, right))
     if not len(one) or not len(other):
-        raise LessonError("There are no times to compare", seen=f"{len(one)} and {len(other)} of them")
+        raise LessonError(
+            "There are no times to compare", seen=f"{len(one)} and {len(other)} of them"
+        )
     slower = len(other) - np.searchsorted(other, one, side="right")
     ties = np.searchsorted(other, one, side="right") - np.searchsorted(other, one, side="left")
     won = float((slower + ties / 2).sum()) / (len(one) * len(other))
     least = unlikely_rank(min(len(one), len(other)), chance / 2)
     medians = (
-        f"half of the first run is faster than {np.median(one):.2f} ms, of the second than {np.median(other):.2f} ms"
+        f"half of the first run is faster than {np.median(one):.2f} ms, of the second than "
+        f"{np.median(other):.2f} ms"
     )
     return Comparison(abs(won - 0.5) >= least, medians, abs(won - 0.5), least, chance)
 
 
-def side_by_side(a: Any, b: Any, by: str = "version", names: tuple[str, str] = ("first", "second")) -> Any:
+def side_by_side(
+    a: Any, b: Any, by: str = "version", names: tuple[str, str] = ("first", "second")
+) -> Any:
     """The plot: shares of both runs, or their latencies in two rows.
 
     >>> side_by_side(before, after, by="latency")
@@ -107,7 +121,8 @@ def side_by_side(a: Any, b: Any, by: str = "version", names: tuple[str, str] = (
 
 
 class Compare(LivePanel):
-    """Two runs side by side: results, frames, or runs of a TrafficPanel; with a test that says whether they differ.
+    """Two runs side by side: results, frames, or runs of a TrafficPanel; with a test that says
+    whether they differ.
 
     >>> Compare(before, after, names=("RANDOM", "LEAST_REQUEST"))
     >>> Compare(*panel.runs[-2:]).comparison.differ
@@ -122,7 +137,9 @@ class Compare(LivePanel):
     ways = traitlets.Dict(WAYS).tag(sync=True)
     verdict = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, a: Any, b: Any, *, by: str = "version", names: tuple[str, str] = ("first", "second")) -> None:
+    def __init__(
+        self, a: Any, b: Any, *, by: str = "version", names: tuple[str, str] = ("first", "second")
+    ) -> None:
         self.a, self.b, self.names = a, b, names
         self.comparison: Comparison | None = None
         super().__init__()
@@ -132,7 +149,9 @@ class Compare(LivePanel):
     def choose(self, by: str) -> None:
         """What is compared: version, pod, status or latency."""
         if by not in WAYS:
-            raise LessonError(f"Runs can't be compared by {by!r}", seen=f"there are: {', '.join(WAYS)}")
+            raise LessonError(
+                f"Runs can't be compared by {by!r}", seen=f"there are: {', '.join(WAYS)}"
+            )
         found = compare(self.a, self.b, by)
         self.by, self.comparison = by, found
         self.show(side_by_side(self.a, self.b, by, self.names))

@@ -1,4 +1,6 @@
-"""What Envoy got: the clusters and routes of a proxy that a DestinationRule or VirtualService is about, as YAML."""
+"""What Envoy got: the clusters and routes of a proxy that a DestinationRule or VirtualService is
+about, as YAML.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,19 @@ def told(config_dump: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
     """The lines of YAML that a proxy has for one object; empty where it has none.
 
     >>> told(mesh.config("gateway"), mesh.resource("DestinationRule", "hello-world-dr").body)[:3]
-    ['# cluster outbound|80||hello-world.hello-world.svc.cluster.local', 'type: EDS', 'connect_timeout: 10s']
+    ['# cluster outbound|80||hello-world.hello-world.svc.cluster.local', 'type: EDS',
+    'connect_timeout: 10s']
     """
     metadata, spec = body.get("metadata") or {}, body.get("spec") or {}
     namespace, name = str(metadata.get("namespace") or "default"), str(metadata.get("name") or "")
     lines: list[str] = []
     if body.get("kind") == "DestinationRule":
         host = full_host(str(spec.get("host") or ""), namespace)
-        mine = {c["name"]: c for c in clusters(config_dump) if c["name"].split("|")[::3] == ["outbound", host]}
+        mine = {
+            c["name"]: c
+            for c in clusters(config_dump)
+            if c["name"].split("|")[::3] == ["outbound", host]
+        }
         for number, cluster in mine.items():
             lines += section(f"cluster {number}", {k: v for k, v in cluster.items() if k != "name"})
             if "lb_policy" not in cluster:
@@ -70,7 +77,9 @@ def made_of(route: Mapping[str, Any]) -> object:
 
 
 def section(title: str, value: Any) -> list[str]:
-    text = yaml.safe_dump(quiet(value), sort_keys=False, default_flow_style=False, allow_unicode=True, width=200)
+    text = yaml.safe_dump(
+        quiet(value), sort_keys=False, default_flow_style=False, allow_unicode=True, width=200
+    )
     return [f"# {title}", *text.splitlines()]
 
 
@@ -88,7 +97,9 @@ def marked(before: list[str], after: list[str]) -> list[tuple[str, str]]:
     [(' ', 'a: 1'), ('-', 'b: 2'), ('+', 'b: 3')]
     """
     rows: list[tuple[str, str]] = []
-    for what, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+    for what, i, j, k, m in difflib.SequenceMatcher(
+        None, before, after, autojunk=False
+    ).get_opcodes():
         if what == "equal":
             rows += [(" ", line) for line in after[k:m]]
         else:

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from labkit.mesh import Mesh
 
 Counts = dict[str, int]
-"""By a counter's short name, upstream_rq_503 say: by how much it grew, summed over clusters or listeners."""
+"""By a counter's short name, upstream_rq_503 say: by how much it grew, summed over clusters or
+listeners.
+"""
 
-CLUSTERS = r"^cluster\.outbound\|[^;]+?;?\.(upstream_rq_(?:[1-5]\d\d|total|retry|pending_overflow))$"
+CLUSTERS = (
+    r"^cluster\.outbound\|[^;]+?;?\.(upstream_rq_(?:[1-5]\d\d|total|retry|pending_overflow))$"
+)
 LISTENERS = r"^http\.outbound_[^;]+?;?\.(downstream_rq_(?:[1-5]xx|completed))$"
 PATTERN = f"{CLUSTERS}|{LISTENERS}"
 ON_THE_WAY = 8  # answers that were counted in one place and not yet in the other
 SHORT = (re.compile(CLUSTERS), re.compile(LISTENERS))
-DOUBLE = re.compile(r"\.(internal|external|retry|canary|zone\.[^.]+\.[^.]+)$")  # parts that Envoy counts a second time
+DOUBLE = re.compile(
+    r"\.(internal|external|retry|canary|zone\.[^.]+\.[^.]+)$"
+)  # parts that Envoy counts a second time
 
 
 @contextlib.contextmanager
@@ -37,7 +43,8 @@ def answering(proxy: str) -> Iterator[None]:
         raise EnvoyError(
             f"The proxy {proxy!r} does not answer",
             seen=str(error) or type(error).__name__,
-            try_next="wait a moment: what ended is started again; mesh.get('pods', namespace='istio-system')",
+            try_next="wait a moment: what ended is started again; mesh.get('pods', "
+            "namespace='istio-system')",
         ) from error
 
 
@@ -87,7 +94,9 @@ def summed(stats: Mapping[str, int]) -> Counts:
 
 @dataclass(frozen=True)
 class Line:
-    """One kind of answer: how many the rows have, and how many the proxy counted, in which of its counters."""
+    """One kind of answer: how many the rows have, and how many the proxy counted, in which of its
+    counters.
+    """
 
     answer: str
     rows: int
@@ -97,7 +106,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The rows of a run beside the proxy's counters. `extra`: how many answers more the proxy has counted."""
+    """The rows of a run beside the proxy's counters. `extra`: how many answers more the proxy has
+    counted.
+    """
 
     lines: tuple[Line, ...]
     warm_ups: int
@@ -109,7 +120,9 @@ class Agreement:
 
     @property
     def equal(self) -> bool:
-        """Whether each number is the proxy's own. Fortio's warm-up, which its result leaves out, is allowed for."""
+        """Whether each number is the proxy's own. Fortio's warm-up, which its result leaves out, is
+        allowed for.
+        """
         if self.warm_ups:
             return self.extra == self.warm_ups
         return all(line.counted in (None, line.rows) for line in self.lines)
@@ -118,11 +131,18 @@ class Agreement:
     def verdict(self) -> str:
         """One sentence for a learner."""
         if self.equal:
-            also = f" (and {self.warm_ups} of Fortio's warm-up, which its result leaves out)" if self.warm_ups else ""
+            also = (
+                f" (and {self.warm_ups} of Fortio's warm-up, which its result leaves out)"
+                if self.warm_ups
+                else ""
+            )
             return f"The same as {self.who} counted{also}."
         who = self.who[0].upper() + self.who[1:]
         if self.extra < 0:
-            return f"{who} counted {-self.extra} fewer: it was started anew meanwhile, or some got no answer."
+            return (
+                f"{who} counted {-self.extra} fewer: it was started anew meanwhile, or some "
+                "got no answer."
+            )
         return f"{who} counted {self.extra} more: other requests went through it at the same time."
 
     @property
@@ -135,7 +155,10 @@ class Agreement:
         import pandas as pd
 
         return pd.DataFrame(
-            [(one.answer, one.rows, "-" if one.counted is None else one.counted, one.counter) for one in self.lines],
+            [
+                (one.answer, one.rows, "-" if one.counted is None else one.counted, one.counter)
+                for one in self.lines
+            ],
             columns=["answer", "in the plot", f"counted by {self.who}", "in its counter"],
         )
 
@@ -150,10 +173,11 @@ def agreement(
 ) -> Agreement:
     """Lays {status: how many} beside what a proxy counted.
 
-    Status by status in the counters of its clusters (upstream_rq_503), unless they do not add up: a rule that changes a
-    cluster sets its counters back, and an answer without any cluster (a 404 without a route) is in none of them. The
-    listener has counted all of them, by class (downstream_rq_5xx). While a run is not `over`, some answers are counted
-    in one place and not yet in the other.
+    Status by status in the counters of its clusters (upstream_rq_503), unless they do not add up: a
+    rule that changes a cluster sets its counters back, and an answer without any cluster (a 404
+    without a route) is in none of them. The listener has counted all of them, by class
+    (downstream_rq_5xx). While a run is not `over`, some answers are counted in one place and not
+    yet in the other.
 
     >>> agreement({200: 40}, {"upstream_rq_200": 40}).equal
     True
@@ -176,7 +200,14 @@ def agreement(
             or (not over and abs(of_class - by_cluster) <= ON_THE_WAY)
         ):
             for status in sorted({*rows, *own}):
-                lines.append(Line(str(status), rows.get(status, 0), own.get(status, 0), f"upstream_rq_{status}"))
+                lines.append(
+                    Line(
+                        str(status),
+                        rows.get(status, 0),
+                        own.get(status, 0),
+                        f"upstream_rq_{status}",
+                    )
+                )
         else:
             names = ", ".join(map(str, sorted(rows))) or f"{first}xx"
             lines.append(Line(names, sum(rows.values()), of_class, f"downstream_rq_{first}xx"))

@@ -1,4 +1,6 @@
-"""What panels that move have in common: a picture drawn off the kernel's main thread, a few times a second at most."""
+"""What panels that move have in common: a picture drawn off the kernel's main thread, a few times a
+second at most.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,16 @@ from labkit.ui.panels.panel import Panel
 
 log = logging.getLogger(__name__)
 
-LEAST_REST = 3.0  # times as long as a look took: a slow machine draws less often, and its kernel stays free
+LEAST_REST = (
+    3.0  # times as long as a look took: a slow machine draws less often, and its kernel stays free
+)
 
 
 class Ticker:
     """Calls `look` again and again on a thread of its own, until it returns False.
 
-    At most every `every_s` seconds, and after a slow look later still; at once when `bell` is set, which a mesh's
-    history does at each change.
+    At most every `every_s` seconds, and after a slow look later still; at once when `bell` is set,
+    which a mesh's history does at each change.
 
     >>> ticker = Ticker(lambda: draw() and stream.running, every_s=0.25)
     >>> mesh.history.bells.add(ticker.bell)
@@ -45,7 +49,9 @@ class Ticker:
         if self.running:
             return
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self.run, args=(self.over,), name="labkit looks", daemon=True)
+        self.thread = threading.Thread(
+            target=self.run, args=(self.over,), name="labkit looks", daemon=True
+        )
         self.thread.start()
 
     def stop(self, *, wait: bool = False) -> None:
@@ -70,7 +76,9 @@ class Ticker:
 
 
 class LivePanel(Panel):
-    """A panel with one picture that changes while one looks at it, and the same as a table under it."""
+    """A panel with one picture that changes while one looks at it, and the same as a table under
+    it.
+    """
 
     picture = traitlets.Bytes(b"").tag(sync=True)
     """A PNG; its view shows it as an image with `caption` for those who can't see it."""
@@ -105,12 +113,16 @@ class LivePanel(Panel):
 
 def cells_of(frame: Any) -> dict[str, Any]:
     """A frame as plain texts, for a view."""
-    rows = [["" if value != value else str(value) for value in row] for row in frame.itertuples(index=False)]
+    rows = [
+        ["" if value != value else str(value) for value in row]
+        for row in frame.itertuples(index=False)
+    ]
     return {"columns": [str(name) for name in frame.columns], "rows": rows}
 
 
 def weakly(panel: Any, method: str) -> Callable[[], bool]:
-    """Calls a panel's method for as long as somebody holds the panel: a thread must not keep it alive.
+    """Calls a panel's method for as long as somebody holds the panel: a thread must not keep it
+    alive.
 
     ipywidgets holds it until it is closed, which `Panel` does when its cell is run again.
     """

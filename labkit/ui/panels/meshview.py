@@ -1,4 +1,6 @@
-"""`MeshView`: a picture of the mesh that moves while requests pass: who sends to whom, how much, and who is out."""
+"""`MeshView`: a picture of the mesh that moves while requests pass: who sends to whom, how much,
+and who is out.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEASE_S = 60.0
-"""A view says every 20 s that it is still there; without that nobody is asked any more after so long."""
+"""A view says every 20 s that it is still there; without that nobody is asked any more after so
+long.
+"""
 STOPPED = "Not looking: this is how it was last."
 CLOSED = "The mesh has been closed: this is how it was last. labkit.open_mesh() makes a new one."
 MOST_FAILURES = 5  # looks in a row that a proxy which is started again may miss
 
 
 class WatchingPanel(Panel):
-    """A panel that looks at a mesh a few times a second, for as long as somebody sees it or `start` was called."""
+    """A panel that looks at a mesh a few times a second, for as long as somebody sees it or `start`
+    was called.
+    """
 
     every_s = 0.4
 
@@ -41,7 +47,9 @@ class WatchingPanel(Panel):
     caption = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, mesh: Mesh, *, proxy: str = "gateway", **traits: Any) -> None:
-        self.ticker = Ticker(weakly(self, "tick"), every_s=self.every_s)  # first: `close` wants it, whatever fails
+        self.ticker = Ticker(
+            weakly(self, "tick"), every_s=self.every_s
+        )  # first: `close` wants it, whatever fails
         self.mesh = mesh
         self.watch = Watch(mesh, proxy)
         self.asked = False  # by a person, and so without an end
@@ -114,7 +122,9 @@ class WatchingPanel(Panel):
         except Exception as error:  # a mesh that is just being closed may fail in any way
             if not closed(self.watch):
                 log.exception("a look at the mesh failed")
-            return self.missed(LabkitError("Looking at the mesh failed", seen=f"{type(error).__name__}: {error}"))
+            return self.missed(
+                LabkitError("Looking at the mesh failed", seen=f"{type(error).__name__}: {error}")
+            )
         self.failures = 0
         self.looked()
         return True
@@ -126,9 +136,11 @@ class WatchingPanel(Panel):
                 self.draw()
 
     def missed(self, error: LabkitError) -> bool:
-        """A look that failed. A proxy that is started again answers soon; a mesh that was closed never does.
+        """A look that failed. A proxy that is started again answers soon; a mesh that was closed
+        never does.
 
-        That a mesh is closed is no mistake: each lesson ends with it. So that is said, and is no alarm.
+        That a mesh is closed is no mistake: each lesson ends with it. So that is said, and is no
+        alarm.
         """
         over = closed(self.watch)
         self.failures += 1
@@ -156,7 +168,8 @@ class WatchingPanel(Panel):
 
 
 class MeshView(WatchingPanel):
-    """client → gateway → pods by version. Line width: share of the requests lately; crossed out: ejected.
+    """client → gateway → pods by version. Line width: share of the requests lately; crossed out:
+    ejected.
 
     It looks at the mesh while it is on the screen, about twice a second. Without a browser:
 
@@ -200,7 +213,7 @@ class MeshView(WatchingPanel):
     def page(self) -> str:
         table = self.table.to_html(index=False, border=0)
         return (
-            f"<figure style='margin:0'>{self.svg}<figcaption>{html.escape(self.status)}</figcaption>"
+            f"<figure style='margin:0'>{self.svg}<figcaption>{html.escape(self.status)}</figcaption>"  # noqa: E501
             f"<details><summary>The same as a table</summary>{table}</details></figure>"
         )
 

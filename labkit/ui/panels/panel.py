@@ -1,8 +1,10 @@
-"""`Panel`, what every panel of the course has in common: a model in Python beside a thin view in plain JavaScript.
+"""`Panel`, what every panel of the course has in common: a model in Python beside a thin view in
+plain JavaScript.
 
-The model is the panel. It holds the state in traits that the view follows, and every action is a method: a notebook
-without a browser calls `panel.apply()`, and a click on the button sends {"do": "apply"}, which calls the same method.
-The view never writes a trait, so that state flows one way only.
+The model is the panel. It holds the state in traits that the view follows, and every action is a
+method: a notebook without a browser calls `panel.apply()`, and a click on the button sends {"do":
+"apply"}, which calls the same method. The view never writes a trait, so that state flows one way
+only.
 
     class Counter(Panel):
         scripts = ("counter.js",)              # in labkit/ui/static, behind what panel.js gives every view
@@ -15,12 +17,14 @@ The view never writes a trait, so that state flows one way only.
         @work("Sending requests")              # long: off the kernel's main thread when the view asks for it
         def send(self): ...
 
-An error that a learner can cause (LabkitError) is shown in the panel. A Python caller gets it raised as well, so that
-a notebook that runs without a browser does not go on as if nothing had happened.
+An error that a learner can cause (LabkitError) is shown in the panel. A Python caller gets it
+raised as well, so that a notebook that runs without a browser does not go on as if nothing had
+happened.
 
-ipywidgets' own controls were the other choice: their sliders can't be reached by keyboard in full and have no labels
-that a screen reader finds. anywidget carries a view of native HTML inputs, with no build step and nothing from a CDN.
-"""
+ipywidgets' own controls were the other choice: their sliders can't be reached by keyboard in full
+and have no labels that a screen reader finds. anywidget carries a view of native HTML inputs, with
+no build step and nothing from a CDN.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -47,7 +51,9 @@ log = logging.getLogger(__name__)
 
 
 def action(method: Method) -> Method:
-    """Marks a quick action: one at a time, under the panel's lock; the view may ask for it by its name."""
+    """Marks a quick action: one at a time, under the panel's lock; the view may ask for it by its
+    name.
+    """
 
     @functools.wraps(method)
     def act(self: Panel, *args: Any, **kwargs: Any) -> Any:
@@ -61,9 +67,11 @@ def action(method: Method) -> Method:
 
 
 def work(doing: str) -> Callable[[Method], Method]:
-    """Marks a long action, with what the panel says meanwhile. It holds the lock only where it takes it itself.
+    """Marks a long action, with what the panel says meanwhile. It holds the lock only where it
+    takes it itself.
 
-    One of them runs at a time. A Python caller waits for it; a view does not, and gets it on the panel's own thread.
+    One of them runs at a time. A Python caller waits for it; a view does not, and gets it on the
+    panel's own thread.
     """
 
     def mark(method: Method) -> Method:
@@ -86,16 +94,22 @@ def work(doing: str) -> Callable[[Method], Method]:
 
 
 class Panel(anywidget.AnyWidget):
-    """The base of all panels. A panel gives `scripts`, its traits, its actions, and `text` and `page` for exports."""
+    """The base of all panels. A panel gives `scripts`, its traits, its actions, and `text` and
+    `page` for exports.
+    """
 
     title: ClassVar[str] = "Panel"
     scripts: ClassVar[tuple[str, ...]] = ()
-    """The files of its view in labkit/ui/static; the last one ends with `export default {render}`."""
+    """The files of its view in labkit/ui/static; the last one ends with `export
+    default {render}`.
+    """
     styles: ClassVar[tuple[str, ...]] = ()
 
     heading = traitlets.Unicode("").tag(sync=True)
     error = traitlets.Dict().tag(sync=True)
-    """{} or {"message", "seen", "try_next", "back"}; `back` is {} or {"label", "do"}, a button that leads out."""
+    """{} or {"message", "seen", "try_next", "back"}; `back` is {} or {"label", "do"}, a button that
+    leads out.
+    """
     busy = traitlets.Unicode("").tag(sync=True)
     """What long action is on, in words; "" when none is."""
     drafts_kept = traitlets.Bool(False).tag(sync=True)
@@ -103,7 +117,9 @@ class Panel(anywidget.AnyWidget):
     worker: ThreadPoolExecutor | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if "_esm" not in cls.__dict__:  # each instance gets a class of its own from traitlets, where it is a trait
+        if (
+            "_esm" not in cls.__dict__
+        ):  # each instance gets a class of its own from traitlets, where it is a trait
             cls._esm = "\n".join(static(name) for name in ("panel.js", *cls.scripts))
             cls._css = "\n".join(static(name) for name in ("panel.css", *cls.styles))
         super().__init_subclass__(**kwargs)
@@ -125,17 +141,23 @@ class Panel(anywidget.AnyWidget):
         return f"<{type(self).__name__}>"
 
     def page(self) -> str:
-        """The last state as HTML without buttons: plots and tables, for exports and for papermill."""
+        """The last state as HTML without buttons: plots and tables, for exports
+        and for papermill.
+        """
         return f"<pre>{html.escape(self.text())}</pre>"
 
     def way_back(self, error: LabkitError, doing: str) -> dict[str, str]:
-        """The button beside an error: {"label", "do"}, or {} where there is no way but `try_next`."""
+        """The button beside an error: {"label", "do"}, or {} where there is no
+        way but `try_next`.
+        """
         return {}
 
     # actions
 
     def hear(self, _: Any, content: Any, buffers: Any = None) -> None:
-        """A message of the view: {"do": name, "args": […]}. What is wrong is shown, not raised: nobody would see it."""
+        """A message of the view: {"do": name, "args": […]}. What is wrong is shown, not raised:
+        nobody would see it.
+        """
         name = content.get("do", "") if isinstance(content, dict) else ""
         given = content.get("args") if isinstance(content, dict) else None
         args = given if isinstance(given, list) else []
@@ -149,7 +171,9 @@ class Panel(anywidget.AnyWidget):
             self.quietly(method, *args)
 
     def later(self, method: Callable[..., Any], *args: Any) -> Future[None]:
-        """Calls it on the panel's own thread, after what is there already; the kernel stays free meanwhile."""
+        """Calls it on the panel's own thread, after what is there already; the kernel stays free
+        meanwhile.
+        """
         with self.lock:
             if self.worker is None:
                 self.worker = ThreadPoolExecutor(1, thread_name_prefix=type(self).__name__)
@@ -174,7 +198,9 @@ class Panel(anywidget.AnyWidget):
             )
 
     def shown_errors(self, doing: str) -> ShownErrors:
-        """A context: errors of the last action go, one that is raised inside is shown, and raised again."""
+        """A context: errors of the last action go, one that is raised inside is shown, and raised
+        again.
+        """
         return ShownErrors(self, doing)
 
     def show_error(self, error: LabkitError, doing: str = "") -> None:
@@ -200,13 +226,17 @@ class Panel(anywidget.AnyWidget):
     seen.asked_for = "now"  # type: ignore[attr-defined]
 
     def rest(self) -> None:
-        """Nobody is in the panel: what the notebook keeps, and an export shows, is brought up to date."""
+        """Nobody is in the panel: what the notebook keeps, and an export shows, is brought up to
+        date.
+        """
         self.keep()
 
     rest.asked_for = "now"  # type: ignore[attr-defined]
 
     def done(self) -> None:
-        """After each action. Without a view the output under the cell is brought up to date at once."""
+        """After each action. Without a view the output under the cell is brought up to date at
+        once.
+        """
         if not self.seen_by_a_view:
             self.keep()
 
@@ -251,8 +281,8 @@ made: dict[str, tuple[str, weakref.WeakSet[Panel]]] = {}
 def replace_older(panel: Panel) -> None:
     """Closes the panels that an earlier run of the same cell has made.
 
-    ipywidgets holds each widget until it is closed. Without this a cell that is run again would leave the old panel
-    behind, with its threads, its requests and all of their rows.
+    ipywidgets holds each widget until it is closed. Without this a cell that is run again would
+    leave the old panel behind, with its threads, its requests and all of their rows.
     """
     cell, run = running_cell()
     if not cell:
@@ -267,12 +297,16 @@ def replace_older(panel: Panel) -> None:
 
 
 def running_cell() -> tuple[str, str]:
-    """The id of the cell that runs, and of this run of it; "" where there are no cells, or a front end names none."""
+    """The id of the cell that runs, and of this run of it; "" where there are no cells, or a front
+    end names none.
+    """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     parent_of = getattr(shell, "get_parent", None)  # IPython in a terminal has none
     parent = parent_of() if parent_of is not None else {}
-    return parent.get("metadata", {}).get("cellId") or "", parent.get("header", {}).get("msg_id", "")
+    return parent.get("metadata", {}).get("cellId") or "", parent.get("header", {}).get(
+        "msg_id", ""
+    )
 
 
 class ShownErrors:

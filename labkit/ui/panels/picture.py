@@ -1,7 +1,8 @@
 """The picture of a mesh as plain data, and as SVG: who sends to whom, how much, and who is out.
 
-`model` turns what a Watch knows into a dict of texts and numbers; `svg` draws that, and nothing else. The drawing is
-made here and not in the browser, so that a notebook without a browser and an exported page show the same one.
+`model` turns what a Watch knows into a dict of texts and numbers; `svg` draws that, and nothing
+else. The drawing is made here and not in the browser, so that a notebook without a browser and an
+exported page show the same one.
 """
 
 from __future__ import annotations
@@ -23,21 +24,35 @@ if TYPE_CHECKING:
 
 Model = dict[str, Any]
 
-READY, EJECTED, CRASHED, STARTING, UNREADY, ENDING = "ready", "ejected", "crashed", "starting", "not ready", "ending"
+READY, EJECTED, CRASHED, STARTING, UNREADY, ENDING = (
+    "ready",
+    "ejected",
+    "crashed",
+    "starting",
+    "not ready",
+    "ending",
+)
 STARTING_S = 15.0
 CRASHES = re.compile(r"(Init:)?(CrashLoopBackOff|Error|OOMKilled)")
 STARTS = re.compile(r"Pending|ContainerCreating|PodInitializing|Init:\d+/\d+")
 
 
 def model(watch: Watch) -> Model:
-    """What is to be seen: {"source", "per_second", "requests", "counters", "groups": [{…, "pods": […]}]}.
+    """What is to be seen: {"source", "per_second", "requests", "counters", "groups": [{…, "pods":
+    […]}]}.
 
     >>> model(watch)["groups"][0]["pods"][0]["state"]
     'ready'
     """
     now = watch.last
     if now is None:
-        return {"source": watch.proxy, "per_second": 0.0, "requests": 0, "counters": {}, "groups": []}
+        return {
+            "source": watch.proxy,
+            "per_second": 0.0,
+            "requests": 0,
+            "counters": {},
+            "groups": [],
+        }
     seconds, lately = watch.lately
     total = sum(lately.values())
     groups: dict[tuple[str, str], list[Model]] = {}
@@ -69,12 +84,16 @@ def pod_model(pod: PodInfo, watch: Watch, now: Facts) -> Model:
     words = state
     if out is not None and left is not None:
         most = "at most " if out.earlier else ""
-        words = f"ejected, {most}{span(left)} left" if left else "ejected, back at Envoy's next look"
+        words = (
+            f"ejected, {most}{span(left)} left" if left else "ejected, back at Envoy's next look"
+        )
     elif state == CRASHED:
         words = "crashed, is started again"
     elif state in (STARTING, UNREADY):
         # kubectl's own word where it says more: ImagePullBackOff, Evicted, Completed …
-        words = f"{state if state == STARTING or pod.status == 'Running' else pod.status} ({pod.ready})"
+        words = (
+            f"{state if state == STARTING or pod.status == 'Running' else pod.status} ({pod.ready})"
+        )
     if pod.restarts and state != CRASHED:
         words += f", restarts: {pod.restarts}"
     return {
@@ -107,7 +126,9 @@ def state_of(pod: PodInfo, watch: Watch, now: Facts) -> tuple[str, Ejection | No
     if pod.status != "Running":
         return UNREADY, None
     if not pod.is_ready:
-        return (STARTING if now.at - pod.created < STARTING_S and not pod.restarts else UNREADY), None
+        return (
+            STARTING if now.at - pod.created < STARTING_S and not pod.restarts else UNREADY
+        ), None
     out = next((e for e in watch.ejections if e.pod == pod.name and e.until is None), None)
     return (READY, None) if out is None else (EJECTED, out)
 
@@ -121,16 +142,26 @@ def table(of: Mapping[str, Any]) -> pd.DataFrame:
         for group in of["groups"]
         for pod in group["pods"]
     ]
-    return pd.DataFrame(rows, columns=["pod", "version", "state", "requests since the start", "share lately %"])
+    return pd.DataFrame(
+        rows, columns=["pod", "version", "state", "requests since the start", "share lately %"]
+    )
 
 
 def summary(of: Mapping[str, Any]) -> str:
     """One sentence, for who can't see the picture."""
     pods = [pod for group in of["groups"] for pod in group["pods"]]
     parts = [f"{of['per_second']:g} requests a second from the {who(of)} to {len(pods)} pods"]
-    parts += [f"{group['name']} gets {100 * group['share']:.0f} %" for group in of["groups"] if of["per_second"]]
+    parts += [
+        f"{group['name']} gets {100 * group['share']:.0f} %"
+        for group in of["groups"]
+        if of["per_second"]
+    ]
     parts += [f"{short(pod['name'])} is {pod['words']}" for pod in pods if pod["state"] != READY]
-    parts += [f"{word}: {of['counters'][word]}" for word in ("waiting", "refused") if of["counters"].get(word)]
+    parts += [
+        f"{word}: {of['counters'][word]}"
+        for word in ("waiting", "refused")
+        if of["counters"].get(word)
+    ]
     return "; ".join(parts) + "."
 
 
@@ -166,10 +197,20 @@ def svg(of: Mapping[str, Any]) -> str:
         y += HEAD
         for pod in group["pods"]:
             middle = y + POD_HEIGHT / 2
-            lines.append(link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, colour))
+            lines.append(
+                link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, colour)
+            )
             boxes.append(pod_box(pod, y, colour))
             y += POD_HEIGHT + GAP
-    boxes.append(box(10, centre - 24, LEFT - 10, 48, "you" if of["source"] == "gateway" else str(of["source"])))
+    boxes.append(
+        box(
+            10,
+            centre - 24,
+            LEFT - 10,
+            48,
+            "you" if of["source"] == "gateway" else str(of["source"]),
+        )
+    )
     boxes.append(box(MIDDLE - 80, centre - 24, 160, 48, who(of)))
     boxes.append(text(LEFT + 8, centre - 14, f"{of['per_second']:g}/s"))
     for number, word in enumerate(("waiting", "refused", "retries")):
@@ -178,10 +219,12 @@ def svg(of: Mapping[str, Any]) -> str:
         told = f"{word} ({COUNTER_TERMS[word]}): {count}"
         boxes.append(text(MIDDLE - 90, centre + 44 + 18 * number, told, weight=weight, size=13))
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height:.0f}' width='{WIDTH}' "
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height:.0f}' "
+        f"width='{WIDTH}' "
         f"height='{height:.0f}' style='max-width:100%;height:auto' role='img' "
         f"aria-label='{html.escape(summary(of), quote=True)}' {FONT}>"
-        f"<rect width='{WIDTH}' height='{height:.0f}' fill='#fff'/>{''.join(lines)}{''.join(boxes)}</svg>"
+        f"<rect width='{WIDTH}' height='{height:.0f}' "
+        f"fill='#fff'/>{''.join(lines)}{''.join(boxes)}</svg>"
     )
 
 
@@ -192,44 +235,63 @@ def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) 
     bend = (x1 + x2) / 2
     path = f"M{x1:.0f} {y1:.1f} C{bend:.0f} {y1:.1f} {bend:.0f} {y2:.1f} {x2:.0f} {y2:.1f}"
     if not share:
-        return f"<path d='{path}' fill='none' stroke='{GREY}' stroke-width='{THINNEST}' stroke-dasharray='4 4'/>"
+        return (
+            f"<path d='{path}' fill='none' stroke='{GREY}' stroke-width='{THINNEST}' "
+            "stroke-dasharray='4 4'/>"
+        )
     width = THINNEST + (THICKEST - THINNEST) * share
-    return f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='{width:.1f}' stroke-opacity='0.75'/>"
+    return (
+        f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='{width:.1f}' "
+        "stroke-opacity='0.75'/>"
+    )
 
 
 def box(x: float, y: float, width: float, height: float, label: str) -> str:
     return (
-        f"<rect x='{x}' y='{y:.1f}' width='{width}' height='{height}' rx='6' fill='#fff' stroke='{BLACK}' "
-        f"stroke-width='1.5'/>{text(x + width / 2, y + height / 2 + 5, label, anchor='middle', weight='600')}"
+        f"<rect x='{x}' y='{y:.1f}' width='{width}' height='{height}' rx='6' fill='#fff' "
+        f"stroke='{BLACK}' "
+        f"stroke-width='1.5'/>{text(x + width / 2, y + height / 2 + 5, label, anchor='middle', weight='600')}"  # noqa: E501
     )
 
 
 def pod_box(pod: Mapping[str, Any], y: float, colour: str) -> str:
-    """A pod: its name, what is the matter with it, and how many requests it got; crossed out when it is ejected."""
+    """A pod: its name, what is the matter with it, and how many requests it got; crossed out when
+    it is ejected.
+    """
     ready = pod["state"] == READY
     width = WIDTH - RIGHT - 10
     dash = "" if ready or pod["state"] == EJECTED else " stroke-dasharray='5 3'"
     parts = [
         f"<g data-pod='{html.escape(pod['name'], quote=True)}' data-state='{pod['state']}'>",
-        f"<rect x='{RIGHT}' y='{y:.1f}' width='{width}' height='{POD_HEIGHT}' rx='4' fill='#fff' stroke='{colour}' "
+        f"<rect x='{RIGHT}' y='{y:.1f}' width='{width}' height='{POD_HEIGHT}' rx='4' fill='#fff' "
+        f"stroke='{colour}' "
         f"stroke-width='2.5'{dash}/>",
     ]
     if pod["state"] == EJECTED:
         for a, b in ((0, POD_HEIGHT), (POD_HEIGHT, 0)):
             parts.append(
-                f"<line x1='{RIGHT}' y1='{y + a:.1f}' x2='{RIGHT + width}' y2='{y + b:.1f}' stroke='{VERMILLION}' "
+                f"<line x1='{RIGHT}' y1='{y + a:.1f}' x2='{RIGHT + width}' y2='{y + b:.1f}' "
+                f"stroke='{VERMILLION}' "
                 "stroke-width='2.5' stroke-opacity='0.55'/>"
             )
     told = f"{pod['requests']} requests, {100 * pod['share']:.0f} %" if ready else pod["words"]
     parts.append(text(RIGHT + 8, y + 18, short(pod["name"]), size=14, weight="600"))
     parts.append(
-        text(RIGHT + 8, y + 35, told if not (ready and pod["restarts"]) else f"{told}, {pod['words']}", size=13)
+        text(
+            RIGHT + 8,
+            y + 35,
+            told if not (ready and pod["restarts"]) else f"{told}, {pod['words']}",
+            size=13,
+        )
     )
     return "".join([*parts, "</g>"])
 
 
-def text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 14, weight: str = "400") -> str:
+def text(
+    x: float, y: float, words: str, *, anchor: str = "start", size: int = 14, weight: str = "400"
+) -> str:
     return (
-        f"<text x='{x:.0f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' text-anchor='{anchor}' "
+        f"<text x='{x:.0f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' "
+        f"text-anchor='{anchor}' "
         f"fill='{BLACK}'>{html.escape(words)}</text>"
     )

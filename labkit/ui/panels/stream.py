@@ -1,4 +1,6 @@
-"""Requests that are sent in the background while others watch: what TrafficPanel drives, and a cell can, too."""
+"""Requests that are sent in the background while others watch: what TrafficPanel drives, and a cell
+can, too.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class Traffic:
     requests: int = 20
     connections: int = 4
     qps: float = 0.0
-    duration_s: float | None = None  # given, it ends a Fortio run in place of the number of requests
+    duration_s: float | None = (
+        None  # given, it ends a Fortio run in place of the number of requests
+    )
     rate: float = 20.0  # of a stream, in requests a second
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -58,10 +62,14 @@ class Traffic:
         ):
             if value < least:
                 raise TrafficError(
-                    f"{name} must be {least} or more", seen=f"{name}={value}", try_next=f"type {least} or more"
+                    f"{name} must be {least} or more",
+                    seen=f"{name}={value}",
+                    try_next=f"type {least} or more",
                 )
         if self.duration_s is not None and self.duration_s <= 0:
-            raise TrafficError("The run needs some time", seen=f"{self.duration_s:g} s", try_next="type 1 or more")
+            raise TrafficError(
+                "The run needs some time", seen=f"{self.duration_s:g} s", try_next="type 1 or more"
+            )
         if self.kind == "stream" and not 0 < self.rate <= MOST_A_SECOND:
             raise TrafficError(
                 f"A stream sends more than 0 and at most {MOST_A_SECOND} requests a second",
@@ -77,48 +85,104 @@ class Traffic:
         if self.kind == "curl":
             words = shlex.join(["curl", "-s", *more, url])
             return f"for i in $(seq {self.requests}); do {words}; done"
-        ends = ["-n", str(self.requests)] if self.duration_s is None else ["-t", go_duration(self.duration_s)]
+        ends = (
+            ["-n", str(self.requests)]
+            if self.duration_s is None
+            else ["-t", go_duration(self.duration_s)]
+        )
         if self.kind == "stream":
             return shlex.join(
-                ["fortio", "load", "-c", "4", "-uniform", "-nocatchup", "-qps", f"{self.rate:g}", "-t", "0", *more, url]
+                [
+                    "fortio",
+                    "load",
+                    "-c",
+                    "4",
+                    "-uniform",
+                    "-nocatchup",
+                    "-qps",
+                    f"{self.rate:g}",
+                    "-t",
+                    "0",
+                    *more,
+                    url,
+                ]
             )
-        return shlex.join(["fortio", "load", "-c", str(self.connections), "-qps", f"{self.qps:g}", *ends, *more, url])
+        return shlex.join(
+            [
+                "fortio",
+                "load",
+                "-c",
+                str(self.connections),
+                "-qps",
+                f"{self.qps:g}",
+                *ends,
+                *more,
+                url,
+            ]
+        )
 
     @property
     def total(self) -> int:
         """How many requests it will be; 0 where only time or a person ends it."""
-        return 0 if self.kind == "stream" or (self.kind == "fortio" and self.duration_s is not None) else self.requests
+        return (
+            0
+            if self.kind == "stream" or (self.kind == "fortio" and self.duration_s is not None)
+            else self.requests
+        )
 
     @property
     def warm_ups(self) -> int:
-        """Requests that Fortio sends first in a run by time, one a connection, and leaves out of its result."""
+        """Requests that Fortio sends first in a run by time, one a connection, and leaves out of
+        its result.
+        """
         return self.connections if self.kind == "fortio" and self.duration_s is not None else 0
 
     def send(self, mesh: Mesh, url: str, source: str | None = None, **hooks: Any) -> Result:
-        """Sends it and waits for the end. `hooks` are progress, cancel and watch (see mesh.fortio)."""
-        common: dict[str, Any] = {"method": self.method, "headers": self.headers, "source": source, **hooks}
+        """Sends it and waits for the end. `hooks` are progress, cancel and watch
+        (see mesh.fortio).
+        """
+        common: dict[str, Any] = {
+            "method": self.method,
+            "headers": self.headers,
+            "source": source,
+            **hooks,
+        }
         if self.kind == "curl":
             return mesh.curl(url, n=self.requests, **common)
         # the built-in generator: the real Fortio keeps its rows to itself until it ends
         common["program"] = "built-in"
         if self.kind == "stream":
-            # one late answer must not make a burst afterwards, so calls that are late already are left out
+            # one late answer must not make a burst afterwards, so calls that are late already are
+            # left out
             return mesh.fortio(
-                url, connections=4, requests=FOR_EVER, qps=self.rate, uniform=True, catch_up=False, **common
+                url,
+                connections=4,
+                requests=FOR_EVER,
+                qps=self.rate,
+                uniform=True,
+                catch_up=False,
+                **common,
             )
-        ends = {"requests": self.requests} if self.duration_s is None else {"duration_s": self.duration_s}
+        ends = (
+            {"requests": self.requests}
+            if self.duration_s is None
+            else {"duration_s": self.duration_s}
+        )
         return mesh.fortio(url, connections=self.connections, qps=self.qps, **ends, **common)
 
 
 class Stream:
-    """One run in the background: its rows so far, its result at the end, and what the proxy counted meanwhile.
+    """One run in the background: its rows so far, its result at the end, and what the proxy counted
+    meanwhile.
 
     >>> stream = Stream(mesh, "http://test.example.com/", Traffic("stream", rate=20)).start()
     >>> mesh.apply(rule)
     >>> stream.stop().frame
     """
 
-    def __init__(self, mesh: Mesh, url: str, traffic: Traffic, *, source: str | None = None) -> None:
+    def __init__(
+        self, mesh: Mesh, url: str, traffic: Traffic, *, source: str | None = None
+    ) -> None:
         self.mesh, self.url, self.traffic, self.source = mesh, url, traffic, source
         self.cancel = threading.Event()
         self.state: Literal["ready", "running", "ended", "cancelled", "failed"] = "ready"
@@ -130,7 +194,9 @@ class Stream:
         self.live: LiveRows | None = None
         self.columns: dict[str, list[Any]] = {name: [] for name in LIVE_COLUMNS}
         self.statuses: Counter[int] = Counter()
-        """How many of each status so far, kept as they come: a stream without an end may have millions of rows."""
+        """How many of each status so far, kept as they come: a stream without an end may have
+        millions of rows.
+        """
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.run, name="labkit stream", daemon=True)
         self.agreement: Agreement | None = None
@@ -166,10 +232,14 @@ class Stream:
         return self
 
     def run(self) -> None:
-        watcher = threading.Thread(target=self.watch_mesh, name="labkit stream's watch", daemon=True)
+        watcher = threading.Thread(
+            target=self.watch_mesh, name="labkit stream's watch", daemon=True
+        )
         watcher.start()
         try:
-            result = self.traffic.send(self.mesh, self.url, self.source, cancel=self.cancel, watch=self.follow)
+            result = self.traffic.send(
+                self.mesh, self.url, self.source, cancel=self.cancel, watch=self.follow
+            )
             self.ended = time.time()
             with self.lock:
                 self.columns = {name: list(result.column(name)) for name in LIVE_COLUMNS}
@@ -182,7 +252,9 @@ class Stream:
             self.error = self.error or error
         except Exception as error:
             self.error = self.error or TrafficError(
-                "The run broke off", seen=f"{type(error).__name__}: {error}", try_next="start it again"
+                "The run broke off",
+                seen=f"{type(error).__name__}: {error}",
+                try_next="start it again",
             )
         self.ended = self.ended or time.time()
         self.state = "failed" if self.error else "cancelled" if self.cancel.is_set() else "ended"
@@ -219,13 +291,19 @@ class Stream:
             wait_until(all_there, SHORT_WAIT_S, "the proxy's counters")
 
     def count(self) -> Agreement:
-        """Lays the rows so far beside what the proxy has counted so far, and keeps that in `agreement`."""
+        """Lays the rows so far beside what the proxy has counted so far, and keeps that in
+        `agreement`.
+        """
         with self.lock:
             self.take()
             rows = Counter(self.statuses)
         counted = self.counters.look()
         self.agreement = agreement(
-            rows, counted, warm_ups=self.traffic.warm_ups, proxy=self.counters.proxy, over=self.result is not None
+            rows,
+            counted,
+            warm_ups=self.traffic.warm_ups,
+            proxy=self.counters.proxy,
+            over=self.result is not None,
         )
         return self.agreement
 
@@ -247,11 +325,15 @@ class Stream:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A row a request: at, status, pod, version, latency_ms. At the end it is the result's own."""
+        """A row a request: at, status, pod, version, latency_ms. At the end it is
+        the result's own.
+        """
         return self.latest(None)
 
     def latest(self, most: int | None) -> pd.DataFrame:
-        """The last `most` rows: of a long run all of them take too long to draw four times a second."""
+        """The last `most` rows: of a long run all of them take too long to draw four times a
+        second.
+        """
         import pandas as pd
 
         count = len(self)
@@ -283,7 +365,11 @@ class Stream:
     def restarts(self) -> int:
         """How often the proxy that the requests go through was started again."""
         try:
-            pods = self.mesh.pods(self.source) if self.source else self.mesh.pods(namespace="istio-system")
+            pods = (
+                self.mesh.pods(self.source)
+                if self.source
+                else self.mesh.pods(namespace="istio-system")
+            )
         except MeshError:
             return 0
         return sum(pod.restarts for pod in pods)

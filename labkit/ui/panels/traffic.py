@@ -1,4 +1,6 @@
-"""`TrafficPanel`: sends requests in the background and shows at once who answers them, and how fast."""
+"""`TrafficPanel`: sends requests in the background and shows at once who answers them, and how
+fast.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,27 @@ PLOTS = {
     "latency": "Latency over time",
     "histogram": "Latency, how many took how long",
 }
-SETTINGS = {"kind": str, "requests": int, "connections": int, "qps": float, "seconds": float, "rate": float}
+SETTINGS = {
+    "kind": str,
+    "requests": int,
+    "connections": int,
+    "qps": float,
+    "seconds": float,
+    "rate": float,
+}
 DRAW_EVERY_S = 0.25
 MOST_LIVE = 20_000
 """So many requests are in a picture that moves, the last ones; at the end it has all."""
 
 streams: weakref.WeakKeyDictionary[Any, weakref.ref[TrafficPanel]] = weakref.WeakKeyDictionary()
-"""Which panel sends a stream without an end through a mesh: a second one ends it, as a cell may be run again."""
+"""Which panel sends a stream without an end through a mesh: a second one ends it, as a cell may be
+run again.
+"""
 
 
 class TrafficPanel(LivePanel):
-    """curl n times, a load as Fortio makes it, or a steady stream until it is stopped; with live plots.
+    """curl n times, a load as Fortio makes it, or a steady stream until it is stopped; with live
+    plots.
 
     Every button is a method, so that a notebook without a browser does the same:
 
@@ -104,13 +116,16 @@ class TrafficPanel(LivePanel):
         for key, given in ({name: value} if name else {}).items() | settings.items():
             if key == "plot":
                 if given not in PLOTS:
-                    raise LessonError(f"There is no plot {given!r}", seen=f"there are: {', '.join(PLOTS)}")
+                    raise LessonError(
+                        f"There is no plot {given!r}", seen=f"there are: {', '.join(PLOTS)}"
+                    )
                 self.plot = given
             elif key in SETTINGS:
                 setattr(self, key, number(key, given))
             else:
                 raise LessonError(
-                    f"TrafficPanel has no setting {key!r}", seen=f"its settings: {', '.join([*SETTINGS, 'plot'])}"
+                    f"TrafficPanel has no setting {key!r}",
+                    seen=f"its settings: {', '.join([*SETTINGS, 'plot'])}",
                 )
         self.command = self.traffic.command(self.url)
         if name == "plot" or "plot" in settings:
@@ -145,7 +160,9 @@ class TrafficPanel(LivePanel):
     def run(self, *, timeout_s: float = 60.0, **settings: Any) -> None:
         """Sends a run that ends by itself, and waits for it."""
         if settings.get("kind", self.kind) == "stream":
-            raise LessonError("A stream has no end to wait for", try_next="panel.start(), and later panel.stop()")
+            raise LessonError(
+                "A stream has no end to wait for", try_next="panel.start(), and later panel.stop()"
+            )
         self.start(**settings)
         self.runs[-1].wait(timeout_s)
         self.settle()
@@ -178,7 +195,9 @@ class TrafficPanel(LivePanel):
 
     @property
     def result(self) -> Any:
-        """What came back in the last run that has ended: the same as mesh.curl or mesh.fortio returns."""
+        """What came back in the last run that has ended: the same as mesh.curl or mesh.fortio
+        returns.
+        """
         ended = [run.result for run in self.runs if run.result is not None]
         if not ended:
             raise LessonError("No run has ended yet", try_next="panel.stop(), or panel.run()")
@@ -225,7 +244,9 @@ class TrafficPanel(LivePanel):
         state = run.state  # once: it may end while its picture is drawn, and then is drawn again
         ended = state != "running"
         if not ended:
-            with contextlib.suppress(LabkitError):  # a mesh that goes: the run itself is about to say so
+            with contextlib.suppress(
+                LabkitError
+            ):  # a mesh that goes: the run itself is about to say so
                 run.count()
         frame, marks = run.latest(None if ended else MOST_LIVE), run.marks
         end = None if ended else run.until
@@ -243,8 +264,13 @@ class TrafficPanel(LivePanel):
     def tell(self, run: Stream, state: str, count: int) -> None:
         """The line beside the bar, and the table of the proxy's counters."""
         seconds = run.until - run.began
-        words = {"ended": "Done", "cancelled": "Stopped", "failed": "Broken off"}.get(state, "Sending")
-        told = f"{words}: {count} requests in {seconds:.1f} s, {count / max(seconds, 1e-3):,.0f} a second."
+        words = {"ended": "Done", "cancelled": "Stopped", "failed": "Broken off"}.get(
+            state, "Sending"
+        )
+        told = (
+            f"{words}: {count} requests in {seconds:.1f} s, {count / max(seconds, 1e-3):,.0f} "
+            "a second."
+        )
         found = run.agreement
         with self.hold_sync():
             self.progress = -1.0 if run.progress is None else run.progress
@@ -270,7 +296,9 @@ class TrafficPanel(LivePanel):
         lines = f"<p><code>{html.escape(self.command)}</code></p><p>{html.escape(self.status)}</p>"
         found = self.runs[-1].agreement if self.runs else None
         if found is not None and self.verdict:
-            lines += f"{found.table.to_html(index=False, border=0)}<p>{html.escape(self.verdict)}</p>"
+            lines += (
+                f"{found.table.to_html(index=False, border=0)}<p>{html.escape(self.verdict)}</p>"
+            )
         return lines
 
     def close(self) -> None:
@@ -285,7 +313,9 @@ def number(name: str, given: Any) -> Any:
     try:
         return SETTINGS[name](given)
     except (TypeError, ValueError):
-        raise LessonError(f"{name} must be a number", seen=repr(given), try_next="type digits only") from None
+        raise LessonError(
+            f"{name} must be a number", seen=repr(given), try_next="type digits only"
+        ) from None
 
 
 def stop_stream_of(mesh: Mesh) -> None:

@@ -1,4 +1,6 @@
-"""What a mesh says of itself, looked at again and again: pods, endpoints, counters, and who was ejected how long."""
+"""What a mesh says of itself, looked at again and again: pods, endpoints, counters, and who was
+ejected how long.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ COUNTERS = {
     "retries": "upstream_rq_retry",
 }
 EJECTIONS = "outlier_detection.ejections_enforced_total"
-PATTERN = r"^cluster\.(outbound\|[^;]+?);?\.(" + "|".join([*COUNTERS.values(), re.escape(EJECTIONS)]) + ")$"
+PATTERN = (
+    r"^cluster\.(outbound\|[^;]+?);?\.("
+    + "|".join([*COUNTERS.values(), re.escape(EJECTIONS)])
+    + ")$"
+)
 MEMBER = re.compile(PATTERN)
 GROWING = ("refused", "retries")
 BASE_S, INTERVAL_S, MOST_S = 30.0, 10.0, 300.0  # Envoy's own, where Istio gives none
@@ -80,7 +86,9 @@ class Outlier:
 
 @dataclass(frozen=True)
 class Ejection:
-    """A pod out of the pool: since when, until when (None: it still is), and the how manieth time in a row."""
+    """A pod out of the pool: since when, until when (None: it still is), and the how manieth time
+    in a row.
+    """
 
     pod: str
     since: float
@@ -88,7 +96,9 @@ class Ejection:
     n: int
     outlier: Outlier
     earlier: bool = False
-    """Whether it was out already when somebody first looked: it began earlier, nobody knows when."""
+    """Whether it was out already when somebody first looked: it began earlier,
+    nobody knows when.
+    """
 
     @property
     def lasts_s(self) -> float:
@@ -168,8 +178,9 @@ def seconds(text: Any, default: float) -> float:
 class Watch:
     """Looks at a mesh again and again, and remembers what one look can't say.
 
-    How many requests each pod got since the first look (a proxy's own count starts anew with a new rule), which part
-    of them lately, and each ejection from its start to its end. Times are those of the looks: look often.
+    How many requests each pod got since the first look (a proxy's own count starts anew with a new
+    rule), which part of them lately, and each ejection from its start to its end. Times are those
+    of the looks: look often.
 
     >>> watch = Watch(mesh)
     >>> watch.look()
@@ -189,7 +200,9 @@ class Watch:
     def __post_init__(self) -> None:
         self.recent: deque[tuple[float, dict[str, int]]] = deque()
         self.workloads: set[str] = set()
-        self.backoff: dict[str, tuple[int, float]] = {}  # by pod: ejections in a row, and since when they count
+        self.backoff: dict[
+            str, tuple[int, float]
+        ] = {}  # by pod: ejections in a row, and since when they count
         self.told: dict[str, Outlier] = {}
         self.made: dict[str, str] = {}  # by cluster: when the proxy made it
         self.unseen: dict[str, int] = {}  # by cluster: ejections that were counted and not seen yet
@@ -222,7 +235,11 @@ class Watch:
         return now
 
     def count_requests(self, before: Facts | None, now: Facts) -> None:
-        earlier = {(e.cluster, e.pod): e.requests for e in before.endpoints} if before is not None else None
+        earlier = (
+            {(e.cluster, e.pod): e.requests for e in before.endpoints}
+            if before is not None
+            else None
+        )
         for e in now.endpoints:
             self.sent.setdefault(e.pod, 0)
             if earlier is not None:
@@ -257,7 +274,9 @@ class Watch:
             times, since = self.backoff.get(pod, (0, now.at))
             # each look of Envoy's that finds the pod in the pool takes one ejection off its account
             times = max(0, times - int((now.at - since) / outlier.interval_s))
-            self.ejections.append(Ejection(pod, now.at, None, times + 1, outlier, earlier=before is None))
+            self.ejections.append(
+                Ejection(pod, now.at, None, times + 1, outlier, earlier=before is None)
+            )
 
     def end_ejection(self, number: int, at: float, before: Facts | None) -> Ejection:
         one = self.ejections[number]
@@ -267,13 +286,18 @@ class Watch:
         return ended
 
     def part_ejections(self, before: Facts, now: Facts, out: Mapping[str, str]) -> None:
-        """A pod that came back and failed at once was out at this look and at the last one. Envoy's count tells."""
-        going_on = {one.pod: number for number, one in enumerate(self.ejections) if one.until is None}
+        """A pod that came back and failed at once was out at this look and at the last one. Envoy's
+        count tells.
+        """
+        going_on = {
+            one.pod: number for number, one in enumerate(self.ejections) if one.until is None
+        }
         for cluster, value in now.ejections.items():
             was = 0 if cluster in self.anew else before.ejections.get(cluster, 0)
             grown = value - was if value >= was else value
             begun = sum(home == cluster and pod not in going_on for pod, home in out.items())
-            # counters are read before the endpoints: what is seen here may be counted at the next look only
+            # counters are read before the endpoints: what is seen here may be counted at the next
+            # look only
             unseen = self.unseen.get(cluster, 0) + grown - begun
             for pod, number in going_on.items():
                 one = self.ejections[number]
@@ -286,21 +310,31 @@ class Watch:
             self.unseen[cluster] = min(0, unseen)
 
     def measured(self, one: Ejection, blur_s: float) -> Ejection:
-        """Corrects the number of an ejection that is over by its length, where that tells n × base from (n + 1) ×."""
+        """Corrects the number of an ejection that is over by its length, where that tells n × base
+        from (n + 1) ×.
+        """
         outlier = one.outlier
-        if one.until is None or outlier.interval_s + 2 * blur_s > outlier.base_s or one.lasts_s == outlier.cap_s:
+        if (
+            one.until is None
+            or outlier.interval_s + 2 * blur_s > outlier.base_s
+            or one.lasts_s == outlier.cap_s
+        ):
             return one
         # it ends at Envoy's first look after its time, so half of an interval late on the average
-        return replace(one, n=max(1, round((one.until - one.since - outlier.interval_s / 2) / outlier.base_s)))
+        return replace(
+            one, n=max(1, round((one.until - one.since - outlier.interval_s / 2) / outlier.base_s))
+        )
 
     def outlier(self, cluster: str) -> Outlier:
         """What the proxy was told of ejections."""
         return self.told.get(cluster, Outlier())
 
     def read_config(self) -> None:
-        """What the proxy was told, if anything was applied since the last look: its configuration is long.
+        """What the proxy was told, if anything was applied since the last look: its configuration
+        is long.
 
-        A rule that changes a cluster makes it anew, and its count of each pod's requests starts at 0.
+        A rule that changes a cluster makes it anew, and its count of each pod's requests starts at
+        0.
         """
         self.anew = set()
         changes = len(self.mesh.history)
@@ -308,7 +342,10 @@ class Watch:
             self.told_at = changes
             config = self.mesh.config(self.proxy)
             self.told = outliers(config)
-            made = {str(entry["cluster"]["name"]): str(entry.get("last_updated")) for entry in clusters(config)}
+            made = {
+                str(entry["cluster"]["name"]): str(entry.get("last_updated"))
+                for entry in clusters(config)
+            }
             self.anew = {name for name, when in made.items() if self.made.get(name, when) != when}
             self.made = made
 
@@ -328,7 +365,13 @@ class Watch:
         import pandas as pd
 
         rows = [
-            (e.pod, e.since - self.began, None if e.until is None else e.until - self.began, e.n, e.outlier.base_s)
+            (
+                e.pod,
+                e.since - self.began,
+                None if e.until is None else e.until - self.began,
+                e.n,
+                e.outlier.base_s,
+            )
             for e in self.ejections
         ]
         columns = ["pod", "from_s", "to_s", "n", "base_s"]

@@ -1,7 +1,7 @@
 """Axes that show themselves in a notebook: a picture, and under it the same as a table of text.
 
-They are matplotlib's own axes on a figure of their own. pyplot is not used: it keeps every figure of the process alive
-and shows some of them twice.
+They are matplotlib's own axes on a figure of their own. pyplot is not used: it keeps every figure
+of the process alive and shows some of them twice.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ DRAWING = threading.RLock()
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """The course's style, for one thread at a time: matplotlib keeps one style for the whole process."""
+    """The course's style, for one thread at a time: matplotlib keeps one style for the whole
+    process.
+    """
     with DRAWING, rc_context(STYLE):
         yield
 
@@ -63,7 +65,9 @@ class PlotAxes(Axes):
             if quick:  # savefig draws everything twice: once to see how large it is
                 figure.canvas.draw()
                 canvas = figure.canvas
-                picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+                picture = Image.frombuffer(
+                    "RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1
+                )
                 picture.save(stream, format="png", compress_level=1)
             else:
                 figure.savefig(stream, format="png")
@@ -74,8 +78,10 @@ class PlotAxes(Axes):
         title = html.escape(self.get_title(loc="left"), quote=True)
         table = self.as_table.to_html(index=False, border=0)
         return (
-            f'<figure class="{MARK}" style="margin:0"><img alt="{title}" src="data:image/png;base64,{picture}" '
-            f'style="max-width:100%"><details><summary>The same as a table</summary>{table}</details></figure>'
+            f'<figure class="{MARK}" style="margin:0"><img alt="{title}" '
+            f'src="data:image/png;base64,{picture}" '
+            'style="max-width:100%"><details><summary>The same as a '
+            f"table</summary>{table}</details></figure>"
         )
 
 

@@ -1,4 +1,5 @@
-"""Plots of what was measured. Each takes the rows of a result and returns axes; none of them fetches anything.
+"""Plots of what was measured. Each takes the rows of a result and returns axes; none of them
+fetches anything.
 
     result = mesh.curl("http://test.example.com/", n=100)
     plots.share(result)                       # how many requests each pod answered
@@ -8,8 +9,8 @@
     plots.compare(before=a, after=b)          # two or more results side by side
     plots.timeline(ejections)                 # when a pod was out of the pool
 
-A frame is one with a row a request (`result.frame`); a result may be given in its place. Under each picture is the same
-as a table; `plots.table(result, by="pod")` is the table alone.
+A frame is one with a row a request (`result.frame`); a result may be given in its place. Under each
+picture is the same as a table; `plots.table(result, by="pod")` is the table alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ from labkit.ui.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 NOBODY = "no pod"
 PERCENTILES = (50, 90, 99)
 BINS = 40
-SIDES = (Look(BLUE, "", "o"), Look(ORANGE, "//", "^"), Look(GREEN, "xx", "s"), Look(PURPLE, "..", "D"))
+SIDES = (
+    Look(BLUE, "", "o"),
+    Look(ORANGE, "//", "^"),
+    Look(GREEN, "xx", "s"),
+    Look(PURPLE, "..", "D"),
+)
 """The results that `compare` sets side by side, first to last."""
 
 
@@ -36,20 +42,28 @@ def frame_of(source: Any) -> pd.DataFrame:
     """The rows of a result, or the frame itself."""
     frame = getattr(source, "frame", source)
     if not isinstance(frame, pd.DataFrame):
-        raise LessonError(f"A plot needs a frame or a result, not {type(source).__name__}", try_next="use result.frame")
+        raise LessonError(
+            f"A plot needs a frame or a result, not {type(source).__name__}",
+            try_next="use result.frame",
+        )
     return frame
 
 
 def column_of(frame: pd.DataFrame, by: str) -> pd.Series[Any]:
     """One column with readable values: `no pod` where nothing answered."""
     if by not in frame:
-        raise LessonError(f"The frame has no column {by!r}", seen=f"its columns: {', '.join(map(str, frame.columns))}")
+        raise LessonError(
+            f"The frame has no column {by!r}",
+            seen=f"its columns: {', '.join(map(str, frame.columns))}",
+        )
     if by == "status":
         return frame[by].map(lambda status: "no answer" if status == -1 else str(int(status)))
     return frame[by].fillna("").astype(str).replace("", NOBODY)
 
 
-def table(source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, float] | None = None) -> pd.DataFrame:
+def table(
+    source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """How many rows have each value of `by`, as a frame: the value, requests, share in per cent.
 
     `expected` adds what should be there: names alone, or names with shares (0.8 for 80 %).
@@ -58,7 +72,9 @@ def table(source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, f
     """
     values = column_of(frame_of(source), by)
     counts = values.value_counts()
-    wanted = dict(expected) if isinstance(expected, Mapping) else dict.fromkeys(expected or (), math.nan)
+    wanted = (
+        dict(expected) if isinstance(expected, Mapping) else dict.fromkeys(expected or (), math.nan)
+    )
     names = sorted({*counts.index, *map(str, wanted)}, key=lambda name: (name == NOBODY, name))
     total = max(1, len(values))
     rows = pd.DataFrame({by: names, "requests": [int(counts.get(name, 0)) for name in names]})
@@ -69,7 +85,9 @@ def table(source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, f
 
 
 @styled
-def share(source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, float] | None = None) -> Any:
+def share(
+    source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, float] | None = None
+) -> Any:
     """A bar for each pod, version or status: how many requests it has, and which part of all.
 
     Shares that were expected are drawn as a black line across the bar.
@@ -80,7 +98,9 @@ def share(source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, f
     rows = table(frame, by, expected)
     axes = new_axes(rows, height=max(2.2, 1.1 + 0.55 * len(rows)))
     versions = version_of_pods(frame)
-    for at, (name, count, percent) in enumerate(zip(rows[by], rows["requests"], rows["share %"], strict=True)):
+    for at, (name, count, percent) in enumerate(
+        zip(rows[by], rows["requests"], rows["share %"], strict=True)
+    ):
         style = style_of(name, by, versions)
         axes.barh(at, count, color=style.colour, hatch=style.hatch, edgecolor="white", height=0.7)
         where = len(frame) * float(rows["expected %"].iloc[at]) / 100 if "expected %" in rows else 0
@@ -124,7 +144,14 @@ def over_time(source: Any, by: str = "version") -> Any:
         style = style_of(name, by, versions)
         numbers = [n for n, value in zip(rows["request"], values, strict=True) if value == name]
         size = 9 if len(frame) <= 60 else 5
-        axes.plot(numbers, [at] * len(numbers), style.marker, color=style.colour, markersize=size, linestyle="none")
+        axes.plot(
+            numbers,
+            [at] * len(numbers),
+            style.marker,
+            color=style.colour,
+            markersize=size,
+            linestyle="none",
+        )
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -134,7 +161,8 @@ def over_time(source: Any, by: str = "version") -> Any:
 
 
 def percentiles(source: Any, by: str | None = None) -> pd.DataFrame:
-    """Latency in milliseconds: requests, median, 90th and 99th percentile, longest; of all rows or for each `by`.
+    """Latency in milliseconds: requests, median, 90th and 99th percentile, longest; of all rows or
+    for each `by`.
 
     >>> plots.percentiles(result, by="pod")
     """
@@ -150,7 +178,8 @@ def percentiles(source: Any, by: str | None = None) -> pd.DataFrame:
 
 @styled
 def latency(source: Any, by: str | None = None) -> Any:
-    """A histogram of the latency, with the median and the 99th percentile as lines; one for each `by` where given.
+    """A histogram of the latency, with the median and the 99th percentile as lines; one for each
+    `by` where given.
 
     >>> plots.latency(result, by="version")
     """
@@ -161,15 +190,27 @@ def latency(source: Any, by: str | None = None) -> Any:
     versions = version_of_pods(frame)
     longest = max((float(values.max()) for _, values in parts), default=1.0)
     bins = [longest * step / BINS for step in range(BINS + 1)]
-    counts = [list(pd.cut(values, bins, include_lowest=True).value_counts(sort=False)) for _, values in parts]
+    counts = [
+        list(pd.cut(values, bins, include_lowest=True).value_counts(sort=False))
+        for _, values in parts
+    ]
     tallest = max((max(row) for row in counts), default=1)
     labels = []
     for number, ((name, values), row) in enumerate(zip(parts, counts, strict=True)):
         at = len(parts) - 1 - number  # the first one on top
         style = style_of(name, by, versions) if by else look("v1")
-        # each value has a row of its own, all on one scale: histograms on top of each other hide each other
+        # each value has a row of its own, all on one scale: histograms on top of each other hide
+        # each other
         heights = [0.8 * count / tallest for count in row]
-        axes.bar(bins[:-1], heights, longest / BINS, at, align="edge", color=style.colour, hatch=style.hatch)
+        axes.bar(
+            bins[:-1],
+            heights,
+            longest / BINS,
+            at,
+            align="edge",
+            color=style.colour,
+            hatch=style.hatch,
+        )
         for share_of, line in ((0.5, "-"), (0.99, "--")):
             where = values.quantile(share_of)
             axes.plot([where, where], [at, at + 0.85], line, color=BLACK, linewidth=1.8)
@@ -190,9 +231,17 @@ def compare(*, by: str = "pod", **results: Any) -> Any:
     >>> plots.compare(RANDOM=first, LEAST_REQUEST=second, by="pod")
     """
     if len(results) < 2:
-        raise LessonError("compare needs two results or more", try_next="plots.compare(before=a, after=b)")
-    named = {name.replace("_", " ") if name.islower() else name: frame_of(one) for name, one in results.items()}
-    names = sorted({value for one in named.values() for value in column_of(one, by)}, key=lambda v: (v == NOBODY, v))
+        raise LessonError(
+            "compare needs two results or more", try_next="plots.compare(before=a, after=b)"
+        )
+    named = {
+        name.replace("_", " ") if name.islower() else name: frame_of(one)
+        for name, one in results.items()
+    }
+    names = sorted(
+        {value for one in named.values() for value in column_of(one, by)},
+        key=lambda v: (v == NOBODY, v),
+    )
     rows = pd.DataFrame({by: names})
     for label, one in named.items():
         parts = table(one, by, names).set_index(by)["share %"]
@@ -203,7 +252,15 @@ def compare(*, by: str = "pod", **results: Any) -> Any:
         style = SIDES[number % len(SIDES)]
         places = [at + (number - (len(named) - 1) / 2) * thick for at in range(len(names))]
         lengths = list(rows[f"{label} %"])
-        axes.barh(places, lengths, thick * 0.9, color=style.colour, hatch=style.hatch, edgecolor="white", label=label)
+        axes.barh(
+            places,
+            lengths,
+            thick * 0.9,
+            color=style.colour,
+            hatch=style.hatch,
+            edgecolor="white",
+            label=label,
+        )
         for y, length in zip(places, lengths, strict=True):
             axes.annotate(f" {length:.0f} %", (length, y), va="center", fontsize=11)
     axes.set_yticks(range(len(names)), names)
@@ -217,7 +274,8 @@ def compare(*, by: str = "pod", **results: Any) -> Any:
 
 @styled
 def timeline(ejections: Any, *, end_s: float | None = None) -> Any:
-    """When each pod was out of the pool. A row an ejection: pod, from_s, to_s (nothing there: it is still out).
+    """When each pod was out of the pool. A row an ejection: pod, from_s, to_s (nothing there: it is
+    still out).
 
     `end_s` is where the picture ends; else where the last thing happened.
 
@@ -226,17 +284,36 @@ def timeline(ejections: Any, *, end_s: float | None = None) -> Any:
     frame = frame_of(ejections)
     missing = {"pod", "from_s", "to_s"} - set(frame.columns)
     if missing:
-        raise LessonError(f"A timeline needs the columns pod, from_s and to_s; missing: {', '.join(sorted(missing))}")
+        raise LessonError(
+            "A timeline needs the columns pod, from_s and to_s; missing: "
+            f"{', '.join(sorted(missing))}"
+        )
     seconds = [float(v) for name in ("from_s", "to_s") for v in frame[name].dropna()]
     end = end_s if end_s is not None else max(seconds, default=0.0) + 1.0
     rows = frame[["pod", "from_s", "to_s"]].copy()
     rows["out for s"] = rows["to_s"].fillna(end) - rows["from_s"]
     pods = sorted(set(frame["pod"]))
     axes = new_axes(rows.round(2), height=max(2.2, 1.2 + 0.55 * len(pods)))
-    for pod, start, stop in zip(frame["pod"], frame["from_s"], frame["to_s"].fillna(end), strict=True):
+    for pod, start, stop in zip(
+        frame["pod"], frame["from_s"], frame["to_s"].fillna(end), strict=True
+    ):
         at = pods.index(pod)
-        axes.barh(at, stop - start, left=start, height=0.6, color=VERMILLION, hatch="//", edgecolor="white")
-        axes.annotate(f"{stop - start:.1f} s", ((start + stop) / 2, at - 0.38), ha="center", va="bottom", fontsize=11)
+        axes.barh(
+            at,
+            stop - start,
+            left=start,
+            height=0.6,
+            color=VERMILLION,
+            hatch="//",
+            edgecolor="white",
+        )
+        axes.annotate(
+            f"{stop - start:.1f} s",
+            ((start + stop) / 2, at - 0.38),
+            ha="center",
+            va="bottom",
+            fontsize=11,
+        )
     axes.set_yticks(range(len(pods)), pods)
     axes.set_ylim(len(pods) - 0.4, -0.9)
     axes.set_xlim(0, end)
@@ -249,14 +326,19 @@ def groups(frame: pd.DataFrame, by: str | None) -> list[tuple[str, pd.Series[Any
     """The latencies of all rows, or of each value of `by`, by name."""
     if by is None:
         return [("", frame["latency_ms"].dropna())] if len(frame) else []
-    return [(str(name), part.dropna()) for name, part in frame["latency_ms"].groupby(column_of(frame, by))]
+    return [
+        (str(name), part.dropna())
+        for name, part in frame["latency_ms"].groupby(column_of(frame, by))
+    ]
 
 
 def version_of_pods(frame: pd.DataFrame) -> dict[str, str]:
     """Which version each pod of a frame is."""
     if "pod" not in frame or "version" not in frame:
         return {}
-    return {str(pod): str(version) for pod, version in zip(frame["pod"], frame["version"], strict=True)}
+    return {
+        str(pod): str(version) for pod, version in zip(frame["pod"], frame["version"], strict=True)
+    }
 
 
 def style_of(name: str, by: str, versions: Mapping[str, str]) -> Look:
@@ -264,5 +346,7 @@ def style_of(name: str, by: str, versions: Mapping[str, str]) -> Look:
     if name == NOBODY:
         return look("")
     if by == "pod":
-        return look(versions.get(name) or next((v for v in ("v1", "v2", "v3") if f"-{v}-" in name), name))
+        return look(
+            versions.get(name) or next((v for v in ("v1", "v2", "v3") if f"-{v}-" in name), name)
+        )
     return look("-1" if name == "no answer" else name, by)

@@ -1,4 +1,6 @@
-"""The picture of a canary release: errors against answers, step by step, between the two bounds of its rule."""
+"""The picture of a canary release: errors against answers, step by step, between the two bounds of
+its rule.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ def bounds(rule: Rule, answers: float) -> tuple[float, float]:
 
 @styled
 def evidence(rollout: Rollout) -> Any:
-    """Step after step, how many of the canary's answers were errors. In the upper field it is rolled back.
+    """Step after step, how many of the canary's answers were errors. In the upper field it is
+    rolled back.
 
     >>> evidence(roll_out(Rule(), set_weight, send))
     """
@@ -43,14 +46,18 @@ def evidence(rollout: Rollout) -> Any:
         look = SIDES[number % len(SIDES)]
         end = start + 1.15 * max(rollout.rule.least, step.answers)
         draw_bounds(axes, rollout.rule, start, end, top)
-        places, errors = zip(*((start + answers, errors) for answers, errors in step.path), strict=True)
+        places, errors = zip(
+            *((start + answers, errors) for answers, errors in step.path), strict=True
+        )
         axes.plot(places, errors, f"{look.marker}-", color=look.colour, clip_on=False, zorder=3)
         axes.annotate(f"  {step.weight} %:\n  {step.decision}", (start, 0.98 * top), va="top")
         start = end
     axes.set_xlim(0, start)
     axes.set_ylim(0, top)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("answers of the canary, one weight after the other\n(upper field: roll back, lower: go on)")
+    axes.set_xlabel(
+        "answers of the canary, one weight after the other\n(upper field: roll back, lower: go on)"
+    )
     axes.set_ylabel("errors among them")
     axes.set_title(f"The canary was {'promoted' if rollout.promoted else 'rolled back'}")
     return axes

@@ -1,7 +1,8 @@
 """Colours, hatches and markers: a version or a status looks the same in every plot of the course.
 
-The colours are Okabe and Ito's (Color Universal Design, 2008), chosen so that people with any of the common kinds of
-colour blindness tell them apart; a hatch or marker says the same again for a projector or a print in grey.
+The colours are Okabe and Ito's (Color Universal Design, 2008), chosen so that people with any of
+the common kinds of colour blindness tell them apart; a hatch or marker says the same again for a
+projector or a print in grey.
 """
 
 from __future__ import annotations

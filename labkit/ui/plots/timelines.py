@@ -1,11 +1,13 @@
-"""Plots over time, with a line wherever something was applied. Functions of rows that return axes, as in plots.py.
+"""Plots over time, with a line wherever something was applied. Functions of rows that return axes,
+as in plots.py.
 
     over_time.share(result, by="version", marks=mesh.history)    # which part of the requests each version got
     over_time.latency(result, marks=mesh.history)                # half of them, and 99 %, were faster than this
     over_time.between(result, marks=mesh.history)                # the same between the lines, as a table
 
-Marks are things with `at` (seconds since 1970) and `what`: a mesh's history, or what you make yourself.
-"""
+Marks are things with `at` (seconds since 1970) and `what`: a mesh's history, or what you make
+yourself.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ class Mark(Protocol):
 
 
 def step_of(seconds: float, requests: int) -> float:
-    """How wide one step is: some dozens of them, and fewer where each would have hardly any requests.
+    """How wide one step is: some dozens of them, and fewer where each would have hardly any
+    requests.
 
     >>> step_of(10, 2000), step_of(10, 30)
     (0.2, 1)
@@ -50,7 +53,9 @@ def step_of(seconds: float, requests: int) -> float:
 
 
 def steps_of(seconds: pd.Series[float], step: float) -> pd.Series[int]:
-    """In which step each request falls. Times since 1970 are exact to less than a microsecond: so much is rounded."""
+    """In which step each request falls. Times since 1970 are exact to less than a microsecond: so
+    much is rounded.
+    """
     return (seconds / step + 1e-6).astype(int)
 
 
@@ -58,8 +63,11 @@ def marks_in(marks: Iterable[Mark], start: float, end: float) -> list[Mark]:
     return [mark for mark in marks if start <= mark.at <= end]
 
 
-def between(source: Any, by: str = "version", marks: Iterable[Mark] = (), *, end: float | None = None) -> pd.DataFrame:
-    """From one mark to the next: how many requests, and which per cent of them each pod, version or status has.
+def between(
+    source: Any, by: str = "version", marks: Iterable[Mark] = (), *, end: float | None = None
+) -> pd.DataFrame:
+    """From one mark to the next: how many requests, and which per cent of them each pod, version or
+    status has.
 
     A request belongs to where it was sent. Columns: from s, to s, since, requests, and one a value.
 
@@ -73,18 +81,29 @@ def between(source: Any, by: str = "version", marks: Iterable[Mark] = (), *, end
     rows = []
     for since, until, what in periods(start, last, shown):
         mine = values[(frame["at"] >= since) & ((frame["at"] < until) | (until >= last))]
-        row: dict[str, Any] = {"from s": round(since - start, 2), "to s": round(until - start, 2), "since": what}
+        row: dict[str, Any] = {
+            "from s": round(since - start, 2),
+            "to s": round(until - start, 2),
+            "since": what,
+        }
         row["requests"] = len(mine)
-        row |= {f"{name} %": round(100 * float((mine == name).mean()), 1) if len(mine) else 0.0 for name in names}
+        row |= {
+            f"{name} %": round(100 * float((mine == name).mean()), 1) if len(mine) else 0.0
+            for name in names
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 @styled
-def share(source: Any, by: str = "version", marks: Iterable[Mark] = (), *, end: float | None = None) -> Any:
-    """A row for each pod, version or status: which part of the requests it got, at each moment. Full height: all.
+def share(
+    source: Any, by: str = "version", marks: Iterable[Mark] = (), *, end: float | None = None
+) -> Any:
+    """A row for each pod, version or status: which part of the requests it got, at each moment.
+    Full height: all.
 
-    `end` (seconds since 1970) is where the picture ends, when it is to go on after the last request.
+    `end` (seconds since 1970) is where the picture ends, when it is to go on after the last
+    request.
 
     >>> over_time.share(result, by="pod", marks=mesh.history)
     """
@@ -107,25 +126,37 @@ def share(source: Any, by: str = "version", marks: Iterable[Mark] = (), *, end: 
         steps = [float(parts.get(number, 0.0)) for number in range(int(bins.max()) + 1)]
         edges = [step * number for number in range(len(steps) + 1)]
         tops = [at + 0.86 * part for part in steps]
-        axes.stairs(tops, edges, baseline=at, fill=True, color=style.colour, hatch=style.hatch, linewidth=0)
+        axes.stairs(
+            tops, edges, baseline=at, fill=True, color=style.colour, hatch=style.hatch, linewidth=0
+        )
         axes.axhline(at, color="#BBBBBB", linewidth=0.8, zorder=0)
         count = int((values[latest] == name).sum())
         percent = 100 * count / max(1, int(latest.sum()))
         axes.annotate(
-            f" {percent:.0f} %", (1, at + 0.4), xycoords=("axes fraction", "data"), va="center", annotation_clip=False
+            f" {percent:.0f} %",
+            (1, at + 0.4),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            annotation_clip=False,
         )
-    axes.set_yticks([len(names) - 1 - number + 0.4 for number in range(len(names))], [short(name) for name in names])
+    axes.set_yticks(
+        [len(names) - 1 - number + 0.4 for number in range(len(names))],
+        [short(name) for name in names],
+    )
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(0, max(1, len(names)))
     since = "since the last line" if shown else "of all"
-    axes.set_title(f"Share of {len(frame)} requests by {by} (right: {since})", pad=PAD if shown else None)
+    axes.set_title(
+        f"Share of {len(frame)} requests by {by} (right: {since})", pad=PAD if shown else None
+    )
     finish(axes, start, last, shown)
     return axes
 
 
 @styled
 def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None) -> Any:
-    """How long requests took at each moment: half of them, and 99 % of them, were faster than the two lines say.
+    """How long requests took at each moment: half of them, and 99 % of them, were faster than the
+    two lines say.
 
     >>> over_time.latency(result, marks=mesh.history)
     """
@@ -140,7 +171,9 @@ def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None
     for part, colour, style, words in ((0.5, BLUE, "-", "half"), (0.99, VERMILLION, "--", "99 %")):
         numbers = groups.quantile(part)
         places = [step * (float(number) + 0.5) for number in numbers.index]
-        axes.plot(places, list(numbers), style, color=colour, linewidth=2, label=f"{words} are faster")
+        axes.plot(
+            places, list(numbers), style, color=colour, linewidth=2, label=f"{words} are faster"
+        )
     top = float(groups.quantile(0.99).max()) if len(frame) else 1.0
     axes.set_ylim(0, 1.35 * top or 1.0)
     axes.set_ylabel("milliseconds")
@@ -150,23 +183,36 @@ def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None
     return axes
 
 
-def latency_between(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None) -> pd.DataFrame:
-    """From one mark to the next: requests, and the median, 90th and 99th percentile of their latency in ms."""
+def latency_between(
+    source: Any, marks: Iterable[Mark] = (), *, end: float | None = None
+) -> pd.DataFrame:
+    """From one mark to the next: requests, and the median, 90th and 99th percentile of their
+    latency in ms.
+    """
     frame = frame_of(source)
     start, last = span(frame, end)
     rows = []
     for since, until, what in periods(start, last, marks_in(marks, start, last)):
-        mine = frame["latency_ms"][(frame["at"] >= since) & ((frame["at"] < until) | (until >= last))]
-        row: dict[str, Any] = {"from s": round(since - start, 2), "since": what, "requests": len(mine)}
+        mine = frame["latency_ms"][
+            (frame["at"] >= since) & ((frame["at"] < until) | (until >= last))
+        ]
+        row: dict[str, Any] = {
+            "from s": round(since - start, 2),
+            "since": what,
+            "requests": len(mine),
+        }
         for part in (50, 90, 99):
-            row[f"p{part} ms"] = round(float(mine.quantile(part / 100)), 2) if len(mine) else math.nan
+            row[f"p{part} ms"] = (
+                round(float(mine.quantile(part / 100)), 2) if len(mine) else math.nan
+            )
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 @styled
 def histogram(source: Any, marks: Iterable[Mark] = (), *, most: int = 4) -> Any:
-    """How long requests took, in a row of its own for each time between two marks: the last `most` of them.
+    """How long requests took, in a row of its own for each time between two marks: the last `most`
+    of them.
 
     >>> over_time.histogram(result, marks=mesh.history)
     """
@@ -222,8 +268,16 @@ def heights(rows: int, marks: Sequence[Mark]) -> float:
     return max(2.3, 1.3 + 0.6 * rows) + 0.25 * min(len(marks), MOST_MARKS_TOLD + 1)
 
 
-def finish(axes: Any, start: float, end: float, marks: Sequence[Mark], since: str = "since the first request") -> None:
-    """The time axis, a numbered line for each mark, and under the picture what the last of them were."""
+def finish(
+    axes: Any,
+    start: float,
+    end: float,
+    marks: Sequence[Mark],
+    since: str = "since the first request",
+) -> None:
+    """The time axis, a numbered line for each mark, and under the picture what the last of them
+    were.
+    """
     axes.set_xlim(0, max(end - start, axes.dataLim.x1 if axes.patches else 0))
     for number, mark in enumerate(marks, 1):
         where = mark.at - start
@@ -249,15 +303,21 @@ def finish(axes: Any, start: float, end: float, marks: Sequence[Mark], since: st
 
 
 def place(axes: Any, lines: int, *, high: bool) -> None:
-    """Puts the axes where their labels leave room. matplotlib's own layout takes as long as all the rest together."""
+    """Puts the axes where their labels leave room. matplotlib's own layout takes as long as all the
+    rest together.
+    """
     figure = axes.get_figure()
     width, height = figure.get_size_inches()
     renderer = figure.canvas.get_renderer()
-    widest = max((label.get_window_extent(renderer).width for label in axes.get_yticklabels()), default=0.0)
+    widest = max(
+        (label.get_window_extent(renderer).width for label in axes.get_yticklabels()), default=0.0
+    )
     left = widest / figure.dpi + 0.12 + (0.3 if axes.get_ylabel() else 0.0)
     bottom, top = 0.42 + LINE_INCHES * lines, 0.62 if high else 0.38
     figure.set_layout_engine("none")
-    axes.set_position((left / width, bottom / height, 1 - (left + 0.72) / width, 1 - (bottom + top) / height))
+    axes.set_position(
+        (left / width, bottom / height, 1 - (left + 0.72) / width, 1 - (bottom + top) / height)
+    )
 
 
 def cut(text: str) -> str:

@@ -23,7 +23,10 @@ def frame(**columns: Any) -> pd.DataFrame:
 
 
 def test_only_one_version() -> None:
-    assert check.only(frame(version=["v2"] * 21), version="v2").line == "PASS  only version v2 answered"
+    assert (
+        check.only(frame(version=["v2"] * 21), version="v2").line
+        == "PASS  only version v2 answered"
+    )
     for stray in ("v1", None):
         with pytest.raises(CheckFailed):
             check.only(frame(version=["v2"] * 20 + [stray]), version="v2")
@@ -50,7 +53,12 @@ def test_all_ok_fails_at_one_other_status() -> None:
 def test_status_counts_are_exact() -> None:
     right = frame(status=[200] * 2 + [503] * 8)
     assert check.status_counts(right, {200: 2, 503: 8}).line == "PASS  status: 2 × 200, 8 × 503"
-    for wrong in ([200] * 3 + [503] * 7, [200] * 2 + [503] * 7 + [504], [200] * 8 + [503] * 2, [200] * 2 + [503] * 9):
+    for wrong in (
+        [200] * 3 + [503] * 7,
+        [200] * 2 + [503] * 7 + [504],
+        [200] * 8 + [503] * 2,
+        [200] * 2 + [503] * 9,
+    ):
         with pytest.raises(CheckFailed):
             check.status_counts(frame(status=wrong), {200: 2, 503: 8})
 
@@ -58,7 +66,10 @@ def test_status_counts_are_exact() -> None:
 def test_status_counts_may_allow_a_range() -> None:
     expected = {200: range(2, 5), 503: range(6, 9)}
     line = "PASS  status: 2 to 4 × 200, 6 to 8 × 503"
-    assert {check.status_counts(frame(status=[200] * (10 - k) + [503] * k), expected).line for k in (6, 7, 8)} == {line}
+    assert {
+        check.status_counts(frame(status=[200] * (10 - k) + [503] * k), expected).line
+        for k in (6, 7, 8)
+    } == {line}
     for k in (5, 9):
         with pytest.raises(CheckFailed):
             check.status_counts(frame(status=[200] * (10 - k) + [503] * k), expected)
@@ -68,11 +79,15 @@ def test_six_errors_are_not_seven() -> None:
     expected = {"": 3, "UH": 7}
     with pytest.raises(CheckFailed):
         check.counts(frame(flags=[None] * 4 + ["UH"] * 6), "flags", {None: 3, "UH": 7})
-    assert check.counts(frame(flags=[None] * 3 + ["UH"] * 7), "flags", {None: expected[""], "UH": 7})
+    assert check.counts(
+        frame(flags=[None] * 3 + ["UH"] * 7), "flags", {None: expected[""], "UH": 7}
+    )
 
 
 def test_affinity_of_one_key() -> None:
-    assert check.same_pod(frame(pod=[PODS[0]] * 8)).line == "PASS  all requests went to the same pod"
+    assert (
+        check.same_pod(frame(pod=[PODS[0]] * 8)).line == "PASS  all requests went to the same pod"
+    )
     with pytest.raises(CheckFailed):
         check.same_pod(frame(pod=[PODS[0]] * 7 + [PODS[1]]))
     with pytest.raises(CheckFailed):
@@ -83,7 +98,9 @@ def test_affinity_of_one_key() -> None:
 
 def test_affinity_of_several_keys() -> None:
     right = frame(user=["ann", "bob"] * 5, pod=[PODS[0], PODS[1]] * 5)
-    assert check.same_pod(right, per="user").line == "PASS  all requests of a key went to the same pod"
+    assert (
+        check.same_pod(right, per="user").line == "PASS  all requests of a key went to the same pod"
+    )
     assert check.same_pod({"ann": frame(pod=[PODS[0]] * 5), "bob": frame(pod=[PODS[1]] * 5)})
     wrong = right.copy()
     wrong.loc[9, "pod"] = PODS[0]
@@ -96,7 +113,9 @@ def test_few_keys_move() -> None:
     before = {f"user-{i}": PODS[i % 2] for i in range(n)}
 
     def moved(share: float) -> dict[str, str]:
-        return {key: PODS[2] if i < share * n else pod for i, (key, pod) in enumerate(before.items())}
+        return {
+            key: PODS[2] if i < share * n else pod for i, (key, pod) in enumerate(before.items())
+        }
 
     verdict = check.few_keys_moved(before, moved(0.44), pods_before=2, pods_after=3)
     assert verdict.line == "PASS  most keys kept their pod when 2 pods became 3"
@@ -106,10 +125,16 @@ def test_few_keys_move() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2), (3, 4), (2, 4)])
-def test_a_ring_like_envoys_moves_no_more_keys_than_the_plan_allows(before: int, after: int) -> None:
-    """Envoy's ring: ceil(1024 / pods) points a pod, each the hash of address and index; a key goes to the next."""
+def test_a_ring_like_envoys_moves_no_more_keys_than_the_plan_allows(
+    before: int, after: int
+) -> None:
+    """Envoy's ring: ceil(1024 / pods) points a pod, each the hash of address and index; a key goes
+    to the next.
+    """
     rng, size = np.random.default_rng(), 1024
-    points = {pod: rng.random(size) for pod in range(max(before, after))}  # a hash of a fixed text: fixed points
+    points = {
+        pod: rng.random(size) for pod in range(max(before, after))
+    }  # a hash of a fixed text: fixed points
 
     def owners(pods: int, keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         each = math.ceil(size / pods)
@@ -120,7 +145,8 @@ def test_a_ring_like_envoys_moves_no_more_keys_than_the_plan_allows(before: int,
 
     keys = rng.random(100_000)
     moved = float(np.mean(owners(before, keys) != owners(after, keys)))
-    # of 1000 rings the standard deviation was 1.5 points, and the limit at least 5 of them above the mean
+    # of 1000 rings the standard deviation was 1.5 points, and the limit at least 5 of them above
+    # the mean
     assert moved <= keys_moved_at_most(before, after)
 
 
@@ -136,16 +162,22 @@ def test_every_pod_answers() -> None:
 
 
 def result(*paths: str | None) -> Result:
-    """What mesh.curl returns when the application saw these paths; None: a 404 by the gateway itself."""
+    """What mesh.curl returns when the application saw these paths; None: a 404 by the gateway
+    itself.
+    """
     responses = [
-        Response(404) if path is None else Response(200, body=f"Hello world! version v2, pod p, path {path}\n".encode())
+        Response(404)
+        if path is None
+        else Response(200, body=f"Hello world! version v2, pod p, path {path}\n".encode())
         for path in paths
     ]
     return Result({"status": [response.status for response in responses]}, responses)
 
 
 def test_a_rewrite() -> None:
-    assert check.rewritten(result("/", "/"), path="/").line == "PASS  the application saw the path /"
+    assert (
+        check.rewritten(result("/", "/"), path="/").line == "PASS  the application saw the path /"
+    )
     for wrong in ("/v2", "//", "//a", None):
         with pytest.raises(CheckFailed):
             check.rewritten(result("/", wrong), path="/")

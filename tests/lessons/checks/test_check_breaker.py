@@ -20,7 +20,10 @@ def endpoints(*out: str, pods: Sequence[str] = ("a", "b"), subset: str = "") -> 
 
 def test_no_request_reached_the_pods() -> None:
     earlier = {"a": 5, "b": 7}
-    assert check.no_request_reached(earlier, before=earlier).line == "PASS  no request reached the pods"
+    assert (
+        check.no_request_reached(earlier, before=earlier).line
+        == "PASS  no request reached the pods"
+    )
     with pytest.raises(CheckFailed):
         check.no_request_reached({"a": 5, "b": 8}, before=earlier)
 
@@ -63,7 +66,10 @@ def test_a_breaker_that_refused_nothing_does_not_pass() -> None:
 
 
 def test_who_is_ejected() -> None:
-    assert check.ejected(endpoints("a"), pod="a").line == "PASS  the failing pod is ejected, and no other"
+    assert (
+        check.ejected(endpoints("a"), pod="a").line
+        == "PASS  the failing pod is ejected, and no other"
+    )
     for wrong in (endpoints(), endpoints("b"), endpoints("a", "b")):
         with pytest.raises(CheckFailed):
             check.ejected(wrong, pod="a")
@@ -113,7 +119,12 @@ def samples(*pairs: tuple[float, bool]) -> list[Sample]:
 
 
 def test_a_look_that_takes_long_makes_the_span_wider_not_wrong() -> None:
-    looks = [Sample(0.0, 0.4, False), Sample(0.5, 0.6, True), Sample(1.0, 1.2, True), Sample(1.3, 1.5, False)]
+    looks = [
+        Sample(0.0, 0.4, False),
+        Sample(0.5, 0.6, True),
+        Sample(1.0, 1.2, True),
+        Sample(1.3, 1.5, False),
+    ]
     assert ejections(looks) == [Ejection(1.0 - 0.6, 1.5)]
 
 
@@ -127,16 +138,26 @@ def test_ejections_last_a_multiple_of_the_base() -> None:
 
 
 def test_ejections_stop_growing_at_the_cap() -> None:
-    verdict = check.ejection_times(stays(1.05, 2.05, 2.05), base_s=1, interval_s=0.2, multiples=(1, 2, 3), max_s=2)
-    assert verdict.line == "PASS  ejections last 1 × and 2 × and 3 × baseEjectionTime, and max_ejection_time at most"
+    verdict = check.ejection_times(
+        stays(1.05, 2.05, 2.05), base_s=1, interval_s=0.2, multiples=(1, 2, 3), max_s=2
+    )
+    assert (
+        verdict.line
+        == "PASS  ejections last 1 × and 2 × and 3 × baseEjectionTime, and max_ejection_time at "
+        "most"
+    )
     with pytest.raises(CheckFailed):
-        check.ejection_times(stays(1.05, 2.05, 3.05), base_s=1, interval_s=0.2, multiples=(1, 2, 3), max_s=2)
+        check.ejection_times(
+            stays(1.05, 2.05, 3.05), base_s=1, interval_s=0.2, multiples=(1, 2, 3), max_s=2
+        )
 
 
 def test_timings_too_coarse_to_tell_are_refused() -> None:
     for interval_s, step in ((1.0, 0.05), (0.2, 0.5)):
         with pytest.raises(LessonError, match="too coarse"):
-            check.ejection_times(stays(1.07, 2.15, step=step, between=2), base_s=1, interval_s=interval_s)
+            check.ejection_times(
+                stays(1.07, 2.15, step=step, between=2), base_s=1, interval_s=interval_s
+            )
     with pytest.raises(LessonError, match="1 whole ejections"):
         check.ejection_times(stays(1.07), base_s=1, interval_s=0.2)
 

@@ -1,4 +1,6 @@
-"""Comparisons of two runs, and checks of simple facts: what is right passes, the near miss does not."""
+"""Comparisons of two runs, and checks of simple facts: what is right passes, the near miss does
+not.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ def latencies(*values: float, n: int) -> pd.DataFrame:
 
 def test_the_same_shares() -> None:
     n = check.needed("same")
-    assert check.same(versions(0.5, n), versions(0.52, n)).line == "PASS  the same shares of each version in both runs"
+    assert (
+        check.same(versions(0.5, n), versions(0.52, n)).line
+        == "PASS  the same shares of each version in both runs"
+    )
     for wrong in (0.3, 0.7):
         with pytest.raises(CheckFailed):
             check.same(versions(0.5, n), versions(wrong, n))
@@ -47,7 +52,11 @@ def test_more_kinds_need_more_requests() -> None:
 
 def test_fewer_slow_requests() -> None:
     n = check.needed("fewer_slow", by=0.25)
-    third, few, same = latencies(1, 1, 50, n=n), latencies(*[1.0] * 11, 50, n=n), latencies(1, 50, 1, n=n)
+    third, few, same = (
+        latencies(1, 1, 50, n=n),
+        latencies(*[1.0] * 11, 50, n=n),
+        latencies(1, 50, 1, n=n),
+    )
     verdict = check.fewer_slow(few, third, slower_than_ms=25, by=0.25)
     assert verdict.line == "PASS  fewer requests over 25 ms in the first run"
     for a, b in ((third, few), (same, third)):
@@ -80,7 +89,9 @@ def test_that() -> None:
 
 
 def test_equal() -> None:
-    assert check.equal("2/2", "2/2", "the pod has its sidecar").line == "PASS  the pod has its sidecar"
+    assert (
+        check.equal("2/2", "2/2", "the pod has its sidecar").line == "PASS  the pod has its sidecar"
+    )
     with pytest.raises(CheckFailed, match="1/1"):
         check.equal("1/1", "2/2", "the pod has its sidecar")
 

@@ -1,6 +1,8 @@
-"""Each check of shares passes what is right and fails its near miss, at the number of requests it asks for.
+"""Each check of shares passes what is right and fails its near miss, at the number of requests it
+asks for.
 
-The near misses are exact proportions, so nothing here is left to chance, but for the last tests, which simulate.
+The near misses are exact proportions, so nothing here is left to chance, but for the last tests,
+which simulate.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ PODS = ("hello-world-v1-a", "hello-world-v1-b", "hello-world-v2-c")
 
 
 def rows(column: str, shares: dict[Any, float], n: int) -> pd.DataFrame:
-    """A run of n requests in exactly these shares; what is left over by rounding goes to the last one."""
+    """A run of n requests in exactly these shares; what is left over by rounding goes to the last
+    one.
+    """
     counts = {name: round(n * share) for name, share in shares.items()}
     values = [name for name, count in counts.items() for _ in range(count)][:n]
     values += [next(reversed(shares))] * (n - len(values))
@@ -30,12 +34,21 @@ def rows(column: str, shares: dict[Any, float], n: int) -> pd.DataFrame:
 def test_a_split_is_found_and_its_near_misses_are_not() -> None:
     n = check.needed("split", {"v1": 70, "v2": 30}, against={"v1": 60, "v2": 40})
     verdict = check.split(
-        rows("version", {"v1": 0.7, "v2": 0.3}, n), {"v1": 70, "v2": 30}, against={"v1": 60, "v2": 40}
+        rows("version", {"v1": 0.7, "v2": 0.3}, n),
+        {"v1": 70, "v2": 30},
+        against={"v1": 60, "v2": 40},
     )
     assert verdict.line == "PASS  weighted split: v1 70 %, v2 30 %"
-    for wrong in ({"v1": 0.6, "v2": 0.4}, {"v1": 0.8, "v2": 0.2}, {"v1": 0.3, "v2": 0.7}, {"v2": 1.0}):
+    for wrong in (
+        {"v1": 0.6, "v2": 0.4},
+        {"v1": 0.8, "v2": 0.2},
+        {"v1": 0.3, "v2": 0.7},
+        {"v2": 1.0},
+    ):
         with pytest.raises(CheckFailed):
-            check.split(rows("version", wrong, n), {"v1": 70, "v2": 30}, against={"v1": 60, "v2": 40})
+            check.split(
+                rows("version", wrong, n), {"v1": 70, "v2": 30}, against={"v1": 60, "v2": 40}
+            )
 
 
 def test_a_split_of_three() -> None:
@@ -111,7 +124,10 @@ def test_one_pod_alone_has_nothing_to_be_compared_with() -> None:
 def test_random_order_is_told_from_turns_and_from_affinity() -> None:
     n = check.needed("random_order", 3)
     drawn = pd.DataFrame({"pod": np.random.default_rng().choice(PODS, n)})
-    assert check.random_order(drawn, among=3).line == "PASS  the next pod does not depend on the last one"
+    assert (
+        check.random_order(drawn, among=3).line
+        == "PASS  the next pod does not depend on the last one"
+    )
     for wrong in ([PODS[i % 3] for i in range(n)], [PODS[0]] * n):
         with pytest.raises(CheckFailed):
             check.random_order(pd.DataFrame({"pod": wrong}), among=3)
@@ -138,7 +154,9 @@ def test_an_error_rate_within_a_limit() -> None:
     n = check.needed("error_rate", 0.05)
     assert check.error_rate(statuses(0.05, n), at_most=0.05).line == "PASS  error rate at most 5 %"
     assert check.error_rate(statuses(0.0, n), at_most=0.05)
-    assert check.error_rate(statuses(0.5, n, status=404), at_most=0.05)  # the caller's fault is not the service's
+    assert check.error_rate(
+        statuses(0.5, n, status=404), at_most=0.05
+    )  # the caller's fault is not the service's
     for status in (503, -1):
         with pytest.raises(CheckFailed):
             check.error_rate(statuses(0.16, n, status), at_most=0.05)
@@ -174,7 +192,9 @@ def passes(run: pd.DataFrame) -> bool:
 
 
 def test_simulated_runs_keep_the_promise_of_a_split() -> None:
-    """Through the check itself. The limits are set so that each assertion errs once in a million or less."""
+    """Through the check itself. The limits are set so that each assertion errs once in a million or
+    less.
+    """
     n, runs, rng = (
         check.needed("split", {"v1": 70, "v2": 30}, against={"v1": 60, "v2": 40}),
         300,

@@ -1,4 +1,6 @@
-"""The checks on a real mesh: the frames they read are those that the mesh makes, and what they assume holds there."""
+"""The checks on a real mesh: the frames they read are those that the mesh makes, and what they
+assume holds there.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def mesh(one_mesh: Mesh) -> Mesh:
 
 def weights(v1: int, v2: int) -> str:
     """A VirtualService that splits the traffic."""
-    parts = (f"{{destination: {{host: hello-world, subset: {v}}}, weight: {w}}}" for v, w in (("v1", v1), ("v2", v2)))
+    parts = (
+        f"{{destination: {{host: hello-world, subset: {v}}}, weight: {w}}}"
+        for v, w in (("v1", v1), ("v2", v2))
+    )
     return virtual_service(f"[{{route: [{', '.join(parts)}]}}]")
 
 
@@ -52,7 +57,8 @@ def test_balancers(mesh: Mesh) -> None:
     n = check.needed("spread_evenly", 3)
     for policy in ("RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"):
         mesh.apply(rule(f"{{loadBalancer: {{simple: {policy}}}}}"))
-        # one at a time: with several under way LEAST_REQUEST follows the pods' speed, and draws are not independent
+        # one at a time: with several under way LEAST_REQUEST follows the pods' speed, and draws are
+        # not independent
         many = mesh.fortio(URL, connections=1, requests=n)
         assert check.spread_evenly(many, among=pods)
         assert check.every_pod_answers(many, pods)
@@ -93,7 +99,9 @@ def test_affinity_when_scaled(mesh: Mesh) -> None:
 
 
 def test_the_breaker(mesh: Mesh) -> None:
-    mesh.apply(rule("{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}"))
+    mesh.apply(
+        rule("{connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}")
+    )
     mesh.scale("hello-world-v2", 0)
     mesh.scale("hello-world-v1", 1)
     before = mesh.counter("upstream_rq_pending_overflow", cluster=CLUSTER)
@@ -109,11 +117,15 @@ def test_the_breaker(mesh: Mesh) -> None:
         result = burst.wait()
     grown = mesh.counter("upstream_rq_pending_overflow", cluster=CLUSTER) - before
     assert check.status_counts(result, {200: 2, 503: 8})
-    mesh.wait_for(lambda: len(logged(mesh, result)) == 10, "the access log to be written", timeout_s=5)
+    mesh.wait_for(
+        lambda: len(logged(mesh, result)) == 10, "the access log to be written", timeout_s=5
+    )
     log = logged(mesh, result)
     assert check.breaker_identity(client_503=result, flagged_UO=log, overflow_delta=grown)
     with pytest.raises(CheckFailed):
-        check.breaker_identity(client_503=result, flagged_UO=log[log["flags"] == "UO"][1:], overflow_delta=grown)
+        check.breaker_identity(
+            client_503=result, flagged_UO=log[log["flags"] == "UO"][1:], overflow_delta=grown
+        )
 
 
 def logged(mesh: Mesh, result: Result) -> pd.DataFrame:
@@ -123,7 +135,9 @@ def logged(mesh: Mesh, result: Result) -> pd.DataFrame:
 
 
 def test_ejections_get_longer(mesh: Mesh) -> None:
-    detection = "consecutive5xxErrors: 2, interval: 1s, baseEjectionTime: 3s, maxEjectionPercent: 100"
+    detection = (
+        "consecutive5xxErrors: 2, interval: 1s, baseEjectionTime: 3s, maxEjectionPercent: 100"
+    )
     policy = f"{{outlierDetection: {{{detection}}}}}"
     # all requests go to the one pod of v2, so two of them are enough to have it ejected again
     mesh.apply(rule(policy, subsets=SUBSETS), weights(0, 100))
@@ -133,7 +147,8 @@ def test_ejections_get_longer(mesh: Mesh) -> None:
     def look() -> bool:
         out = pod in check.ejected_pods(mesh.endpoints())
         if not out:
-            # at the next sweep a pod that is still in loses one of its ejections: it must be out again before that
+            # at the next sweep a pod that is still in loses one of its ejections: it must be out
+            # again before that
             mesh.curl(URL, n=2)
         return out
 

@@ -14,7 +14,10 @@ from labkit.lessons.checks.config_dump import told
 from labkit.lessons.checks.ejections import Caller, Watch, Watched, stays, watch_callers
 from tests.mesh.conftest import CLIENT, CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule
 
-QUICK = "{outlierDetection: {consecutive5xxErrors: 2, interval: 400ms, baseEjectionTime: 2s, maxEjectionPercent: 100}}"
+QUICK = (
+    "{outlierDetection: {consecutive5xxErrors: 2, interval: 400ms, baseEjectionTime: 2s, "
+    "maxEjectionPercent: 100}}"
+)
 
 
 def samples(*outs: bool) -> list[Sample]:
@@ -45,14 +48,20 @@ def test_three_callers_of_one_failing_pod() -> None:
         mesh.scale("hello-world-v2", 0)
         mesh.scale("hello-world-v1", 1)
         mesh.scale("client", 2)
-        mesh.apply(rule(QUICK))  # last: a change of the set of pods is followed by a second in which changes wait
+        mesh.apply(
+            rule(QUICK)
+        )  # last: a change of the set of pods is followed by a second in which changes wait
         (pod,) = (one.name for one in mesh.pods("hello-world"))
         mesh.control(pod, fail_share=1.0)
         calm, capped = (one.name for one in mesh.pods("client"))
         mesh.runtime({"outlier_detection.max_ejection_time_ms": 2000}, proxy=capped)
         assert told(mesh, CLUSTER, "outlier_detection", proxy=calm)["base_ejection_time"] == "2s"
         inside = "http://hello-world/"
-        callers = [Caller("out", URL), Caller("calm", inside, calm, rest_s=1), Caller("capped", inside, capped)]
+        callers = [
+            Caller("out", URL),
+            Caller("calm", inside, calm, rest_s=1),
+            Caller("capped", inside, capped),
+        ]
         watched = watch_callers(mesh, pod, callers, interval_s=0.4, until=2)
     times = {"base_s": 2, "interval_s": 0.4, "late_s": 1.0}
     assert check.ejection_times(watched["out"], **times, multiples=(1, 2))
@@ -73,7 +82,9 @@ class Slow:
         monkeypatch.setattr("labkit.lessons.checks.ejections.curl", self.curl)
 
     def endpoints(self, proxy: str) -> pd.DataFrame:
-        return pd.DataFrame({"pod": ["a"], "health": ["failed_outlier_check" if self.out else "healthy"]})
+        return pd.DataFrame(
+            {"pod": ["a"], "health": ["failed_outlier_check" if self.out else "healthy"]}
+        )
 
     def target(self, url: str, source: str | None) -> tuple[str, str]:
         return url, "/"
@@ -102,6 +113,8 @@ def test_what_took_longer_than_an_interval_proves_nothing(
     assert (mesh.calls, watch.anew, len(ejections(watch.samples))) == (2, anew, 0 if anew else 1)
     mesh.call_s, mesh.out = 0.0, False  # back after the second
     look_until(1.0 + 0.4 * 1.5 * 3 - 0.02)
-    assert (mesh.calls, mesh.out) == ((2, False) if anew else (3, True)), "it rests until the count is 0, or goes on"
+    assert (mesh.calls, mesh.out) == ((2, False) if anew else (3, True)), (
+        "it rests until the count is 0, or goes on"
+    )
     look_until(1.0 + 0.4 * 1.5 * 3 + 0.1)
     assert mesh.calls == 3

@@ -1,7 +1,8 @@
 """The promises of labkit.lessons.checks.power, held against simulated runs.
 
-Each simulation draws afresh. What is tested at an inflated alpha (1e-2 instead of 1e-6: otherwise nothing would ever
-be seen) may stray by six standard deviations, which a right bound does in less than one run in a hundred million.
+Each simulation draws afresh. What is tested at an inflated alpha (1e-2 instead of 1e-6: otherwise
+nothing would ever be seen) may stray by six standard deviations, which a right bound does in less
+than one run in a hundred million.
 """
 
 from __future__ import annotations
@@ -30,11 +31,15 @@ RUNS = 20_000
 
 
 def strays(share: float) -> float:
-    """How far a share seen in RUNS simulated runs may lie above the true one: six standard deviations."""
+    """How far a share seen in RUNS simulated runs may lie above the true one: six standard
+    deviations.
+    """
     return 6 * math.sqrt(max(share * (1 - share), 1 / RUNS) / RUNS)
 
 
-@pytest.mark.parametrize(("n", "share"), [(50, 0.5), (965, 0.2), (400, 1 / 3), (300, 0.01), (300, 0.99)])
+@pytest.mark.parametrize(
+    ("n", "share"), [(50, 0.5), (965, 0.2), (400, 1 / 3), (300, 0.01), (300, 0.99)]
+)
 @pytest.mark.parametrize("side", ["both", "low", "high"])
 def test_false_alarms_stay_below_alpha(n: int, share: float, side: Side) -> None:
     allowed = band(n, share, alpha=0.01, side=side)
@@ -44,7 +49,9 @@ def test_false_alarms_stay_below_alpha(n: int, share: float, side: Side) -> None
     assert chance_outside(allowed, share) <= 0.01
 
 
-@pytest.mark.parametrize(("share", "near"), [(0.8, 0.7), (0.7, 0.6), (0.05, 0.15), (1 / 3, 0.433), (0.3, 0.4)])
+@pytest.mark.parametrize(
+    ("share", "near"), [(0.8, 0.7), (0.7, 0.6), (0.05, 0.15), (1 / 3, 0.433), (0.3, 0.4)]
+)
 def test_the_near_miss_is_found_as_often_as_promised(share: float, near: float) -> None:
     n = requests_for(share, (near,))
     allowed = band(n, share)
@@ -53,7 +60,9 @@ def test_the_near_miss_is_found_as_often_as_promised(share: float, near: float) 
     assert outside >= 0.99 - strays(0.99)
 
 
-@pytest.mark.parametrize(("share", "near"), [(0.8, (0.7, 0.9)), (0.5, (0.4,)), (0.02, (0.12,)), (0.0, (0.1,))])
+@pytest.mark.parametrize(
+    ("share", "near"), [(0.8, (0.7, 0.9)), (0.5, (0.4,)), (0.02, (0.12,)), (0.0, (0.1,))]
+)
 def test_from_the_number_needed_on_the_power_never_drops_below_the_promise(
     share: float, near: tuple[float, ...]
 ) -> None:

@@ -23,7 +23,16 @@ def test_text_is_the_line_alone_and_html_has_the_why() -> None:
     verdict = check.split(SPLIT, {"v1": 80, "v2": 20})
     assert repr(verdict) == "PASS  weighted split: v1 80 %, v2 20 %"
     shown = verdict._repr_html_()
-    for part in ("PASS", "✔", "<details", "v1: 800 (80 %)", "exact binomial", "1e-06", "near miss", "99 %"):
+    for part in (
+        "PASS",
+        "✔",
+        "<details",
+        "v1: 800 (80 %)",
+        "exact binomial",
+        "1e-06",
+        "near miss",
+        "99 %",
+    ):
         assert part in shown
     assert '<details class="labkit-why">' in shown  # folded
 
@@ -75,9 +84,12 @@ def test_a_verdict_is_true_when_it_passed_and_survives_pickling() -> None:
 
 
 def test_the_sanitizer_leaves_the_same_html_of_two_right_runs() -> None:
-    [(regex, replacement)] = re.findall(r"^regex: (.*)$\n^replace: (.*)$", NBVAL_SANITIZE, re.MULTILINE)
+    [(regex, replacement)] = re.findall(
+        r"^regex: (.*)$\n^replace: (.*)$", NBVAL_SANITIZE, re.MULTILINE
+    )
     one, two = (
-        re.sub(regex, replacement, check.split(run, {"v1": 80, "v2": 20})._repr_html_()) for run in (SPLIT, OTHER)
+        re.sub(regex, replacement, check.split(run, {"v1": 80, "v2": 20})._repr_html_())
+        for run in (SPLIT, OTHER)
     )
     assert one == two
     assert "PASS" in one
@@ -86,7 +98,14 @@ def test_the_sanitizer_leaves_the_same_html_of_two_right_runs() -> None:
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(0, "0 %"), (1, "100 %"), (0.5, "50 %"), (1 / 3, "33.3 %"), (0.999999, "99.9999 %"), (0.0004, "0.04 %")],
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.5, "50 %"),
+        (1 / 3, "33.3 %"),
+        (0.999999, "99.9999 %"),
+        (0.0004, "0.04 %"),
+    ],
 )
 def test_percent(share: float, text: str) -> None:
     assert percent(share) == text
@@ -110,7 +129,9 @@ def test_in_a_real_kernel_a_failure_is_displayed_and_then_raised(tmp_path: Path)
         nbformat.v4.new_code_cell("check.all_ok(pd.DataFrame({'status': [200, 503]}))"),
     ]
     with pytest.raises(CellExecutionError):
-        NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        NotebookClient(
+            notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}
+        ).execute()
     passed, failed = (cell.outputs for cell in notebook.cells)
     assert passed[0].data["text/plain"] == "PASS  fine"
     shown, error = failed

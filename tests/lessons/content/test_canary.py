@@ -1,4 +1,6 @@
-"""The rule of a canary keeps its promises, exactly computed; and a roll-out does what the rule says."""
+"""The rule of a canary keeps its promises, exactly computed; and a roll-out does what the rule
+says.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from typing import Any
 import pytest
 
 from labkit.errors import LessonError
-from labkit.lessons.content.canary import GO_ON, ROLL_BACK, UNDECIDED, Rollout, Rule, roll_out, weighted
+from labkit.lessons.content.canary import (
+    GO_ON,
+    ROLL_BACK,
+    UNDECIDED,
+    Rollout,
+    Rule,
+    roll_out,
+    weighted,
+)
 from labkit.resources import load
 from labkit.traffic.result import COLUMNS, Result
 
@@ -25,11 +35,17 @@ RULES = [
 class TestPromises:
     def test_a_good_version_is_rarely_rolled_back(self, rule: Rule, look_after: int) -> None:
         for rate in (rule.allowed, rule.allowed / 3, 0.0):
-            assert rule.steps * rule.chance_of_rollback(rate, look_after=look_after) <= rule.wrong_rollback
+            assert (
+                rule.steps * rule.chance_of_rollback(rate, look_after=look_after)
+                <= rule.wrong_rollback
+            )
 
     def test_a_harmful_version_rarely_passes(self, rule: Rule, look_after: int) -> None:
         for rate in (rule.harmful, min(1.0, 2 * rule.harmful), 1.0):
-            assert 1 - rule.chance_of_rollback(rate, look_after=look_after) <= rule.wrong_promotion + 1e-12
+            assert (
+                1 - rule.chance_of_rollback(rate, look_after=look_after)
+                <= rule.wrong_promotion + 1e-12
+            )
 
 
 def test_the_promises_are_not_empty() -> None:
@@ -55,7 +71,8 @@ def test_decisions() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"allowed": 0.2}, {"allowed": 0.0}, {"harmful": 1.0}, {"wrong_rollback": 0.0}, {"steps": 0}]
+    "wrong",
+    [{"allowed": 0.2}, {"allowed": 0.0}, {"harmful": 1.0}, {"wrong_rollback": 0.0}, {"steps": 0}],
 )
 def test_rules_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(LessonError):
@@ -63,11 +80,25 @@ def test_rules_that_make_no_sense(wrong: dict[str, Any]) -> None:
 
 
 class Traffic:
-    """Requests that are dealt out exactly by the weight: every hundredth, say, goes to the canary."""
+    """Requests that are dealt out exactly by the weight: every hundredth, say,
+    goes to the canary.
+    """
 
-    def __init__(self, fail_every: int = 0, *, gone: bool = False, stuck: bool = False, stable_fails: bool = False):
+    def __init__(
+        self,
+        fail_every: int = 0,
+        *,
+        gone: bool = False,
+        stuck: bool = False,
+        stable_fails: bool = False,
+    ):
         self.weights: list[int] = []
-        self.fail_every, self.gone, self.stuck, self.stable_fails = fail_every, gone, stuck, stable_fails
+        self.fail_every, self.gone, self.stuck, self.stable_fails = (
+            fail_every,
+            gone,
+            stuck,
+            stable_fails,
+        )
         self.sent = self.to_canary = 0
 
     def set_weight(self, weight: int) -> None:
@@ -151,4 +182,7 @@ def test_weights_that_make_no_sense(weights: tuple[int, ...]) -> None:
 def test_weights_in_the_manifest() -> None:
     (found,) = load(weighted("09_canary_rollout/canary.yaml", 25))
     route = found.spec["http"][0]["route"]
-    assert [(one["destination"]["subset"], one["weight"]) for one in route] == [("v1", 75), ("v2", 25)]
+    assert [(one["destination"]["subset"], one["weight"]) for one in route] == [
+        ("v1", 75),
+        ("v2", 25),
+    ]

@@ -1,4 +1,6 @@
-"""The capstone's grade: nothing passes in the broken shop, all in the solution; a fault breaks its own wish only."""
+"""The capstone's grade: nothing passes in the broken shop, all in the solution; a fault breaks its
+own wish only.
+"""
 
 from __future__ import annotations
 
@@ -24,21 +26,28 @@ def text(folder: str, file: str) -> str:
 
 def test_each_wish_has_a_file_of_its_own_and_each_file_a_fault() -> None:
     for folder in ("broken", "solution"):
-        assert sorted(path.name for path in manifest(f"{FOLDER}/{folder}").iterdir()) == sorted(FILES)
+        assert sorted(path.name for path in manifest(f"{FOLDER}/{folder}").iterdir()) == sorted(
+            FILES
+        )
     assert all(text("broken", file) != text("solution", file) for file in FILES)
 
 
 def test_the_app_of_the_shop_is_the_app() -> None:
     shop = manifest(f"{FOLDER}/shop.yaml").read_text("utf-8")
     source = (HERE / "hello_world.py").read_text("utf-8")
-    assert with_app(shop, source) == shop, "stale: run `python -m labkit.app manifests/12_capstone/shop.yaml`"
+    assert with_app(shop, source) == shop, (
+        "stale: run `python -m labkit.app manifests/12_capstone/shop.yaml`"
+    )
 
 
 def new_pods(mesh: Mesh) -> None:
     old = mesh.pods(namespace="shop")
     for name in sorted({pod.workload for pod in old}):
         mesh.restart(name, namespace="shop", wait=False)
-    mesh.wait_for(lambda: not {p.name for p in old} & {p.name for p in mesh.pods(namespace="shop")}, "new pods")
+    mesh.wait_for(
+        lambda: not {p.name for p in old} & {p.name for p in mesh.pods(namespace="shop")},
+        "new pods",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +86,9 @@ def test_a_single_fault_fails_its_wish_and_no_other(shop: Mesh, number: int) -> 
         new_pods(shop)
     try:
         found = grade(shop)
-        assert found.failed == [number], [verdict.explain() for verdict in found.verdicts if not verdict]
+        assert found.failed == [number], [
+            verdict.explain() for verdict in found.verdicts if not verdict
+        ]
     finally:
         shop.apply(manifest(f"{FOLDER}/solution/{file}"))
         if file == "namespace.yaml":
@@ -89,13 +100,21 @@ def test_a_single_fault_fails_its_wish_and_no_other(shop: Mesh, number: int) -> 
 NEAR_MISSES = [
     ("shop-rule.yaml", "version: v2", "version: v1"),
     ("shop-routes.yaml", "exact: /cart", "prefix: /cart"),
-    ("shop-routes.yaml", "exact: /cart", 'exact: /cart\n          withoutHeaders: {x-tester: {exact: "yes"}}'),
+    (
+        "shop-routes.yaml",
+        "exact: /cart",
+        'exact: /cart\n          withoutHeaders: {x-tester: {exact: "yes"}}',
+    ),
     ("cart-rule.yaml", "maxConnections: 4", "maxConnections: 5"),
     ("cart-rule.yaml", "maxConnections: 4", "maxConnections: 3"),
     ("cart-rule.yaml", "http1MaxPendingRequests: 4", "http1MaxPendingRequests: 5"),
     ("cart-rule.yaml", "http1MaxPendingRequests: 4", "http1MaxPendingRequests: 3"),
     ("cart-routes.yaml", "uri: /\n", "uri: /x/\n"),
-    ("stock-rule.yaml", "consistentHash:\n        httpHeaderName: x-customer", "simple: ROUND_ROBIN"),
+    (
+        "stock-rule.yaml",
+        "consistentHash:\n        httpHeaderName: x-customer",
+        "simple: ROUND_ROBIN",
+    ),
     ("stock-rule.yaml", "httpHeaderName: x-customer", "httpHeaderName: x-forwarded-for"),
     ("stock-rule.yaml", "httpHeaderName: x-customer", "useSourceIp: true"),
     ("stock-routes.yaml", "timeout: 300ms", "timeout: 700ms"),
@@ -104,12 +123,18 @@ NEAR_MISSES = [
     ("pay-rule.yaml", "consecutive5xxErrors: 3", "consecutive5xxErrors: 4"),
     ("pay-rule.yaml", "maxEjectionPercent: 50", "maxEjectionPercent: 100"),
     ("pay-rule.yaml", "baseEjectionTime: 1s", "baseEjectionTime: 5s"),
-    ("pay-routes.yaml", "weight: 90", "weight: 25"),  # 71 %: the check finds 80 % in 99 of 100 runs only,
+    (
+        "pay-routes.yaml",
+        "weight: 90",
+        "weight: 25",
+    ),  # 71 %: the check finds 80 % in 99 of 100 runs only,
 ]
 
 
 @pytest.mark.embedded
-@pytest.mark.parametrize(("file", "right", "wrong"), NEAR_MISSES, ids=lambda value: value.split("\n")[0])
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"), NEAR_MISSES, ids=lambda value: value.split("\n")[0]
+)
 def test_near_misses_fail(shop: Mesh, file: str, right: str, wrong: str) -> None:
     good = text("solution", file)
     assert right in good

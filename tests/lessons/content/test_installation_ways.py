@@ -17,7 +17,9 @@ from labkit.setup import installers
         (("minikube",), (1, 23), "minikube add-ons"),
     ],
 )
-def test_the_best_way_with_what_is_there(there: tuple[str, ...], version: tuple[int, int], name: str) -> None:
+def test_the_best_way_with_what_is_there(
+    there: tuple[str, ...], version: tuple[int, int], name: str
+) -> None:
     assert way_to_install(there, version).name == name
 
 
@@ -34,12 +36,19 @@ def test_each_way_says_what_to_type() -> None:
 
 
 def test_the_ways_are_those_of_labkit_up() -> None:
-    """The lesson's words and what `labkit up` runs: the same order, releases, charts and repository."""
-    assert [way.needs[0] for way in WAYS] == [installers.Istioctl.program, installers.Helm.program, "minikube"]
+    """The lesson's words and what `labkit up` runs: the same order, releases, charts and
+    repository.
+    """
+    assert [way.needs[0] for way in WAYS] == [
+        installers.Istioctl.program,
+        installers.Helm.program,
+        "minikube",
+    ]
     assert CHARTS == installers.REPOSITORY
     helm = WAYS[1].commands[1:]
     for command, (release, (chart, _)) in zip(helm, installers.RELEASES.items(), strict=True):
         assert command.startswith(f"helm install {release} {chart} ")
     assert WAYS[2].commands == tuple(
-        f"minikube addons enable {name}" for name in (installers.Addons.provisioner, installers.Addons.addon)
+        f"minikube addons enable {name}"
+        for name in (installers.Addons.provisioner, installers.Addons.addon)
     )

@@ -10,14 +10,18 @@ from labkit.lessons.content.tasks import TASKS
 
 
 class Counted:
-    """A mesh whose gateway has so many listeners: one on the embedded mesh, some more on a cluster."""
+    """A mesh whose gateway has so many listeners: one on the embedded mesh, some
+    more on a cluster.
+    """
 
     def __init__(self, listeners: int) -> None:
         self.listeners = listeners
 
     def stats(self, proxy: str, match: str) -> pd.DataFrame:
         assert (proxy, match) == ("gateway", "total_listeners_active")
-        return pd.DataFrame({"proxy": ["gateway"], "stat": ["total_listeners_active"], "value": [self.listeners]})
+        return pd.DataFrame(
+            {"proxy": ["gateway"], "stat": ["total_listeners_active"], "value": [self.listeners]}
+        )
 
 
 @pytest.mark.parametrize("there", [1, 4])

@@ -1,4 +1,6 @@
-"""The judge of lesson 4's exercise passes on its solution, and on nothing that is only nearly right."""
+"""The judge of lesson 4's exercise passes on its solution, and on nothing that is only nearly
+right.
+"""
 
 from __future__ import annotations
 

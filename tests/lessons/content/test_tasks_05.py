@@ -26,7 +26,10 @@ def one_mesh() -> Iterator[Mesh]:
 @pytest.fixture
 def mesh(one_mesh: Mesh) -> Mesh:
     one_mesh.reset()
-    way_in = [manifest(f"04_gateway_and_virtual_service/{name}.yaml") for name in ("gateway", "virtual-service")]
+    way_in = [
+        manifest(f"04_gateway_and_virtual_service/{name}.yaml")
+        for name in ("gateway", "virtual-service")
+    ]
     # what is in force where the exercise stands
     one_mesh.apply(*way_in, manifest(f"{LESSON}/forwarded-for.yaml"))
     return one_mesh
@@ -53,7 +56,10 @@ def test_a_key_that_all_users_share_is_not_theirs(mesh: Mesh, other: str) -> Non
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
-    [("x-user", "x-usr", "same pod"), ("name: hello-world-dr", "name: hello-world-users", "spread")],
+    [
+        ("x-user", "x-usr", "same pod"),
+        ("name: hello-world-dr", "name: hello-world-users", "spread"),
+    ],
     ids=["header misspelt", "second rule"],
 )
 def test_a_slip(mesh: Mesh, old: str, new: str, said: str) -> None:

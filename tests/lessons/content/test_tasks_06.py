@@ -1,4 +1,6 @@
-"""The judge of exercise 06-1 on a real mesh: the solution passes, rules that are nearly right do not."""
+"""The judge of exercise 06-1 on a real mesh: the solution passes, rules that are nearly right do
+not.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,18 @@ def mesh() -> Iterator[Mesh]:
 
 def outlier(errors: int, percent: int | None) -> str:
     share = "" if percent is None else f", maxEjectionPercent: {percent}"
-    return rule(f"{{outlierDetection: {{consecutive5xxErrors: {errors}, baseEjectionTime: 30s{share}}}}}")
+    return rule(
+        f"{{outlierDetection: {{consecutive5xxErrors: {errors}, baseEjectionTime: 30s{share}}}}}"
+    )
 
 
 def test_the_solution(mesh: Mesh) -> None:
     exec(TASKS["06-1"].solution, {"mesh": mesh, "manifest": manifest})
     assert one_of_three_leaves(mesh)
     assert one_of_three_leaves(mesh), "asked again, with one pod out already"
-    assert set(mesh.curl("http://test.example.com/", n=20).codes) == {200}, "the pods are as they were"
+    assert set(mesh.curl("http://test.example.com/", n=20).codes) == {200}, (
+        "the pods are as they were"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""The judge of exercise 07-1 on a real mesh: the solution passes, rules that are nearly right do not."""
+"""The judge of exercise 07-1 on a real mesh: the solution passes, rules that are nearly right do
+not.
+"""
 
 from __future__ import annotations
 

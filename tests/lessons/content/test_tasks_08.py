@@ -1,4 +1,6 @@
-"""The judge of lesson 8's exercise passes on its solution, and on no match that takes too much or too little."""
+"""The judge of lesson 8's exercise passes on its solution, and on no match that takes too much or
+too little.
+"""
 
 from __future__ import annotations
 

@@ -37,18 +37,25 @@ def test_the_solution(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize("to_v2", [10, 70, 100])
 def test_near_misses(mesh: Mesh, to_v2: int) -> None:
-    """80 is what the check is planned to find in 99 of 100 runs; 70 it finds in all but one of 10^14."""
+    """80 is what the check is planned to find in 99 of 100 runs; 70 it finds in all but one of
+    10^14.
+    """
     mesh.apply(canary.weighted(NAME, to_v2))
     with pytest.raises(CheckFailed):
         one_in_ten_to_v1(mesh)
 
 
 def test_two_routes_are_not_a_split(mesh: Mesh) -> None:
-    routes = (f"{{route: [{{destination: {{host: hello-world, subset: {v}}}, weight: {w}}}]}}" for v, w in PUBLISHED)
+    routes = (
+        f"{{route: [{{destination: {{host: hello-world, subset: {v}}}, weight: {w}}}]}}"
+        for v, w in PUBLISHED
+    )
     mesh.apply(virtual_service(f"[{', '.join(routes)}]"))
     with pytest.raises(CheckFailed):
         one_in_ten_to_v1(mesh)
-    assert weights_told(mesh) == [{CLUSTER.replace("||", "|v2|"): 100}], "the second route is not even sent to Envoy"
+    assert weights_told(mesh) == [{CLUSTER.replace("||", "|v2|"): 100}], (
+        "the second route is not even sent to Envoy"
+    )
 
 
 PUBLISHED = (("v2", 90), ("v1", 10))
@@ -62,7 +69,9 @@ def test_a_canary(mesh: Mesh) -> None:
 
     def run() -> canary.Rollout:
         weights = (10, 100)
-        return canary.roll_out(canary.Rule(), lambda w: mesh.apply(canary.weighted(NAME, w)), send, weights=weights)
+        return canary.roll_out(
+            canary.Rule(), lambda w: mesh.apply(canary.weighted(NAME, w)), send, weights=weights
+        )
 
     mesh.apply(manifest("09_canary_rollout/subsets.yaml"))
     mesh.control("hello-world-v2", fail_share=0.5, fail_status=500)

@@ -44,7 +44,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_solution_passes_and_so_does_another_way_to_say_it(mesh: Mesh) -> None:
     mesh.apply(manifest("10_resilience/slow-pod.yaml"))
     assert task("10-1").check(mesh).line == "PASS  exercise 10-1"
-    mesh.apply(RULE.format(policy="timeout: 5s, retries: {attempts: 1, perTryTimeout: 300ms, retryOn: reset}"))
+    mesh.apply(
+        RULE.format(
+            policy="timeout: 5s, retries: {attempts: 1, perTryTimeout: 300ms, retryOn: reset}"
+        )
+    )
     assert task("10-1").check(mesh)
 
 

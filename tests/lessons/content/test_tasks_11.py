@@ -1,4 +1,6 @@
-"""The judge of lesson 11's exercise passes on the solution, and fails with one of the three mistakes left."""
+"""The judge of lesson 11's exercise passes on the solution, and fails with one of the three
+mistakes left.
+"""
 
 from __future__ import annotations
 

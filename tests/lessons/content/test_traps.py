@@ -1,4 +1,6 @@
-"""Every trap of the gallery, taken from its entry: nothing here needs a change when one is added."""
+"""Every trap of the gallery, taken from its entry: nothing here needs a change
+when one is added.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_the_page_is_not_stale() -> None:
 def test_the_lesson_walks_through_it(one: Trap) -> None:
     (source,) = (course_folder() / "notebooks" / "source").glob("11_*.py")
     text = source.read_text(encoding="utf-8")
-    assert f'"{one.id}"' in text, "put its id into one of the lists of lesson 11 (CONTRIBUTING.md, step 4)"
+    assert f'"{one.id}"' in text, (
+        "put its id into one of the lists of lesson 11 (CONTRIBUTING.md, step 4)"
+    )
 
 
 def test_a_misspelt_id_is_corrected() -> None:
@@ -88,7 +92,10 @@ def test_a_trap_that_is_not_there() -> None:
 @pytest.mark.embedded
 def test_walk_stops_where_a_step_is_not_as_it_should_be(mesh: Mesh) -> None:
     good, other = trap("undefined-subset"), trap("subset-without-pods")
-    assert walk(mesh, [good], "one trap").line == "PASS  one trap: broken, seen, diagnosed, fixed, verified"
+    assert (
+        walk(mesh, [good], "one trap").line
+        == "PASS  one trap: broken, seen, diagnosed, fixed, verified"
+    )
     mixed = Trap(other.id, other.title, other.code, symptom=good.symptom, verify=other.verify)
     with pytest.raises(CheckFailed, match="subset-without-pods"):
         walk(mesh, [good, mixed], "two traps")

@@ -24,11 +24,16 @@ from labkit.traffic.result import COLUMNS
 PLOT = '<div class="labkit-plot"><img alt="{}" src="data:image/png;base64,AAAA"></div>'
 
 
-def run(lesson: str = "03_load_balancing", *, failure: Failure | None = None, plot: str = "") -> Run:
+def run(
+    lesson: str = "03_load_balancing", *, failure: Failure | None = None, plot: str = ""
+) -> Run:
     notebook = nbformat.v4.new_notebook()
     if plot:
         output = nbformat.v4.new_output("display_data", {"text/html": PLOT.format(plot)})
-        notebook.cells = [nbformat.v4.new_markdown_cell("## Shares"), nbformat.v4.new_code_cell("", outputs=[output])]
+        notebook.cells = [
+            nbformat.v4.new_markdown_cell("## Shares"),
+            nbformat.v4.new_code_cell("", outputs=[output]),
+        ]
     return Run(lesson, "A lesson", 1.0, failure, notebook)
 
 
@@ -46,7 +51,8 @@ def on_two(left: list[Said], right: list[Said], lesson: str = "03_load_balancing
 
 def test_what_is_the_same_agrees() -> None:
     found = on_two(
-        [said("PASS  a", versions(50, 50)), said("PASS  b")], [said("PASS  a", versions(55, 45)), said("PASS  b")]
+        [said("PASS  a", versions(50, 50)), said("PASS  b")],
+        [said("PASS  a", versions(55, 45)), said("PASS  b")],
     )
     assert found.agrees
     assert found.explain() == []
@@ -64,8 +70,16 @@ def test_what_is_the_same_agrees() -> None:
             [said("PASS  a", versions(10, 90))],
             "by chance less than once in a million",
         ),
-        ([said("PASS  a", versions(9, 1))], [said("PASS  a")], "version: v1 9, v2 1; then nothing: by chance less"),
-        ([said("PASS  a", Looked("pod", {"x": 9}))], [said("PASS  a", versions(9, 0))], "pod: x 9; then v1 9, v2 0"),
+        (
+            [said("PASS  a", versions(9, 1))],
+            [said("PASS  a")],
+            "version: v1 9, v2 1; then nothing: by chance less",
+        ),
+        (
+            [said("PASS  a", Looked("pod", {"x": 9}))],
+            [said("PASS  a", versions(9, 0))],
+            "pod: x 9; then v1 9, v2 0",
+        ),
         ([], [], "no verdict was recorded"),
     ],
 )
@@ -94,11 +108,15 @@ def test_two_empty_columns_agree_and_one_alone_does_not() -> None:
     assert on_two([said("PASS  a", nothing)], [said("PASS  a", nothing)]).agrees
     assert not gap(nothing, Looked("status", {"200": 1})).agrees
     assert not gap(nothing, Looked("version", {})).agrees
-    assert told(gap(nothing, nothing)) == "status: nothing; then nothing (too few to differ clearly)"
+    assert (
+        told(gap(nothing, nothing)) == "status: nothing; then nothing (too few to differ clearly)"
+    )
 
 
 def test_staying_at_one_pod_is_compared_by_rank() -> None:
-    """Which one it is the hash decides, from addresses that differ; that all go to one is what counts."""
+    """Which one it is the hash decides, from addresses that differ; that all go to one is what
+    counts.
+    """
     one, other = Looked("pod", {"hello-world-v1": 60}), Looked("pod", {"hello-world-v2": 60})
     line = "PASS  all requests went to the same pod"
     assert on_two([said(line, one)], [said(line, other)]).agrees
@@ -108,7 +126,9 @@ def test_staying_at_one_pod_is_compared_by_rank() -> None:
 
 
 def test_how_often_it_is_wrong() -> None:
-    """The p value keeps its promise: of runs from one distribution at most a twentieth has 0.05 or less."""
+    """The p value keeps its promise: of runs from one distribution at most a twentieth has 0.05 or
+    less.
+    """
     draw = random.Random(20_261_122)
 
     def sample(n: int) -> Looked:
@@ -121,7 +141,9 @@ def test_how_often_it_is_wrong() -> None:
 
 
 def test_how_small_a_difference_it_finds() -> None:
-    """A tenth of the requests at another version is found with 300 requests on each side, and ten say nothing."""
+    """A tenth of the requests at another version is found with 300 requests on each side, and ten
+    say nothing.
+    """
     assert not gap(versions(300, 0), versions(270, 30)).agrees
     few = gap(versions(10, 0), versions(0, 10))
     assert few.agrees
@@ -131,12 +153,18 @@ def test_how_small_a_difference_it_finds() -> None:
 
 def test_told() -> None:
     words = told(gap(versions(90, 10), versions(10, 90)))
-    assert words == "version: v1 90, v2 10; then v1 10, v2 90: by chance less than once in a million"
-    assert told(gap(versions(50, 50), versions(45, 55))) == "version: v1 50, v2 50; then v1 45, v2 55"
+    assert (
+        words == "version: v1 90, v2 10; then v1 10, v2 90: by chance less than once in a million"
+    )
+    assert (
+        told(gap(versions(50, 50), versions(45, 55))) == "version: v1 50, v2 50; then v1 45, v2 55"
+    )
     assert told(gap(versions(1, 0), versions(0, 1))).endswith("(too few to differ clearly)")
 
 
-def test_checks_write_down_what_they_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checks_write_down_what_they_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "record.jsonl"
     pods = ["hello-world-v1-74f44f9645-45v65", "hello-world-v1-74f44f9645-kx7ds"] * 20
     columns: dict[str, list[Any]] = {name: [""] * 40 for name in COLUMNS}
@@ -162,7 +190,9 @@ def test_checks_write_down_what_they_looked_at(tmp_path: Path, monkeypatch: pyte
 def test_the_page_has_both_plots_side_by_side_and_the_rate(tmp_path: Path) -> None:
     left, right = run(plot="on the left"), run(plot="on the right")
     wide = [said("PASS  <a>", versions(90, 10))], [said("PASS  <a>", versions(10, 90))]
-    page = write_comparison([compare(left, right, *wide)], tmp_path, ("embedded", "cluster")).read_text("utf-8")
+    page = write_comparison(
+        [compare(left, right, *wide)], tmp_path, ("embedded", "cluster")
+    ).read_text("utf-8")
     assert page.index('alt="on the left"') < page.index('alt="on the right"')
     assert "<figcaption>embedded" in page
     assert "✘ differ" in page
@@ -175,14 +205,22 @@ def test_the_page_has_both_plots_side_by_side_and_the_rate(tmp_path: Path) -> No
 
 def test_the_page_says_what_rightly_differs(tmp_path: Path) -> None:
     left, right = run("07_connection_pools", plot="left"), run("07_connection_pools", plot="right")
-    page = write_comparison([compare(left, right, [said()], [said()])], tmp_path, ("a", "b")).read_text("utf-8")
+    page = write_comparison(
+        [compare(left, right, [said()], [said()])], tmp_path, ("a", "b")
+    ).read_text("utf-8")
     assert "how many of them a breaker refuses depends on how fast both sides are" in page
 
 
-def test_a_frame_of_endpoints_is_not_written_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Lessons look at it again and again until a pod is ejected: how often says nothing about the mesh."""
+def test_a_frame_of_endpoints_is_not_written_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Lessons look at it again and again until a pod is ejected: how often says nothing about the
+    mesh.
+    """
     monkeypatch.setenv(recording.VARIABLE, str(tmp_path / "record.jsonl"))
     recording.pending.clear()
-    check.none_ejected(pd.DataFrame({"cluster": ["a"], "subset": [""], "pod": ["x"], "health": ["healthy"]}))
+    check.none_ejected(
+        pd.DataFrame({"cluster": ["a"], "subset": [""], "pod": ["x"], "health": ["healthy"]})
+    )
     (said,) = read(tmp_path / "record.jsonl")
     assert said.looked == ()

@@ -53,7 +53,9 @@ def test_another_process_with_the_same_id_is_another_owner() -> None:
     assert not Owner(own().machine, os.getpid(), own().started - 1000).runs
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system notes the time when a process starts")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the system notes the time when a process starts"
+)
 def test_a_clock_that_is_set_makes_no_run_look_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = Owner(own().machine, os.getpid(), started_at(os.getpid()))
     monkeypatch.setattr(psutil.Process, "create_time", lambda self: 1.0)
@@ -74,20 +76,30 @@ def test_what_is_no_owner(text: str) -> None:
 def test_an_object_that_was_read_is_applied_without_the_clusters_notes() -> None:
     metadata = {"name": "a", "namespace": "b", "labels": {"c": "d"}}
     notes = {"uid": "1", "resourceVersion": "2", "generation": 3, "creationTimestamp": "now"}
-    read = {"kind": "Deployment", "metadata": {**metadata, **notes}, "spec": {"replicas": 1}, "status": {"replicas": 1}}
+    read = {
+        "kind": "Deployment",
+        "metadata": {**metadata, **notes},
+        "spec": {"replicas": 1},
+        "status": {"replicas": 1},
+    }
     assert to_apply(read) == {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": 1}}
     assert read["status"] == {"replicas": 1}
 
 
 def test_what_a_snapshot_compares() -> None:
     before = Snapshot({"a": "1", "b": "1"}, {"gateway: listeners x": "1"})
-    after = Snapshot({"a": "2", "c": "1"}, {"gateway: listeners x": "1", "gateway: listeners y": "1"})
+    after = Snapshot(
+        {"a": "2", "c": "1"}, {"gateway: listeners x": "1", "gateway: listeners y": "1"}
+    )
     assert after.since(before) == ["+ c", "+ gateway: listeners y", "- b", "~ a"]
     assert before.since(before) == []
 
 
 def test_a_snapshot_leaves_out_what_the_cluster_writes_itself() -> None:
-    body: dict[str, Any] = {"metadata": {"name": "a", "annotations": {"mine": "1"}}, "spec": {"x": 1}}
+    body: dict[str, Any] = {
+        "metadata": {"name": "a", "annotations": {"mine": "1"}},
+        "spec": {"x": 1},
+    }
     noted = {
         "metadata": {
             "name": "a",
@@ -129,7 +141,10 @@ STOCK = "outbound|80||stock.shop.svc.cluster.local"
 
 def gateway_that_knows(*hosts: tuple[str, dict[str, Any]]) -> Barrier:
     """A barrier whose every proxy lists these addresses, with their health."""
-    rows = [{"address": {"socket_address": {"address": ip}}, "health_status": health} for ip, health in hosts]
+    rows = [
+        {"address": {"socket_address": {"address": ip}}, "health_status": health}
+        for ip, health in hosts
+    ]
 
     class Known:
         def admin(self, pod: Any) -> Known:
@@ -182,7 +197,9 @@ def api_server(serve: Callable[[socket.socket], None]) -> Iterator[Api]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=accept)
         thread.start()
-        yield Api(Pinned("lab", url := f"http://127.0.0.1:{listener.getsockname()[1]}", one_context(url)))
+        yield Api(
+            Pinned("lab", url := f"http://127.0.0.1:{listener.getsockname()[1]}", one_context(url))
+        )
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
     for one in open_ones:
@@ -208,10 +225,21 @@ def upgraded(connection: socket.socket) -> None:
     """Becomes a WebSocket, and is silent then."""
     request = connection.recv(65536).decode()
     assert "authorization: Bearer t" in request
-    key = next(line.split(": ")[1] for line in request.splitlines() if line.lower().startswith("sec-websocket-key"))
-    accepted = base64.b64encode(hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()).decode()
+    key = next(
+        line.split(": ")[1]
+        for line in request.splitlines()
+        if line.lower().startswith("sec-websocket-key")
+    )
+    accepted = base64.b64encode(
+        hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
+    ).decode()
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
-    lines += [f"Sec-WebSocket-Accept: {accepted}", f"Sec-WebSocket-Protocol: {tunnel.PROTOCOL}", "", ""]
+    lines += [
+        f"Sec-WebSocket-Accept: {accepted}",
+        f"Sec-WebSocket-Protocol: {tunnel.PROTOCOL}",
+        "",
+        "",
+    ]
     connection.sendall("\r\n".join(lines).encode())
 
 
@@ -235,12 +263,16 @@ def test_a_tunnel_that_does_not_open_is_said_in_time(
     with api_server(serve) as api:
         with pytest.raises(MeshError, match="opens no stream"):
             tunnel.Tunnel.to_port(api, "shop", "stock-1", 8080)
-        with pytest.raises(TrafficError, match="Port 8080 of pod 'stock-1' in 'shop' does not answer"):
+        with pytest.raises(
+            TrafficError, match="Port 8080 of pod 'stock-1' in 'shop' does not answer"
+        ):
             tunnel.PodClient(api, "shop", "stock-1", 8080).request("GET", "/")
 
 
 def test_a_pod_that_is_gone_while_an_apply_waits_is_for_the_wait_to_decide() -> None:
-    """Its name was looked up a moment ago, and now the API server opens no stream to it any more."""
+    """Its name was looked up a moment ago, and now the API server opens no
+    stream to it any more.
+    """
     with api_server(no_such_pod) as api:
         barrier = Barrier(api, Proxies(api), "run", "namespace")
         gone = {"metadata": {"namespace": "shop", "name": "stock-1", "uid": "1"}}
@@ -281,7 +313,9 @@ def test_a_close_that_failed_can_be_repeated(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("atexit.unregister", lambda function: calls.append("unregister"))
     mesh = object.__new__(ClusterMesh)
     parts = MagicMock()
-    mesh.__dict__ |= {name: getattr(parts, name) for name in ("api", "ways", "proxies", "barrier", "pinned")}
+    mesh.__dict__ |= {
+        name: getattr(parts, name) for name in ("api", "ways", "proxies", "barrier", "pinned")
+    }
     mesh.__dict__ |= {"ledger": SimpleNamespace(run="1", paths=[]), "applications": {}}
     mesh.closed = mesh.given_back = False
     mesh.process = os.getpid() + 1  # somebody who was forked from the one that opened it
@@ -302,7 +336,9 @@ def test_a_notebook_that_ends_when_its_cluster_is_gone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def gone(self: ClusterMesh) -> None:
-        raise MeshError("The API server of context 'minikube' does not answer", try_next="minikube status")
+        raise MeshError(
+            "The API server of context 'minikube' does not answer", try_next="minikube status"
+        )
 
     monkeypatch.setattr(ClusterMesh, "close", gone)
     ClusterMesh.close_at_exit(object.__new__(ClusterMesh))

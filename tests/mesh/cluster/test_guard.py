@@ -1,4 +1,6 @@
-"""The context guard: which contexts count as local, and that a copy of the kubeconfig is what counts."""
+"""The context guard: which contexts count as local, and that a copy of the kubeconfig is what
+counts.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.guard import guarded, kubeconfig_paths, pin, read, why_local
 
 
-def config(name: str = "some", server: str = "https://10.0.0.1:6443", **entries: Any) -> dict[str, Any]:
+def config(
+    name: str = "some", server: str = "https://10.0.0.1:6443", **entries: Any
+) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -53,7 +57,10 @@ ELSEWHERE = [
     ("prod-eu", "https://ABCDEF.gr7.eu-central-1.eks.amazonaws.com"),
     ("gke_project_zone_name", "https://34.89.1.2"),
     ("some", "https://api.example.com:6443"),
-    ("kind-of-important", "https://api.example.com:6443"),  # a name is a claim; the address says otherwise
+    (
+        "kind-of-important",
+        "https://api.example.com:6443",
+    ),  # a name is a claim; the address says otherwise
     ("minikube", "https://8.8.8.8:8443"),
     ("ten", "https://10.example.com:6443"),
     ("v6", "https://[2a00:1450::1]:6443"),
@@ -63,13 +70,30 @@ ELSEWHERE = [
     ("documented", "https://203.0.113.7:6443"),
     ("benchmark", "https://198.18.0.1:6443"),
 ]
-EXEC = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "gke-gcloud-auth-plugin"}}
+EXEC = {
+    "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "gke-gcloud-auth-plugin"}
+}
 FAR_ALL_THE_SAME = [
     ("https://172.16.0.2", {}, EXEC, "gke-gcloud-auth-plugin logs in"),
     ("https://127.0.0.1:6443", {}, {"auth-provider": {"name": "oidc"}}, "an auth-provider logs in"),
-    ("https://10.1.2.3:6443", {"proxy-url": "socks5://bastion.acme.com:1080"}, {}, "proxy socks5://bastion.acme.com"),
-    ("https://127.0.0.1:6443", {"tls-server-name": "api.prod.acme.com"}, {}, "its certificate is api.prod.acme.com"),
-    ("https://127.0.0.1:6443", {"tls-server-name": "kubernetes"}, {}, "its certificate is kubernetes"),
+    (
+        "https://10.1.2.3:6443",
+        {"proxy-url": "socks5://bastion.acme.com:1080"},
+        {},
+        "proxy socks5://bastion.acme.com",
+    ),
+    (
+        "https://127.0.0.1:6443",
+        {"tls-server-name": "api.prod.acme.com"},
+        {},
+        "its certificate is api.prod.acme.com",
+    ),
+    (
+        "https://127.0.0.1:6443",
+        {"tls-server-name": "kubernetes"},
+        {},
+        "its certificate is kubernetes",
+    ),
     ("https://127.0.0.1:6443", {"tls-server-name": "10.0.0.1"}, {}, "its certificate is 10.0.0.1"),
 ]
 
@@ -80,7 +104,9 @@ def test_local_contexts_are_taken(name: str, server: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "server"), ELSEWHERE)
-def test_a_context_elsewhere_is_refused_with_the_sentence_to_type(name: str, server: str, tmp_path: Path) -> None:
+def test_a_context_elsewhere_is_refused_with_the_sentence_to_type(
+    name: str, server: str, tmp_path: Path
+) -> None:
     file = written(tmp_path / "config", config(name, server))
     with pytest.raises(MeshError) as caught:
         guarded(kubeconfig=file)
@@ -93,7 +119,9 @@ def test_an_address_alone_is_no_proof(
     server: str, cluster: dict[str, str], user: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
     """A private cluster of a cloud, one behind a proxy, and the near end of a tunnel."""
-    far = config("minikube", server, **{"certificate-authority": "/home/me/.minikube/ca.crt", **cluster})
+    far = config(
+        "minikube", server, **{"certificate-authority": "/home/me/.minikube/ca.crt", **cluster}
+    )
     far["users"][0]["user"] = user
     file = written(tmp_path / "config", far)
     with pytest.raises(MeshError) as caught:
@@ -102,19 +130,27 @@ def test_an_address_alone_is_no_proof(
     assert guarded("minikube", file).server == server
 
 
-@pytest.mark.parametrize("name", ["localhost", "minikube", "127.0.0.1", "kubernetes.docker.internal"])
+@pytest.mark.parametrize(
+    "name", ["localhost", "minikube", "127.0.0.1", "kubernetes.docker.internal"]
+)
 def test_a_name_of_this_machines_own_in_the_certificate(name: str) -> None:
     assert why_local(pin(config("lab", "https://127.0.0.1:6443", **{"tls-server-name": name})))
 
 
 def test_a_context_that_is_named_is_taken(tmp_path: Path) -> None:
-    file = written(tmp_path / "config", config("lab", "https://127.0.0.1:6443"), config("prod", "https://34.89.1.2"))
+    file = written(
+        tmp_path / "config",
+        config("lab", "https://127.0.0.1:6443"),
+        config("prod", "https://34.89.1.2"),
+    )
     assert guarded(kubeconfig=file).context == "lab"
     assert guarded("prod", file).server == "https://34.89.1.2"
 
 
 def test_minikubes_certificates_prove_it_too() -> None:
-    found = config("m", "https://vm.example.com:8443", **{"certificate-authority": "/home/me/.minikube/ca.crt"})
+    found = config(
+        "m", "https://vm.example.com:8443", **{"certificate-authority": "/home/me/.minikube/ca.crt"}
+    )
     assert "Minikube" in why_local(pin(found))
 
 
@@ -122,11 +158,19 @@ def test_what_was_read_stays_whatever_happens_to_the_file(tmp_path: Path) -> Non
     file = written(tmp_path / "config", config("lab", "https://127.0.0.1:6443"))
     pinned = guarded(kubeconfig=file)
     written(file, config("prod", "https://34.89.1.2"))
-    assert pinned.server == pinned.config["clusters"][0]["cluster"]["server"] == "https://127.0.0.1:6443"
+    assert (
+        pinned.server
+        == pinned.config["clusters"][0]["cluster"]["server"]
+        == "https://127.0.0.1:6443"
+    )
 
 
 def test_the_copy_has_one_context_and_no_other_secrets(tmp_path: Path) -> None:
-    file = written(tmp_path / "config", config("lab", "https://127.0.0.1:6443"), config("prod", "https://34.89.1.2"))
+    file = written(
+        tmp_path / "config",
+        config("lab", "https://127.0.0.1:6443"),
+        config("prod", "https://34.89.1.2"),
+    )
     pinned = guarded(kubeconfig=file)
     assert {s: len(pinned.config[s]) for s in ("contexts", "clusters", "users")} == dict.fromkeys(
         ("contexts", "clusters", "users"), 1
@@ -135,14 +179,25 @@ def test_the_copy_has_one_context_and_no_other_secrets(tmp_path: Path) -> None:
 
 
 def test_files_of_a_kubeconfig_are_found_from_its_folder(tmp_path: Path) -> None:
-    file = written(tmp_path / "config", config("lab", "https://127.0.0.1:6443", **{"certificate-authority": "ca.crt"}))
+    file = written(
+        tmp_path / "config",
+        config("lab", "https://127.0.0.1:6443", **{"certificate-authority": "ca.crt"}),
+    )
     assert guarded(kubeconfig=file).cluster["certificate-authority"] == str(tmp_path / "ca.crt")
 
 
-def test_several_kubeconfigs_are_merged_as_kubectl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_kubeconfigs_are_merged_as_kubectl_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = written(tmp_path / "one", config("lab", "https://127.0.0.1:6443"))
-    two = written(tmp_path / "two", config("lab", "https://34.89.1.2"), config("other", "https://127.0.0.2:6443"))
-    monkeypatch.setenv("KUBECONFIG", os.pathsep.join([str(one), str(two), str(tmp_path / "missing")]))
+    two = written(
+        tmp_path / "two",
+        config("lab", "https://34.89.1.2"),
+        config("other", "https://127.0.0.2:6443"),
+    )
+    monkeypatch.setenv(
+        "KUBECONFIG", os.pathsep.join([str(one), str(two), str(tmp_path / "missing")])
+    )
     merged = read(kubeconfig_paths(None))
     assert pin(merged).server == "https://127.0.0.1:6443"
     assert pin(merged, "other").server == "https://127.0.0.2:6443"
@@ -185,7 +240,11 @@ def test_entries_that_are_none_are_said(section: str, entries: Any, tmp_path: Pa
 
 
 def test_a_user_without_anything_is_an_entry(tmp_path: Path) -> None:
-    assert guarded(kubeconfig=written(tmp_path / "config", config() | {"users": [{"name": "some", "user": None}]}))
+    assert guarded(
+        kubeconfig=written(
+            tmp_path / "config", config() | {"users": [{"name": "some", "user": None}]}
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -196,7 +255,9 @@ def test_a_user_without_anything_is_an_entry(tmp_path: Path) -> None:
         ({"tokenFile": "gone.token"}, "gone.token"),
     ],
 )
-def test_credentials_that_cannot_be_read_are_said(user: dict[str, str], words: str, tmp_path: Path) -> None:
+def test_credentials_that_cannot_be_read_are_said(
+    user: dict[str, str], words: str, tmp_path: Path
+) -> None:
     file = written(tmp_path / "config", config("lab") | {"users": [{"name": "lab", "user": user}]})
     with pytest.raises(MeshError, match="context 'lab' can't be used") as caught:
         Api(guarded(kubeconfig=file))

@@ -30,7 +30,9 @@ def limits(connections: int, pending: int | None) -> str:
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize(("c", "p", "n"), [(1, 1, 10), (2, 3, 10), (1, 4, 12), (3, 1, 9)])
-def test_exactly_n_minus_c_minus_p_are_refused(one_pod: Mesh, c: int, p: int, n: int, warm: bool) -> None:
+def test_exactly_n_minus_c_minus_p_are_refused(
+    one_pod: Mesh, c: int, p: int, n: int, warm: bool
+) -> None:
     mesh = one_pod
     mesh.apply(limits(c, p))
     if warm:
@@ -55,8 +57,9 @@ def test_exactly_n_minus_c_minus_p_are_refused(one_pod: Mesh, c: int, p: int, n:
 
 
 def test_one_connection_more_than_was_filled_is_seen(one_pod: Mesh) -> None:
-    """The fourth connection is always held in the end. How many are refused meanwhile is chance: its request takes one
-    of the pending places until the connection is open, which may be before or after the last of the burst arrives."""
+    """The fourth connection is always held in the end. How many are refused meanwhile is chance:
+    its request takes one of the pending places until the connection is open, which may be before or
+    after the last of the burst arrives."""
     one_pod.apply(limits(4, 3))
     with one_pod.gate("hello-world") as gate:
         burst = gate.send(URL, 10, connections=3)
@@ -77,8 +80,12 @@ def test_without_a_pending_limit_nothing_is_refused(one_pod: Mesh) -> None:
 
 
 @pytest.mark.parametrize(("c", "p"), [(2, 3), (3, 1)])
-def test_a_burst_on_a_cold_pool_meets_the_pending_limit_first(one_pod: Mesh, c: int, p: int) -> None:
-    """While a connection is opened its request counts as pending: n - c - p are refused at least, n - p at most."""
+def test_a_burst_on_a_cold_pool_meets_the_pending_limit_first(
+    one_pod: Mesh, c: int, p: int
+) -> None:
+    """While a connection is opened its request counts as pending: n - c - p are refused at least, n
+    - p at most.
+    """
     one_pod.apply(limits(c, p))
     with one_pod.gate("hello-world") as gate:
         pending = one_pod.start(URL, n=10)
@@ -90,13 +97,20 @@ def test_a_burst_on_a_cold_pool_meets_the_pending_limit_first(one_pod: Mesh, c: 
 
 
 def test_with_three_pods_six_to_eight_are_refused(mesh: Mesh) -> None:
-    """Envoy always lets a pod have its first connection, whatever the limit: so up to two more of ten are let in."""
+    """Envoy always lets a pod have its first connection, whatever the limit: so up to two more of
+    ten are let in.
+    """
     mesh.apply(limits(1, 1))
-    assert len(mesh.curl(URL, n=40).pods) == 3  # warm: a connection to each pod (fewer: once in 10^6)
+    assert (
+        len(mesh.curl(URL, n=40).pods) == 3
+    )  # warm: a connection to each pod (fewer: once in 10^6)
     before = mesh.counter(OVERFLOW, cluster=CLUSTER)
     with mesh.gate("hello-world") as gate:
         pending = mesh.start(URL, n=10)
-        mesh.wait_for(lambda: pending.answered + gate.held() >= 9, "all but the pending one to be held or refused")
+        mesh.wait_for(
+            lambda: pending.answered + gate.held() >= 9,
+            "all but the pending one to be held or refused",
+        )
         gate.open()
         result = pending.wait()
     refused = result.codes[503]

@@ -1,4 +1,6 @@
-"""The embedded mesh as its users see it: objects, pods, rollouts, injection, and errors that help."""
+"""The embedded mesh as its users see it: objects, pods, rollouts, injection, and
+errors that help.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,12 @@ def controller(mesh: Mesh):  # type: ignore[no-untyped-def]
 
 
 def test_apply_says_what_it_did_as_kubectl_does(mesh: Mesh) -> None:
-    assert "destinationrule/hello-world-dr created" in repr(mesh.apply(rule("{loadBalancer: {simple: RANDOM}}")))
-    assert "destinationrule/hello-world-dr unchanged" in repr(mesh.apply(rule("{loadBalancer: {simple: RANDOM}}")))
+    assert "destinationrule/hello-world-dr created" in repr(
+        mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
+    )
+    assert "destinationrule/hello-world-dr unchanged" in repr(
+        mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
+    )
     changed = mesh.apply(rule("{loadBalancer: {simple: ROUND_ROBIN}}"))
     assert "destinationrule/hello-world-dr configured" in repr(changed)
     assert set(changed.propagation_ms) >= {"gateway"}
@@ -92,7 +98,9 @@ def test_errors_say_what_to_do(mesh: Mesh, call, error: type[LabkitError], says:
 
 
 def test_a_namespace_that_is_not_there(mesh: Mesh) -> None:
-    text = rule("{loadBalancer: {simple: RANDOM}}").replace("namespace: hello-world", "namespace: nope")
+    text = rule("{loadBalancer: {simple: RANDOM}}").replace(
+        "namespace: hello-world", "namespace: nope"
+    )
     with pytest.raises(NotFound, match="no namespace 'nope'"):
         mesh.apply(text)
 
@@ -100,22 +108,31 @@ def test_a_namespace_that_is_not_there(mesh: Mesh) -> None:
 def test_a_refused_manifest_changes_nothing(mesh: Mesh) -> None:
     with pytest.raises(ValidationError, match="RANDON"):
         mesh.apply(rule("{loadBalancer: {simple: RANDON}}"))
-    tls = GATEWAY.replace("{number: 80, name: http, protocol: HTTP}", "{number: 443, name: https, protocol: HTTPS}")
+    tls = GATEWAY.replace(
+        "{number: 80, name: http, protocol: HTTP}", "{number: 443, name: https, protocol: HTTPS}"
+    )
     tls = tls.replace("hosts: [test", "tls: {mode: PASSTHROUGH}, hosts: [test")
     with pytest.raises(UnsupportedError, match="hello-world-gateway"):
         mesh.apply(tls)
     assert mesh.curl(URL, n=3).codes == {200: 3}
-    assert mesh.resource("gateway", "hello-world-gateway").spec["servers"][0]["port"]["number"] == 80
+    assert (
+        mesh.resource("gateway", "hello-world-gateway").spec["servers"][0]["port"]["number"] == 80
+    )
 
 
 def test_when_envoy_refuses_the_old_configuration_stays_in_force(mesh: Mesh) -> None:
     """Istio accepts a ring of nine million entries; Envoy's limit is eight."""
     mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
-    ring = "{loadBalancer: {consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: 9000000}}}}"
+    ring = (
+        "{loadBalancer: {consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: "
+        "9000000}}}}"
+    )
     with pytest.raises(ConfigRejected, match="refused") as raised:
         mesh.apply(rule(ring))
     assert "MinimumRingSize" in str(raised.value)  # Envoy's own reason
-    assert mesh.resource("dr", "hello-world-dr").spec["trafficPolicy"] == {"loadBalancer": {"simple": "RANDOM"}}
+    assert mesh.resource("dr", "hello-world-dr").spec["trafficPolicy"] == {
+        "loadBalancer": {"simple": "RANDOM"}
+    }
     assert mesh.curl(URL, n=10).codes == {200: 10}
     mesh.apply(rule("{loadBalancer: {simple: ROUND_ROBIN}}"))
 
@@ -181,7 +198,9 @@ def test_a_refused_manifest_leaves_no_pod_behind(mesh: Mesh) -> None:
 
 
 def health(mesh: Mesh, pod: str) -> set[str]:
-    """What the gateway holds of a pod. Istio keeps a pod that is not ready in its list, marked unhealthy."""
+    """What the gateway holds of a pod. Istio keeps a pod that is not ready in its list, marked
+    unhealthy.
+    """
     frame = mesh.endpoints()
     return set(frame[frame["pod"] == pod]["health"])
 
@@ -215,7 +234,9 @@ def test_labels_inject_pods_that_are_made_after_them() -> None:
         assert {p.ready for p in mesh.pods("hello-world")} == {"1/1"}
         assert mesh.curl(URL, n=5).codes == {200: 5}  # the gateway reaches them all the same
         mesh.label("namespace", "hello-world", {"istio-injection": "enabled"})
-        assert {p.ready for p in mesh.pods("hello-world")} == {"1/1"}  # a label alone does nothing to what runs
+        assert {p.ready for p in mesh.pods("hello-world")} == {
+            "1/1"
+        }  # a label alone does nothing to what runs
         mesh.restart("hello-world-v1")
         assert {p.ready for p in mesh.pods("hello-world-v1")} == {"2/2"}
         assert {p.ready for p in mesh.pods("hello-world-v2")} == {"1/1"}
@@ -243,7 +264,9 @@ def test_without_a_gateway_object_nothing_listens(mesh: Mesh) -> None:
 def test_a_caller_in_the_mesh_goes_through_its_own_sidecar(mesh: Mesh) -> None:
     result = mesh.curl("http://hello-world/", n=12, source="client")
     assert result.codes == {200: 12}
-    assert mesh.curl("http://hello-world.hello-world.svc.cluster.local/", source="client").codes == {200: 1}
+    assert mesh.curl(
+        "http://hello-world.hello-world.svc.cluster.local/", source="client"
+    ).codes == {200: 1}
     log = mesh.access_log("client")
     assert set(log.tail(13)["direction"]) == {"outbound"}
 
@@ -297,12 +320,14 @@ def test_the_real_fortios_rows_know_pod_and_flags(
 def test_the_gateways_own_dump_is_the_translation_but_for_addresses(mesh: Mesh) -> None:
     mesh.apply(
         rule(
-            "{loadBalancer: {consistentHash: {httpHeaderName: x-user}}, connectionPool: {tcp: {maxConnections: 3}}}",
+            "{loadBalancer: {consistentHash: {httpHeaderName: x-user}}, connectionPool: {tcp: "
+            "{maxConnections: 3}}}",
             subsets=SUBSETS,
         ),
         virtual_service(
             "[{match: [{uri: {prefix: /v2}}], rewrite: {uri: /}, timeout: 2s, "
-            "route: [{destination: {host: hello-world, subset: v2}}]}, {route: [{destination: {host: hello-world}}]}]"
+            "route: [{destination: {host: hello-world, subset: v2}}]}, {route: [{destination: "
+            "{host: hello-world}}]}]"
         ),
     )
     snapshot = controller(mesh).snapshot()
@@ -312,7 +337,12 @@ def test_the_gateways_own_dump_is_the_translation_but_for_addresses(mesh: Mesh) 
     assert {c["cluster"]["name"] for c in clusters} >= set(expected["clusters"])
     for name, cluster in expected["clusters"].items():
         (found,) = (c["cluster"] for c in clusters if c["cluster"]["name"] == name)
-        for field in ("circuit_breakers", "common_lb_config", "connect_timeout", "ring_hash_lb_config"):
+        for field in (
+            "circuit_breakers",
+            "common_lb_config",
+            "connect_timeout",
+            "ring_hash_lb_config",
+        ):
             assert found.get(field) == cluster.get(field), (name, field)
         assert found.get("lb_policy") == cluster.get("lb_policy")
     # a listener that was replaced a moment ago may still hold an older copy of its routes
@@ -348,6 +378,8 @@ def test_sidecars_that_nobody_asks_need_no_inotify_instances_for_endpoints(mesh:
     # asked once, a sidecar has all that Istio gives it, and follows it
     pod = mesh.pods("hello-world-v1")[0].name
     assert len(mesh.endpoints(pod)) > 0
-    types = {c["name"]: c["type"] for c in controller(mesh).plane.proxies[pod].envoy.config.clusters}
+    types = {
+        c["name"]: c["type"] for c in controller(mesh).plane.proxies[pod].envoy.config.clusters
+    }
     assert types["outbound|80|v1|hello-world.hello-world.svc.cluster.local"] == "EDS"
     assert instances(pod) > 4

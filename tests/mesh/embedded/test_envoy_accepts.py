@@ -25,7 +25,9 @@ def loopback(snapshot: Snapshot, proxy: str, xds_dir: str, first_port: int = 200
     ports = {port for pod in snapshot.pods for port in (8080, 9090)}
     addresses = Addresses(
         listeners={listener["name"]: first_port + n for n, listener in enumerate(config.listeners)},
-        endpoints={(pod.ip, port): 30000 + n for n, pod in enumerate(snapshot.pods) for port in ports},
+        endpoints={
+            (pod.ip, port): 30000 + n for n, pod in enumerate(snapshot.pods) for port in ports
+        },
         applications={8080: 31000, 9090: 31001},
         xds_dir=xds_dir,
     )
@@ -42,7 +44,11 @@ def static(config: ProxyConfig, prefix: str) -> Json:
 
     def placed(value: Any) -> Any:
         if isinstance(value, dict):
-            found = {key: placed(inner) for key, inner in value.items() if key not in ("rds", "eds_cluster_config")}
+            found = {
+                key: placed(inner)
+                for key, inner in value.items()
+                if key not in ("rds", "eds_cluster_config")
+            }
             if "rds" in value:
                 found["route_config"] = placed(routes[value["rds"]["route_config_name"]])
             if "eds_cluster_config" in value:
@@ -52,7 +58,14 @@ def static(config: ProxyConfig, prefix: str) -> Json:
         return [placed(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
     text = json.dumps({"clusters": placed(config.clusters), "listeners": placed(config.listeners)})
-    for name in ('"outbound|', '"inbound|', '"PassthroughCluster', '"0.0.0.0_', '"inbound_', '"10.'):
+    for name in (
+        '"outbound|',
+        '"inbound|',
+        '"PassthroughCluster',
+        '"0.0.0.0_',
+        '"inbound_',
+        '"10.',
+    ):
         text = text.replace(name, f'"{prefix}{name[1:]}')
     found: Json = json.loads(text)
     return found
@@ -80,10 +93,14 @@ def names_of(case: Case, proxy: str) -> str:
 @pytest.mark.embedded
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_envoy_accepts_every_case(proxy: str, tmp_path: Path) -> None:
-    """All cases in one bootstrap, since starting an Envoy takes longer than judging; one by one if that fails."""
+    """All cases in one bootstrap, since starting an Envoy takes longer than judging; one by one if
+    that fails.
+    """
     parts = {}
     for number, case in enumerate(CASES.values()):
-        config = loopback(case.snapshot(), proxy, str(tmp_path / "xds"), first_port=1024 + 30 * number)
+        config = loopback(
+            case.snapshot(), proxy, str(tmp_path / "xds"), first_port=1024 + 30 * number
+        )
         parts[names_of(case, proxy)] = static(config, f"case{number} ")
     if refusal(parts.values(), tmp_path):
         guilty = {name: said for name, part in parts.items() if (said := refusal([part], tmp_path))}

@@ -27,7 +27,9 @@ pytestmark = pytest.mark.embedded
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of this test's own for meshes. A Unix socket's path may have 103 characters; pytest's own are long."""
+    """A folder of this test's own for meshes. A Unix socket's path may have 103 characters;
+    pytest's own are long.
+    """
     with tempfile.TemporaryDirectory(prefix="lk", dir="/tmp") as short:
         monkeypatch.setenv("LABKIT_STATE", short)
         yield Path(short)
@@ -75,7 +77,9 @@ def test_a_pod_that_is_late_twice_stays_ready_and_a_third_time_does_not(
     own.wait_for(lambda: pod.ready, "the pod to be back")
 
 
-def test_a_change_under_way_makes_no_pod_unready(own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_under_way_makes_no_pod_unready(
+    own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pod = own.controller.running[own.pods("hello-world-v2")[0].name]
     looks: list[bool] = []
     probe = pod.probe
@@ -134,7 +138,7 @@ mesh = labkit.open_mesh("embedded")
 mesh.apply(*sys.argv[1:])
 print(json.dumps({"group": mesh.controller.family.group, "folder": str(mesh.controller.folder)}), flush=True)
 sys.stdin.read()
-"""
+"""  # noqa: E501
 
 
 def owner() -> tuple[subprocess.Popen[str], dict[str, str]]:
@@ -149,7 +153,9 @@ def owner() -> tuple[subprocess.Popen[str], dict[str, str]]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_when_the_owner_dies_everything_dies_within_two_seconds(folder: Path, how: signal.Signals) -> None:
+def test_when_the_owner_dies_everything_dies_within_two_seconds(
+    folder: Path, how: signal.Signals
+) -> None:
     process, mesh = owner()
     group = int(mesh["group"])
     assert len(members(group)) >= 9
@@ -179,14 +185,22 @@ def test_a_mesh_that_was_ended_from_outside_says_so(own: EmbeddedMesh) -> None:
     for _ in range(2):
         with pytest.raises(MeshError, match="ended from outside"):
             own.curl(URL)
-    for act in (lambda: own.apply(ROUTE), lambda: own.delete("VirtualService", "hello-world-vs"), own.reset):
+    for act in (
+        lambda: own.apply(ROUTE),
+        lambda: own.delete("VirtualService", "hello-world-vs"),
+        own.reset,
+    ):
         with pytest.raises(MeshError, match="ended from outside"):
             act()
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 and later
+@pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # Python 3.12 and later
 def test_a_forked_process_ends_nothing_and_keeps_nothing_alive(own: EmbeddedMesh) -> None:
-    """As a worker of multiprocessing: it has copies of all that is open, and does what is registered for the end."""
+    """As a worker of multiprocessing: it has copies of all that is open, and does what is
+    registered for the end.
+    """
     family = own.controller.family
     inside, outside = os.pipe()
     child = os.fork()
@@ -198,7 +212,10 @@ def test_a_forked_process_ends_nothing_and_keeps_nothing_alive(own: EmbeddedMesh
         own.close()
         family.close()
         assert family.keeper.stdin is not None
-        os.write(outside, b"; its pipe is closed" if family.keeper.stdin.closed else b"; it holds the pipe")
+        os.write(
+            outside,
+            b"; its pipe is closed" if family.keeper.stdin.closed else b"; it holds the pipe",
+        )
         os._exit(0)
     os.waitpid(child, 0)
     os.close(outside)
@@ -215,7 +232,9 @@ def test_a_clock_that_was_set_makes_no_mesh_look_abandoned(own: EmbeddedMesh) ->
     assert left.owner_runs
 
 
-def test_a_folder_that_others_may_change_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_others_may_change_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("LABKIT_STATE", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     state.root().mkdir()

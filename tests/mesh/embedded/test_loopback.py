@@ -1,4 +1,6 @@
-"""The step from a cluster's addresses to this machine's changes what its docstring lists, and nothing else."""
+"""The step from a cluster's addresses to this machine's changes what its docstring lists, and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,12 @@ WHOLE = "outbound|80||hello-world.hello-world.svc.cluster.local"
 def addresses(**own: Any) -> Addresses:
     known: dict[str, Any] = {
         "listeners": {"0.0.0.0_8080": 1001, "0.0.0.0_80": 1002, "inbound_8080": 1003},
-        "endpoints": {(V1_IP, 8080): 2001, (V1_SECOND_IP, 8080): 2002, (V2_IP, 8080): 2003, (CLIENT_IP, 8080): 2004},
+        "endpoints": {
+            (V1_IP, 8080): 2001,
+            (V1_SECOND_IP, 8080): 2002,
+            (V2_IP, 8080): 2003,
+            (CLIENT_IP, 8080): 2004,
+        },
         "applications": {8080: 3001},
         "xds_dir": "/state/xds",
     }
@@ -70,13 +77,18 @@ def test_a_sidecars_outbound_listener_takes_everything_for_http() -> None:
 
 def test_endpoints_are_where_pods_really_listen() -> None:
     (locality,) = by_name(local("gateway").endpoints, WHOLE)["endpoints"]
-    ports = [row["endpoint"]["address"]["socket_address"]["port_value"] for row in locality["lb_endpoints"]]
+    ports = [
+        row["endpoint"]["address"]["socket_address"]["port_value"]
+        for row in locality["lb_endpoints"]
+    ]
     assert ports == [2001, 2002, 2003]
     assert locality["load_balancing_weight"] == 3
 
 
 def test_a_pod_that_is_not_up_is_no_endpoint() -> None:
-    (locality,) = by_name(local("gateway", endpoints={(V1_IP, 8080): 2001}).endpoints, WHOLE)["endpoints"]
+    (locality,) = by_name(local("gateway", endpoints={(V1_IP, 8080): 2001}).endpoints, WHOLE)[
+        "endpoints"
+    ]
     assert len(locality["lb_endpoints"]) == 1
     assert locality["load_balancing_weight"] == 1
     assert by_name(local("gateway", endpoints={}).endpoints, WHOLE)["endpoints"] == []
@@ -86,7 +98,9 @@ def test_a_sidecar_reaches_its_application_at_its_real_port() -> None:
     cluster = by_name(local("sidecar:hello-world-v1").clusters, "inbound|8080||")
     (locality,) = cluster["load_assignment"]["endpoints"]
     assert cluster["type"] == "STATIC"
-    assert locality["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] == 3001
+    assert (
+        locality["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] == 3001
+    )
     assert not {"upstream_bind_config", "cleanup_interval"} & cluster.keys()
 
 
@@ -103,11 +117,20 @@ def test_clusters_and_routes_come_from_files_of_their_own() -> None:
     assert source["eds_config"]["path_config_source"] == {"path": f"/state/xds/{eds_file(WHOLE)}"}
     assert source["service_name"] == WHOLE
     rds = manager(config.listeners[0])["rds"]
-    assert rds["config_source"]["path_config_source"] == {"path": f"/state/xds/{rds_file('http.8080')}"}
+    assert rds["config_source"]["path_config_source"] == {
+        "path": f"/state/xds/{rds_file('http.8080')}"
+    }
 
 
 def test_file_names_differ_where_names_differ() -> None:
-    names = ["outbound|80|v1|a", "outbound|80|v1_a|", "outbound|80_v1|a|", "OUTBOUND|80|v1|a", "x" * 300, "x" * 301]
+    names = [
+        "outbound|80|v1|a",
+        "outbound|80|v1_a|",
+        "outbound|80_v1|a|",
+        "OUTBOUND|80|v1|a",
+        "x" * 300,
+        "x" * 301,
+    ]
     assert len({eds_file(name).lower() for name in names}) == len(names)
     assert all("/" not in eds_file(name) and len(eds_file(name)) < 120 for name in names)
 

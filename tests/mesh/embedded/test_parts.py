@@ -36,18 +36,26 @@ class TestPorts:
         assert all(FIRST <= port < LAST for port in taken)
 
     def test_node_ports_of_a_cluster_on_this_machine_are_left_alone(self) -> None:
-        assert not set(range(FIRST, LAST)) & set(range(30000, 32768)), "kube-proxy would take what is sent there"
+        assert not set(range(FIRST, LAST)) & set(range(30000, 32768)), (
+            "kube-proxy would take what is sent there"
+        )
 
     def test_a_port_where_somebody_listens_is_not_taken(self, ports: Ports) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             assert hold(server.getsockname()[1]) is None
 
-    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a port be kept for who listens later")
+    @pytest.mark.skipif(
+        sys.platform != "linux", reason="only Linux lets a port be kept for who listens later"
+    )
     def test_another_mesh_finds_a_port_taken_before_anybody_listens(self, ports: Ports) -> None:
         port = ports.take()
         assert hold(port) is None
-        again = "from labkit.mesh.embedded.ports import hold; import sys; print(hold(int(sys.argv[1])))"
-        other = subprocess.run([sys.executable, "-c", again, str(port)], capture_output=True, text=True, check=True)
+        again = (
+            "from labkit.mesh.embedded.ports import hold; import sys; print(hold(int(sys.argv[1])))"
+        )
+        other = subprocess.run(
+            [sys.executable, "-c", again, str(port)], capture_output=True, text=True, check=True
+        )
         assert other.stdout == "None\n"
 
     def test_who_it_was_taken_for_listens_there(self, ports: Ports) -> None:
@@ -127,7 +135,11 @@ class TestImages:
 
     def test_the_course_application(self) -> None:
         files = {"hello": {"app.py": app_text()}}
-        program = program_of(self.template("python:3.13-alpine", "python3", "-u", "/app/app.py"), "Deployment d", files)
+        program = program_of(
+            self.template("python:3.13-alpine", "python3", "-u", "/app/app.py"),
+            "Deployment d",
+            files,
+        )
         assert program.port == 8080
         assert program.argv[-1].endswith("hello_world.py")
 
@@ -136,9 +148,17 @@ class TestImages:
         [
             (("nginx:1",), {}, "nginx:1"),
             (("python:3.13", "python3", "/app/other.py"), {"hello": {"app.py": "x"}}, "other.py"),
-            (("python:3.13", "python3", "/app/app.py"), {"hello": {"app.py": "print()"}}, "not the course's"),
+            (
+                ("python:3.13", "python3", "/app/app.py"),
+                {"hello": {"app.py": "print()"}},
+                "not the course's",
+            ),
             (("python:3.13", "python3", "/app/app.py"), {}, "no ConfigMap 'hello'"),
-            (("python:3.13", "python3", "/srv/app.py"), {"hello": {"app.py": app_text()}}, "/srv/app.py"),
+            (
+                ("python:3.13", "python3", "/srv/app.py"),
+                {"hello": {"app.py": app_text()}},
+                "/srv/app.py",
+            ),
             (("python:2.7", "python3", "/app/app.py"), {}, "python:2.7"),
         ],
     )
@@ -174,7 +194,10 @@ def test_backoff_starts_at_once_then_waits_longer(monkeypatch: pytest.MonkeyPatc
 
 class TestTable:
     def test_text_is_aligned(self) -> None:
-        assert repr(table(("NAME", "AGE"), [("a", 1), ("longer", 22)])) == "NAME     AGE\na        1\nlonger   22"
+        assert (
+            repr(table(("NAME", "AGE"), [("a", 1), ("longer", 22)]))
+            == "NAME     AGE\na        1\nlonger   22"
+        )
 
     def test_an_empty_one_says_so(self) -> None:
         assert repr(table(("NAME",), [])) == "No resources found."
@@ -182,7 +205,9 @@ class TestTable:
     def test_html_is_escaped(self) -> None:
         assert "&lt;b&gt;" in table(("NAME",), [("<b>",)])._repr_html_()
 
-    @pytest.mark.parametrize(("seconds", "text"), [(0, "0s"), (119, "119s"), (7200, "120m"), (90000, "25h")])
+    @pytest.mark.parametrize(
+        ("seconds", "text"), [(0, "0s"), (119, "119s"), (7200, "120m"), (90000, "25h")]
+    )
     def test_age_as_kubectl_writes_it(self, seconds: int, text: str) -> None:
         assert age(0, now=seconds) == text
 

@@ -1,4 +1,6 @@
-"""The name of a Service's port decides whether Istio takes its traffic for HTTP; callers inside the mesh notice."""
+"""The name of a Service's port decides whether Istio takes its traffic for HTTP; callers inside the
+mesh notice.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ spec: {hosts: [hello-world], http: [{directResponse: {status: 418}}]}
         ("name: tcp-web, ", 200),  # said to be no HTTP: no rule for HTTP acts on it
     ],
 )
-def test_a_rule_for_http_acts_where_the_port_may_be_http(mesh: Mesh, name: str, status: int) -> None:
+def test_a_rule_for_http_acts_where_the_port_may_be_http(
+    mesh: Mesh, name: str, status: int
+) -> None:
     mesh.apply(SERVICE.format(name=name))
     assert mesh.curl("http://hello-world/", n=2, source="client").codes == {200: 2}
     mesh.apply(TEAPOT)

@@ -61,13 +61,21 @@ def test_recreate_ends_all_before_it_makes_any() -> None:
         ({"maxSurge": 0, "maxUnavailable": 0}, (4, 3)),
     ],
 )
-def test_limits_are_those_of_kubernetes(rolling: dict[str, object], expected: tuple[int, int]) -> None:
+def test_limits_are_those_of_kubernetes(
+    rolling: dict[str, object], expected: tuple[int, int]
+) -> None:
     assert limits({"strategy": {"rollingUpdate": rolling}}, 4) == expected
 
 
-@given(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.lists(st.booleans(), max_size=12))
-def test_a_rollout_always_ends_and_never_has_too_few(old: int, new: int, replicas: int, ready: list[bool]) -> None:
-    """Whatever it starts from: repeated, the plan comes to rest at the wanted pods, and ready ones never run short."""
+@given(
+    st.integers(0, 6), st.integers(0, 6), st.integers(0, 6), st.lists(st.booleans(), max_size=12)
+)
+def test_a_rollout_always_ends_and_never_has_too_few(
+    old: int, new: int, replicas: int, ready: list[bool]
+) -> None:
+    """Whatever it starts from: repeated, the plan comes to rest at the wanted pods, and ready ones
+    never run short.
+    """
     there = pods(old, new)
     for pod, is_ready in zip(there, ready, strict=False):
         pod.ready = is_ready
@@ -78,7 +86,9 @@ def test_a_rollout_always_ends_and_never_has_too_few(old: int, new: int, replica
         steps = plan(spec, there)
         there = [p for p in there if p.name not in steps.end]
         assert sum(p.ready for p in there) >= min(fewest, ready_before)
-        there += [Pod(f"made{turn}.{i}", template_hash(NEW), ready=False) for i in range(steps.create)]
+        there += [
+            Pod(f"made{turn}.{i}", template_hash(NEW), ready=False) for i in range(steps.create)
+        ]
         if not steps.create and not steps.end and all(p.ready for p in there):
             break
         for pod in there:

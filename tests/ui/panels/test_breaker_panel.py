@@ -1,4 +1,6 @@
-"""BreakerTimeline: its bars are Envoy's ejections, its counts the proxy's own, and the picture says the same."""
+"""BreakerTimeline: its bars are Envoy's ejections, its counts the proxy's own, and the picture says
+the same.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,14 @@ pytestmark = pytest.mark.embedded
 
 BASE_S, INTERVAL_S = 1.1, 0.4
 QUICK = (
-    f"{{outlierDetection: {{consecutive5xxErrors: 2, interval: {INTERVAL_S}s, baseEjectionTime: {BASE_S}s, "
-    "maxEjectionPercent: 100}, connectionPool: {tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}}"
+    f"{{outlierDetection: {{consecutive5xxErrors: 2, interval: {INTERVAL_S}s, baseEjectionTime: "
+    f"{BASE_S}s, "
+    "maxEjectionPercent: 100}, connectionPool: {tcp: {maxConnections: 1}, http: "
+    "{http1MaxPendingRequests: 1}}}"
 )
-FRAME = pd.DataFrame({"pod": ["a-1", "b-1", "a-1"], "from_s": [1.0, 2.0, 4.0], "to_s": [2.5, 3.0, None]})
+FRAME = pd.DataFrame(
+    {"pod": ["a-1", "b-1", "a-1"], "from_s": [1.0, 2.0, 4.0], "to_s": [2.5, 3.0, None]}
+)
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +66,17 @@ def test_bars_are_the_ejections_and_counts_the_gateways(mesh: Mesh) -> None:
     frame = panel.frame
     assert set(frame["pod"]) == {bad}
     assert set(frame["base_s"]) == {BASE_S}
-    # Envoy takes a pod back at its first sweep after n × base. Our looks come late on a busy machine: each end of a bar
-    # may be off by the longest pause between two, and from about a third of a second on n itself is not sure.
+    # Envoy takes a pod back at its first sweep after n × base. Our looks come late on a busy
+    # machine: each end of a bar may be off by the longest pause between two, and from about a third
+    # of a second on n itself is not sure.
     blur_s = max(after - before for before, after in pairwise(looks))
     for row in frame.dropna().to_dict("records"):
         least = row["n"] if blur_s < (BASE_S - INTERVAL_S) / 2 else 1
         assert row["to_s"] - row["from_s"] >= least * BASE_S - blur_s
-    assert panel.watch.counts[-1][1] == mesh.counter("upstream_rq_pending_overflow", cluster=CLUSTER) - before
+    assert (
+        panel.watch.counts[-1][1]
+        == mesh.counter("upstream_rq_pending_overflow", cluster=CLUSTER) - before
+    )
     table = panel.table
     assert list(table["what"][: len(frame)]) == [f"{bad} out of the pool"] * len(frame)
     assert table["how much"].iloc[len(frame)] == f"{panel.watch.counts[-1][1]} requests"
@@ -129,7 +139,9 @@ def test_bars_stand_where_the_pod_was_out() -> None:
 
 
 def test_counts_grow_where_requests_were_refused() -> None:
-    counts = pd.DataFrame({"at_s": [0.0, 1.0, 3.0, 6.0], "refused": [0, 4, 6, 6], "retries": [0, 0, 1, 1]})
+    counts = pd.DataFrame(
+        {"at_s": [0.0, 1.0, 3.0, 6.0], "refused": [0, 4, 6, 6], "retries": [0, 0, 1, 1]}
+    )
     axes = breaker.timeline(FRAME, counts, end_s=6.0)
     rows = axes.as_table.set_index("what")
     assert rows.loc["refused (upstream_rq_pending_overflow)"].to_list() == [1.0, 3.0, "6 requests"]
@@ -158,10 +170,20 @@ def test_how_often_it_was_ejected_is_told_by_how_long_it_was_out() -> None:
 
 def test_labels_of_neighbours_do_not_run_into_each_other() -> None:
     frame = pd.DataFrame(
-        {"pod": ["a"] * 3, "from_s": [1.0, 2.4, 4.9], "to_s": [2.4, 4.9, None], "n": [1, 2, 3], "base_s": [1.1] * 3}
+        {
+            "pod": ["a"] * 3,
+            "from_s": [1.0, 2.4, 4.9],
+            "to_s": [2.4, 4.9, None],
+            "n": [1, 2, 3],
+            "base_s": [1.1] * 3,
+        }
     )
     axes = breaker.timeline(frame, end_s=5.0)
-    assert [text.get_text() for text in axes.texts] == ["1 × 1.1 s (1.4 s)", "2 × 1.1 s (2.5 s)", ""]
+    assert [text.get_text() for text in axes.texts] == [
+        "1 × 1.1 s (1.4 s)",
+        "2 × 1.1 s (2.5 s)",
+        "",
+    ]
     boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
     assert not boxes[0].overlaps(boxes[1])
     assert axes.as_table["how much"].str.startswith("3 × 1.1 s, still out").any()

@@ -1,4 +1,6 @@
-"""Compare: two runs of one mesh are hardly ever called different, two that differ are; and the words say how sure."""
+"""Compare: two runs of one mesh are hardly ever called different, two that differ are; and the
+words say how sure.
+"""
 
 from __future__ import annotations
 
@@ -71,12 +73,15 @@ def test_one_slow_request_decides_nothing() -> None:
 
 
 def test_two_runs_of_one_mesh_are_hardly_ever_called_different() -> None:
-    # a bound that was one in twenty would be passed some hundred times here; of one in a thousand 14 are the most
-    # that 3000 pairs show with a chance above one in a million, and Hoeffding's bound is wider still
+    # a bound that was one in twenty would be passed some hundred times here; of one in a thousand
+    # 14 are the most that 3000 pairs show with a chance above one in a million, and Hoeffding's
+    # bound is wider still
     rng = random.Random()
     counts = [sum(rng.random() < 0.3 for _ in range(100)) for _ in range(6000)]
     frames = {count: run(count, 100) for count in set(counts)}
-    called = sum(compare(frames[a], frames[b]).differ for a, b in zip(counts[::2], counts[1::2], strict=True))
+    called = sum(
+        compare(frames[a], frames[b]).differ for a, b in zip(counts[::2], counts[1::2], strict=True)
+    )
     assert called <= 14
     assert CHANCE == 1e-3
 
@@ -115,4 +120,7 @@ def test_an_export_has_plot_and_verdict() -> None:
 
 def test_latencies_stand_in_two_rows() -> None:
     axes = side_by_side(run(40), run(40, latency_ms=3.0), "latency", ("b", "a"))
-    assert [label.get_text().splitlines()[0] for label in axes.get_yticklabels()] == ["1: b", "2: a"]
+    assert [label.get_text().splitlines()[0] for label in axes.get_yticklabels()] == [
+        "1: b",
+        "2: a",
+    ]

@@ -1,4 +1,6 @@
-"""MeshView's model on a real mesh: an ejected pod is crossed out, a new one starts, a killed one has crashed."""
+"""MeshView's model on a real mesh: an ejected pod is crossed out, a new one starts, a killed one
+has crashed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ from tests.mesh.conftest import CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule, virtu
 
 pytestmark = pytest.mark.embedded
 
-QUICK = "{outlierDetection: {consecutive5xxErrors: 2, interval: 200ms, baseEjectionTime: 60s, maxEjectionPercent: 100}}"
+QUICK = (
+    "{outlierDetection: {consecutive5xxErrors: 2, interval: 200ms, baseEjectionTime: 60s, "
+    "maxEjectionPercent: 100}}"
+)
 
 
 @pytest.fixture
@@ -50,11 +55,15 @@ def group(view: MeshView, pod: str) -> ElementTree.Element:
 def test_the_numbers_are_the_gateways_own(mesh: Mesh, view: MeshView) -> None:
     result = mesh.curl(URL, n=40)
     view.look()
-    assert {name: pod["requests"] for name, pod in pods_of(view).items() if pod["requests"]} == result.pods
+    assert {
+        name: pod["requests"] for name, pod in pods_of(view).items() if pod["requests"]
+    } == result.pods
     assert view.model["requests"] == 40
     shares = {name: pod["share"] for name, pod in pods_of(view).items()}
     assert sum(shares.values()) == pytest.approx(1, abs=0.01)
-    assert shares == pytest.approx({name: result.pods.get(name, 0) / 40 for name in shares}, abs=0.001)
+    assert shares == pytest.approx(
+        {name: result.pods.get(name, 0) / 40 for name in shares}, abs=0.001
+    )
     by_version = {group["version"]: group["share"] for group in view.model["groups"]}
     assert by_version == pytest.approx({v: n / 40 for v, n in result.versions.items()}, abs=0.002)
 
@@ -67,7 +76,11 @@ def test_lines_are_as_wide_as_the_shares(mesh: Mesh, view: MeshView) -> None:
     view.look()
     mesh.curl(URL, n=20)
     view.look()
-    widths = sorted(float(path.get("stroke-width", 0)) for path in drawn(view).iter() if path.tag.endswith("path"))
+    widths = sorted(
+        float(path.get("stroke-width", 0))
+        for path in drawn(view).iter()
+        if path.tag.endswith("path")
+    )
     # two pods of v1 with nothing; the one of v2, and the way to the gateway, with all
     assert widths == [picture.THINNEST, picture.THINNEST, picture.THICKEST, picture.THICKEST]
 
@@ -77,7 +90,9 @@ def test_a_caller_that_is_no_pod_of_the_service_is_not_in_it(view: MeshView) -> 
     assert len(pods_of(view)) == 3
 
 
-def test_an_ejected_pod_is_crossed_out_with_the_seconds_that_are_left(mesh: Mesh, view: MeshView) -> None:
+def test_an_ejected_pod_is_crossed_out_with_the_seconds_that_are_left(
+    mesh: Mesh, view: MeshView
+) -> None:
     mesh.apply(rule(QUICK))
     bad = mesh.pods("hello-world-v2")[0].name
     assert pods_of(view)[bad]["state"] == "ready"
@@ -110,7 +125,10 @@ def test_a_pod_that_starts_is_there_before_it_is_ready(mesh: Mesh, view: MeshVie
 def test_a_pod_whose_process_was_killed_shows_that(mesh: Mesh, view: MeshView) -> None:
     pod = mesh.pods("hello-world-v2")[0].name
     kill = mesh.controller.running[pod].kill_app  # type: ignore[attr-defined]
-    for restarts in (1, 2):  # the first time it is started again at once, then after one second, then after two
+    for restarts in (
+        1,
+        2,
+    ):  # the first time it is started again at once, then after one second, then after two
 
         def back(restarts: int = restarts) -> bool:
             (one,) = mesh.pods("hello-world-v2")
@@ -143,10 +161,17 @@ def test_requests_that_wait_or_were_refused_are_counted(mesh: Mesh, view: MeshVi
     before = view.model["counters"]["refused"]
     with mesh.gate("hello-world-v2") as gate:
         burst = gate.send(URL, n=6)
-        mesh.wait_for(lambda: mesh.counter("upstream_rq_pending_overflow", cluster=cluster) == 4, "the refusals")
+        mesh.wait_for(
+            lambda: mesh.counter("upstream_rq_pending_overflow", cluster=cluster) == 4,
+            "the refusals",
+        )
         view.look()
         counters = view.model["counters"]
-        assert (counters["under way"], counters["waiting"], counters["refused"] - before) == (1, 1, 4)
+        assert (counters["under way"], counters["waiting"], counters["refused"] - before) == (
+            1,
+            1,
+            4,
+        )
         assert "waiting (pending_active): 1" in view.svg
         gate.open()
         burst.wait()
@@ -170,7 +195,9 @@ def test_the_sidecar_of_a_caller_has_a_view_of_its_own(mesh: Mesh) -> None:
     view.close()
 
 
-def test_it_looks_while_it_is_seen_and_stops_when_nobody_is_there(mesh: Mesh, view: MeshView) -> None:
+def test_it_looks_while_it_is_seen_and_stops_when_nobody_is_there(
+    mesh: Mesh, view: MeshView
+) -> None:
     assert not view.watching
     view.hear(None, {"do": "present"})
     assert view.watching
@@ -208,7 +235,9 @@ def test_a_mesh_that_is_closed_ends_it_and_is_told() -> None:
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_look_that_fails_in_an_unknown_way_is_told_all_the_same(view: MeshView, closed: bool) -> None:
+def test_a_look_that_fails_in_an_unknown_way_is_told_all_the_same(
+    view: MeshView, closed: bool
+) -> None:
     def broken() -> None:
         raise KeyError("half of it is gone")
 
@@ -265,7 +294,10 @@ class Told:
     """Stands in for a mesh where only its history and configuration are asked for."""
 
     def __init__(self, base: str = "2s", interval: str = "1s") -> None:
-        cluster = {"name": "c", "outlier_detection": {"base_ejection_time": base, "interval": interval}}
+        cluster = {
+            "name": "c",
+            "outlier_detection": {"base_ejection_time": base, "interval": interval},
+        }
         self.dump = {"configs": [{"dynamic_active_clusters": [{"cluster": cluster}]}]}
         self.history: list[Any] = []
 
@@ -276,9 +308,16 @@ class Told:
 PODS = (pod("a-1"), pod("a-2"))
 
 
-def seen(at: float, *out: str, pods: tuple[PodInfo, ...] = PODS, ejections: int = 0, **counters: int) -> Facts:
-    ends = tuple(Endpoint("c", p.name, "v1", "failed_outlier_check" if p.name in out else "healthy", 0) for p in pods)
-    return Facts(at, pods, ends, counters, {("c", word): n for word, n in counters.items()}, {"c": ejections})
+def seen(
+    at: float, *out: str, pods: tuple[PodInfo, ...] = PODS, ejections: int = 0, **counters: int
+) -> Facts:
+    ends = tuple(
+        Endpoint("c", p.name, "v1", "failed_outlier_check" if p.name in out else "healthy", 0)
+        for p in pods
+    )
+    return Facts(
+        at, pods, ends, counters, {("c", word): n for word, n in counters.items()}, {"c": ejections}
+    )
 
 
 def watch_of(*looks: Facts, told: Told | None = None) -> Watch:
@@ -290,17 +329,28 @@ def watch_of(*looks: Facts, told: Told | None = None) -> Watch:
 
 def test_each_ejection_in_a_row_lasts_one_base_time_longer() -> None:
     watch = watch_of(seen(0), seen(1, "a-1"), seen(3, "a-1"), seen(3.2), seen(3.6, "a-1"))
-    assert [(e.pod, e.since, e.until, e.n) for e in watch.ejections] == [("a-1", 1, 3.2, 1), ("a-1", 3.6, None, 2)]
+    assert [(e.pod, e.since, e.until, e.n) for e in watch.ejections] == [
+        ("a-1", 1, 3.2, 1),
+        ("a-1", 3.6, None, 2),
+    ]
     assert watch.ejections[1].left_s(4.6) == 3.0
     assert watch.ejections[1].left_s(99) == 0.0
     assert "ejected, 4 s left" in picture.summary(picture.model(watch))
 
 
 def test_a_pod_that_came_back_and_failed_between_two_looks_was_ejected_twice() -> None:
-    watch = watch_of(seen(0), seen(1, "a-1", ejections=1), seen(2.8, "a-1", ejections=1), seen(3, "a-1", ejections=2))
+    watch = watch_of(
+        seen(0),
+        seen(1, "a-1", ejections=1),
+        seen(2.8, "a-1", ejections=1),
+        seen(3, "a-1", ejections=2),
+    )
     assert [(e.since, e.until, e.n) for e in watch.ejections] == [(1, 3, 1), (3, None, 2)]
     began_before_it_was_seen = watch_of(
-        seen(0), seen(1, "a-1", ejections=1), seen(2.7, "a-1", ejections=1), seen(2.9, "a-1", ejections=2)
+        seen(0),
+        seen(1, "a-1", ejections=1),
+        seen(2.7, "a-1", ejections=1),
+        seen(2.9, "a-1", ejections=2),
     )
     assert len(began_before_it_was_seen.ejections) == 2
 
@@ -311,7 +361,12 @@ def test_an_ejection_that_is_counted_a_look_later_is_one() -> None:
 
 
 def test_another_pods_ejection_parts_none_that_is_not_over() -> None:
-    watch = watch_of(seen(0), seen(1, "a-1", ejections=1), seen(1.5, "a-1", ejections=2), seen(3.1, "a-1", ejections=2))
+    watch = watch_of(
+        seen(0),
+        seen(1, "a-1", ejections=1),
+        seen(1.5, "a-1", ejections=2),
+        seen(3.1, "a-1", ejections=2),
+    )
     assert [(e.since, e.until) for e in watch.ejections] == [(1, None)]
 
 
@@ -333,7 +388,9 @@ def test_a_cluster_that_is_made_anew_counts_from_nothing() -> None:
 
 def test_no_ejection_lasts_longer_than_the_cap() -> None:
     told = Told()
-    told.dump["configs"][0]["dynamic_active_clusters"][0]["cluster"]["outlier_detection"]["max_ejection_time"] = "3s"
+    told.dump["configs"][0]["dynamic_active_clusters"][0]["cluster"]["outlier_detection"][
+        "max_ejection_time"
+    ] = "3s"
     watch = watch_of(seen(0), seen(1, "a-1"), seen(3), seen(3.1, "a-1"), told=told)
     assert watch.ejections[1].lasts_s == 3.0
 
@@ -350,7 +407,9 @@ def test_of_a_pod_that_was_out_before_anybody_looked_only_the_most_is_known() ->
 
 def test_a_clusters_own_values_or_envoys() -> None:
     cluster = {"name": "c", "outlier_detection": {"interval": "0.5s"}}
-    dump = {"configs": [{"dynamic_active_clusters": [{"cluster": cluster}, {"cluster": {"name": "d"}}]}]}
+    dump = {
+        "configs": [{"dynamic_active_clusters": [{"cluster": cluster}, {"cluster": {"name": "d"}}]}]
+    }
     assert outliers(dump) == {"c": Outlier(30.0, 0.5, 300.0)}
 
 
@@ -394,7 +453,9 @@ def test_a_pods_state_in_one_word(changes: dict[str, Any], state: str) -> None:
         ("Init:CrashLoopBackOff", "crashed, is started again"),
     ],
 )
-def test_a_cluster_has_more_words_for_a_pod_and_few_of_them_mean_a_crash(status: str, words: str) -> None:
+def test_a_cluster_has_more_words_for_a_pod_and_few_of_them_mean_a_crash(
+    status: str, words: str
+) -> None:
     watch = watch_of(seen(1000, pods=(pod("a-1", status=status, ready="0/2"),)))
     (found,) = picture.model(watch)["groups"][0]["pods"]
     assert found["words"] == words

@@ -1,4 +1,6 @@
-"""The base of all panels: actions by name, errors that are shown, long work off the caller's thread."""
+"""The base of all panels: actions by name, errors that are shown, long work off the caller's
+thread.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,12 @@ def test_python_gets_an_error_raised_and_the_panel_shows_it_until_the_next_actio
     panel = Counter()
     with pytest.raises(LabkitError, match="counts up"):
         panel.add(-1)
-    assert panel.error == {"message": "It counts up only", "seen": "-1", "try_next": "a number from 0", "back": {}}
+    assert panel.error == {
+        "message": "It counts up only",
+        "seen": "-1",
+        "try_next": "a number from 0",
+        "back": {},
+    }
     assert panel.failed
     panel.add(1)
     assert not panel.failed
@@ -82,7 +89,9 @@ def test_a_mistake_of_the_panel_itself_is_said_in_words() -> None:
     assert "TypeError" in panel.error["seen"]
 
 
-@pytest.mark.parametrize("asked", ["breaks", "close", "hear", "__init__", "nothing", "", None, 7, ["add"]])
+@pytest.mark.parametrize(
+    "asked", ["breaks", "close", "hear", "__init__", "nothing", "", None, 7, ["add"]]
+)
 def test_only_actions_can_be_asked_for(asked: object) -> None:
     panel = Counter()
     panel.hear(panel, {"do": asked, "args": []})
@@ -90,7 +99,9 @@ def test_only_actions_can_be_asked_for(asked: object) -> None:
     assert (panel.count, panel.error) == (0, {})
 
 
-def test_long_work_leaves_the_caller_and_the_lock_free_and_then_shows_its_error_with_a_way_back() -> None:
+def test_long_work_leaves_the_caller_and_the_lock_free_and_then_shows_its_error_with_a_way_back() -> (  # noqa: E501
+    None
+):
     panel = Counter()
     panel.hear(panel, {"do": "slowly"})
     assert panel.busy == "Counting"
@@ -131,7 +142,9 @@ def test_an_export_gets_text_and_html_beside_the_view() -> None:
     assert "application/vnd.jupyter.widget-view+json" in data
 
 
-def test_what_is_shown_is_replaced_after_each_action_while_no_view_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_shown_is_replaced_after_each_action_while_no_view_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     panel = Counter()
     published: list[bool] = []
     monkeypatch.setattr(Counter, "publish", lambda self, *, update: published.append(update))
@@ -152,8 +165,11 @@ def test_the_view_is_the_common_part_and_the_panels_own() -> None:
     assert Counter._esm.startswith(static("panel.js"))  # type: ignore[attr-defined]
 
 
-def test_a_cell_that_is_run_again_closes_the_panels_of_its_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    gc.collect()  # ipywidgets closes what is collected: the panels of earlier tests must not go in between
+def test_a_cell_that_is_run_again_closes_the_panels_of_its_last_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # ipywidgets closes what is collected: the panels of earlier tests must not go in between
+    gc.collect()
     closed: list[Counter] = []
     monkeypatch.setattr(Counter, "close", lambda self: closed.append(self))
 
@@ -175,14 +191,21 @@ def test_a_cell_that_is_run_again_closes_the_panels_of_its_last_run(monkeypatch:
 
 
 def test_a_kernel_forgets_the_panel_of_a_cell_that_is_run_again() -> None:
-    """ipywidgets would hold it: seen in a real kernel, which is told the cell's id as JupyterLab tells it."""
+    """ipywidgets would hold it: seen in a real kernel, which is told the cell's id as JupyterLab
+    tells it.
+    """
     made = "import gc, ipywidgets; from labkit.ui.panels.panel import Panel; panel = Panel()"
     held = "(gc.collect(), sum(isinstance(each, Panel) for each in gc.get_objects()))[1]"
     manager, client = start_new_kernel()
     try:
         counts = []
         for cell in ("a", "a", "b", "b", "a"):
-            content = {"code": made, "silent": False, "user_expressions": {"held": held}, "allow_stdin": False}
+            content = {
+                "code": made,
+                "silent": False,
+                "user_expressions": {"held": held},
+                "allow_stdin": False,
+            }
             message = client.session.msg("execute_request", content)
             message["metadata"]["cellId"] = cell
             client.shell_channel.send(message)

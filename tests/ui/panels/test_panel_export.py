@@ -26,7 +26,11 @@ mesh.apply(labkit.lessons.manifest("hello-world.yaml"))""",
 
 def test_an_export_shows_the_last_state_without_a_script(tmp_path: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     path = tmp_path / "panel.ipynb"
     nbformat.write(notebook, path)
     run = run_lesson(path)

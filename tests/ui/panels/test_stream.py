@@ -27,13 +27,19 @@ def run(mesh: Mesh, traffic: Traffic, url: str = URL, **options: str) -> Stream:
 
 
 @pytest.mark.parametrize("traffic", [Traffic("curl", requests=12), Traffic("fortio", requests=40)])
-def test_a_run_ends_with_the_results_rows_and_the_gateways_numbers(mesh: Mesh, traffic: Traffic) -> None:
+def test_a_run_ends_with_the_results_rows_and_the_gateways_numbers(
+    mesh: Mesh, traffic: Traffic
+) -> None:
     stream = run(mesh, traffic)
     assert (stream.state, stream.error) == ("ended", None)
     assert len(stream) == traffic.requests == len(stream.result)  # type: ignore[arg-type]
     assert list(stream.frame["pod"]) == list(stream.result.column("pod"))  # type: ignore[union-attr]
     line = stream.agreement.lines[0]  # type: ignore[union-attr]
-    assert (line.rows, line.counted, line.counter) == (traffic.requests, traffic.requests, "upstream_rq_200")
+    assert (line.rows, line.counted, line.counter) == (
+        traffic.requests,
+        traffic.requests,
+        "upstream_rq_200",
+    )
     assert stream.agreement.verdict == "The same as the gateway counted."  # type: ignore[union-attr]
     assert stream.progress == 1
 
@@ -69,7 +75,8 @@ def test_a_rule_that_sets_a_clusters_counters_back_makes_no_number_wrong(mesh: M
     wait_until(lambda: len(stream) >= 30, 20, "some more")
     (line,) = stream.count().lines
     assert line.counted is not None
-    # the rows are counted first; what Envoy counted since is in the rows by now, or on one of four connections
+    # the rows are counted first; what Envoy counted since is in the rows by now, or on one of four
+    # connections
     assert line.rows <= line.counted <= len(stream) + 4
     stream.stop()
     assert stream.agreement is not None
@@ -77,7 +84,9 @@ def test_a_rule_that_sets_a_clusters_counters_back_makes_no_number_wrong(mesh: M
 
 
 def test_refusals_of_the_breaker_are_the_gateways_own_count(mesh: Mesh) -> None:
-    mesh.apply(rule("{connectionPool: {http: {http1MaxPendingRequests: 1}, tcp: {maxConnections: 1}}}"))
+    mesh.apply(
+        rule("{connectionPool: {http: {http1MaxPendingRequests: 1}, tcp: {maxConnections: 1}}}")
+    )
     mesh.control("hello-world", delay_ms=5)
     stream = run(mesh, Traffic("fortio", connections=8, requests=80))
     found = stream.agreement
@@ -92,13 +101,19 @@ def test_refusals_of_the_breaker_are_the_gateways_own_count(mesh: Mesh) -> None:
 def test_answers_that_no_cluster_gave_are_found_at_the_listener(mesh: Mesh) -> None:
     stream = run(mesh, Traffic("curl", requests=5), "http://nobody.example.com/")
     line = stream.agreement.lines[0]  # type: ignore[union-attr]
-    assert (line.answer, line.rows, line.counted, line.counter) == ("404", 5, 5, "downstream_rq_4xx")
+    assert (line.answer, line.rows, line.counted, line.counter) == (
+        "404",
+        5,
+        5,
+        "downstream_rq_4xx",
+    )
 
 
 def test_an_answer_after_retries_is_counted_once(mesh: Mesh) -> None:
     mesh.apply(
         virtual_service(
-            "[{route: [{destination: {host: hello-world}}], retries: {attempts: 3, retryOn: 5xx, perTryTimeout: 2s}}]"
+            "[{route: [{destination: {host: hello-world}}], retries: {attempts: 3, retryOn: 5xx, "
+            "perTryTimeout: 2s}}]"
         )
     )
     mesh.control("hello-world-v2", fail_share=1.0, fail_status=500)
@@ -109,7 +124,9 @@ def test_an_answer_after_retries_is_counted_once(mesh: Mesh) -> None:
 
 
 def test_a_run_from_inside_is_counted_by_the_callers_sidecar(mesh: Mesh) -> None:
-    stream = run(mesh, Traffic("curl", requests=6), "http://hello-world.hello-world/", source="client")
+    stream = run(
+        mesh, Traffic("curl", requests=6), "http://hello-world.hello-world/", source="client"
+    )
     assert stream.agreement is not None
     assert stream.agreement.verdict == "The same as the sidecar of client counted."
     assert stream.agreement.lines[0].counted == 6
@@ -145,10 +162,17 @@ def test_a_gateway_that_dies_is_told_and_the_stream_goes_on() -> None:
         process.kill()
         wait_until(lambda: -1 in set(stream.frame["status"]), 20, "a request without an answer")
         answered = len(stream)
-        wait_until(lambda: 200 in set(stream.frame["status"][answered:]), 20, "an answer of the new gateway")
+        wait_until(
+            lambda: 200 in set(stream.frame["status"][answered:]),
+            20,
+            "an answer of the new gateway",
+        )
         stream.stop()
         assert stream.state == "cancelled"
-        assert "requests got no answer. The gateway ended and was started again meanwhile." in stream.warning
+        assert (
+            "requests got no answer. The gateway ended and was started again meanwhile."
+            in stream.warning
+        )
 
 
 def test_a_mesh_that_is_ended_from_outside_is_told() -> None:
@@ -179,7 +203,9 @@ class NeverReadAgain(list[int]):
 
 
 def test_counting_takes_only_the_rows_that_are_new(mesh: Mesh) -> None:
-    """A stream without an end is drawn four times a second: it must not get slower with each hour."""
+    """A stream without an end is drawn four times a second: it must not get
+    slower with each hour.
+    """
     stream = Stream(mesh, URL, Traffic("stream"))
     stream.counters.begin()
     stream.columns["status"] = NeverReadAgain()
@@ -211,7 +237,10 @@ def test_what_cannot_be_meant_is_refused_with_a_way_on() -> None:
 @pytest.mark.parametrize(
     ("traffic", "command"),
     [
-        (Traffic("curl", requests=10), "for i in $(seq 10); do curl -s http://test.example.com/; done"),
+        (
+            Traffic("curl", requests=10),
+            "for i in $(seq 10); do curl -s http://test.example.com/; done",
+        ),
         (
             Traffic("curl", requests=2, headers={"x-user": "ann"}),
             "for i in $(seq 2); do curl -s -H 'x-user: ann' http://test.example.com/; done",
@@ -220,7 +249,10 @@ def test_what_cannot_be_meant_is_refused_with_a_way_on() -> None:
             Traffic("fortio", requests=20, method="POST"),
             "fortio load -c 4 -qps 0 -n 20 -X POST http://test.example.com/",
         ),
-        (Traffic("fortio", qps=50, duration_s=90), "fortio load -c 4 -qps 50 -t 1m30s http://test.example.com/"),
+        (
+            Traffic("fortio", qps=50, duration_s=90),
+            "fortio load -c 4 -qps 50 -t 1m30s http://test.example.com/",
+        ),
         (
             Traffic("stream", rate=20),
             "fortio load -c 4 -uniform -nocatchup -qps 20 -t 0 http://test.example.com/",
@@ -237,13 +269,18 @@ def test_numbers_that_differ_are_not_called_the_same() -> None:
     fewer = agreement({200: 4}, {})
     assert "The gateway counted 4 fewer" in fewer.verdict
     silent = agreement({200: 4, -1: 2}, {"upstream_rq_200": 4, "downstream_rq_2xx": 4})
-    assert (silent.equal, silent.lines[-1].answer, silent.lines[-1].counted) == (True, "no answer", None)
+    assert (silent.equal, silent.lines[-1].answer, silent.lines[-1].counted) == (
+        True,
+        "no answer",
+        None,
+    )
 
 
 def test_counters_of_two_clusters_are_added_and_doubles_left_out() -> None:
     stats = {
         "cluster.outbound|80|v1|a.b.svc.cluster.local.upstream_rq_200": 3,
-        "cluster.outbound|80|v2|a.b.svc.cluster.local;.upstream_rq_200": 4,  # as Istio's Envoys write it
+        # as Istio's Envoys write it
+        "cluster.outbound|80|v2|a.b.svc.cluster.local;.upstream_rq_200": 4,
         "cluster.outbound|80|v2|a.b.svc.cluster.local.external.upstream_rq_200": 4,
         "cluster.outbound|80|v2|a.b.svc.cluster.local.retry.upstream_rq_503": 1,
         "http.outbound_0.0.0.0_8080.downstream_rq_2xx": 7,

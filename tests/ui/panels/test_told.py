@@ -6,12 +6,19 @@ from typing import Any
 
 from labkit.ui.panels.config_dump import UNWRITTEN, marked, told
 
-RULE = {"kind": "DestinationRule", "metadata": {"name": "dr", "namespace": "n"}, "spec": {"host": "a"}}
+RULE = {
+    "kind": "DestinationRule",
+    "metadata": {"name": "dr", "namespace": "n"},
+    "spec": {"host": "a"},
+}
 ROUTE = {"kind": "VirtualService", "metadata": {"name": "vs", "namespace": "n"}}
 
 
 def cluster(name: str, **more: Any) -> dict[str, Any]:
-    return {"cluster": {"@type": "x", "name": name, "eds_cluster_config": {"x": 1}, **more}, "last_updated": "now"}
+    return {
+        "cluster": {"@type": "x", "name": name, "eds_cluster_config": {"x": 1}, **more},
+        "last_updated": "now",
+    }
 
 
 def route(made_of: str, **to: Any) -> dict[str, Any]:
@@ -42,7 +49,12 @@ DUMP = {
                                     route(
                                         "shop-vs",
                                         weighted_clusters={
-                                            "clusters": [{"name": "outbound|80|v1|a.n.svc.cluster.local", "weight": 1}]
+                                            "clusters": [
+                                                {
+                                                    "name": "outbound|80|v1|a.n.svc.cluster.local",
+                                                    "weight": 1,
+                                                }
+                                            ]
                                         },
                                     ),
                                 ],
@@ -81,5 +93,11 @@ def test_other_objects_have_none() -> None:
 
 
 def test_new_and_old_lines_are_marked() -> None:
-    assert marked(["a", "b", "c"], ["a", "x", "c", "d"]) == [(" ", "a"), ("-", "b"), ("+", "x"), (" ", "c"), ("+", "d")]
+    assert marked(["a", "b", "c"], ["a", "x", "c", "d"]) == [
+        (" ", "a"),
+        ("-", "b"),
+        ("+", "x"),
+        (" ", "c"),
+        ("+", "d"),
+    ]
     assert marked([], ["a"]) == [("+", "a")]

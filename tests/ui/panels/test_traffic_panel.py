@@ -1,4 +1,6 @@
-"""TrafficPanel without a browser: every button is a method, and what it shows is what the mesh counted."""
+"""TrafficPanel without a browser: every button is a method, and what it shows is what the mesh
+counted.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,9 @@ def test_the_command_follows_the_settings(panel: TrafficPanel) -> None:
         ("colour", "red", "no setting 'colour'"),
     ],
 )
-def test_what_is_typed_wrongly_is_told_in_the_panel(panel: TrafficPanel, name: str, value: str, words: str) -> None:
+def test_what_is_typed_wrongly_is_told_in_the_panel(
+    panel: TrafficPanel, name: str, value: str, words: str
+) -> None:
     if name == "rate":
         panel.choose(kind="stream")
     panel.hear(None, {"do": "choose", "args": [name, value]})
@@ -133,7 +137,9 @@ def test_two_runs_at_once_are_refused(panel: TrafficPanel) -> None:
         TrafficPanel.run(panel, kind="stream")
 
 
-def test_a_cell_that_runs_again_ends_the_stream_of_the_panel_before(mesh: Mesh, panel: TrafficPanel) -> None:
+def test_a_cell_that_runs_again_ends_the_stream_of_the_panel_before(
+    mesh: Mesh, panel: TrafficPanel
+) -> None:
     panel.start(kind="stream", rate=20)
     again = TrafficPanel(mesh, URL)
     wait_until(lambda: not panel.running, 20, "the first stream to end")
@@ -153,7 +159,12 @@ def test_an_export_shows_the_last_state_without_buttons(panel: TrafficPanel) -> 
     page, text = panel.page(), panel.text()
     assert "<button" not in page
     assert "data:image/png;base64," in page
-    for words in ("for i in $(seq 6)", "Done: 6 requests", "upstream_rq_200", "The same as the gateway counted."):
+    for words in (
+        "for i in $(seq 6)",
+        "Done: 6 requests",
+        "upstream_rq_200",
+        "The same as the gateway counted.",
+    ):
         assert words in page
     assert "Done: 6 requests" in text
     assert "v1 %" in text

@@ -48,13 +48,17 @@ def test_a_line_after_the_last_request_is_in_the_table_as_in_the_picture() -> No
 
 def lines_of(axes: Any) -> list[float]:
     return [
-        float(line.get_xdata()[0]) for line in axes.lines if line.get_linestyle() == "--" and line.get_zorder() == 4
+        float(line.get_xdata()[0])
+        for line in axes.lines
+        if line.get_linestyle() == "--" and line.get_zorder() == 4
     ]
 
 
 @pytest.mark.parametrize("plot", [over_time.share, over_time.latency])
 def test_a_line_stands_where_something_was_applied(plot: Any) -> None:
-    axes = plot(ROWS, marks=[Change(START - 5, "before the run"), MARK, Change(START + 99, "after it")])
+    axes = plot(
+        ROWS, marks=[Change(START - 5, "before the run"), MARK, Change(START + 99, "after it")]
+    )
     assert lines_of(axes) == pytest.approx([1.95])
     assert [text.get_text() for text in axes.texts if text.get_text().isdigit()] == ["1"]
     assert MARK.what in axes.get_xlabel()
@@ -88,7 +92,10 @@ def test_latency_has_half_and_the_slowest_of_each_step() -> None:
 
 def test_a_histogram_has_a_row_for_each_time_between_two_lines() -> None:
     axes = over_time.histogram(ROWS, [MARK])
-    assert [label.get_text().splitlines()[0] for label in axes.get_yticklabels()] == ["before line 1", "since line  1"]
+    assert [label.get_text().splitlines()[0] for label in axes.get_yticklabels()] == [
+        "before line 1",
+        "since line  1",
+    ]
     assert list(axes.as_table["requests"]) == [20, 20]
     assert len(over_time.histogram(ROWS).get_yticklabels()) == 1
 

@@ -1,4 +1,6 @@
-"""Plots are functions of a frame: what they show, what they say in words, and that they leave nothing behind."""
+"""Plots are functions of a frame: what they show, what they say in words, and that they leave
+nothing behind.
+"""
 
 from __future__ import annotations
 
@@ -138,7 +140,13 @@ def assert_whole(axes: Any) -> None:
     whole = figure.bbox
     assert whole.width <= 900
     assert whole.height <= 600
-    for text in [axes.title, axes._left_title, axes.xaxis.label, *axes.texts, *axes.get_yticklabels()]:
+    for text in [
+        axes.title,
+        axes._left_title,
+        axes.xaxis.label,
+        *axes.texts,
+        *axes.get_yticklabels(),
+    ]:
         box = text.get_window_extent(renderer)
         if text.get_text().strip() and text.get_visible():
             assert whole.x0 - 1 <= box.x0, text

@@ -14,12 +14,21 @@ def test_the_picture() -> None:
     axes = evidence(Rollout(Rule(), (PASSED, STOPPED)))
     assert axes.get_title(loc="left") == "The canary was rolled back"
     assert_whole(axes)
-    assert axes.as_table.to_numpy().tolist() == [[1, 0, 0], [1, 9, 0], [1, 22, 0], [5, 0, 0], [5, 5, 1], [5, 12, 4]]
+    assert axes.as_table.to_numpy().tolist() == [
+        [1, 0, 0],
+        [1, 9, 0],
+        [1, 22, 0],
+        [5, 0, 0],
+        [5, 5, 1],
+        [5, 12, 4],
+    ]
     assert evidence(Rollout(Rule(), (PASSED,))).get_title(loc="left") == "The canary was promoted"
 
 
 def test_the_bounds_are_those_of_the_rule() -> None:
-    rule = Rule(wrong_rollback=0.0011)  # with 0.001 three errors of three lie on the bound, but for rounding
+    rule = Rule(
+        wrong_rollback=0.0011
+    )  # with 0.001 three errors of three lie on the bound, but for rounding
     for answers in range(1, rule.most):
         upper, lower = bounds(rule, answers)
         for errors in range(answers + 1):

@@ -38,8 +38,12 @@ def test_it_is_written_by_itself_after_a_pause_and_only_the_last_one() -> None:
     keep = progress.keep
     draft = Draft("a", "published")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drafts.progress, "keep", lambda name, text: (keep(name, text), written.append(text)))
-        patch.setattr(drafts, "PAUSE_S", 2.0)  # a busy machine may stand still for a moment between two of them
+        patch.setattr(
+            drafts.progress, "keep", lambda name, text: (keep(name, text), written.append(text))
+        )
+        patch.setattr(
+            drafts, "PAUSE_S", 2.0
+        )  # a busy machine may stand still for a moment between two of them
         for number in range(20):
             draft.save(f"text {number}")
         wait_until(lambda: written, 10, "the draft to be written")
@@ -57,14 +61,19 @@ def test_the_published_text_is_no_draft_and_ends_one() -> None:
 
 
 def test_a_process_that_ends_at_once_has_kept_it(own_progress: Path) -> None:
-    code = "from labkit.ui.panels.policy.drafts import Draft; Draft('a', 'published').save('last word')"
+    code = (
+        "from labkit.ui.panels.policy.drafts import Draft; Draft('a', 'published').save('last "
+        "word')"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert Draft("a", "published").load()[0] == "last word"
 
 
 def test_of_many_threads_the_last_text_wins() -> None:
     draft = Draft("a", "published")
-    threads = [threading.Thread(target=lambda: (draft.save("early"), draft.flush())) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: (draft.save("early"), draft.flush())) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -80,7 +89,9 @@ def test_a_draft_that_can_not_be_kept_is_said_and_nothing_breaks(own_progress: P
     draft = Draft("a", "published", on_error=said.append)
     draft.save("mine")
     draft.flush()
-    assert [error.message for error in said] == ["Your progress was kept by another version of labkit"]
+    assert [error.message for error in said] == [
+        "Your progress was kept by another version of labkit"
+    ]
 
 
 def test_the_name_of_a_draft_is_the_place_in_the_course(tmp_path: Path) -> None:

@@ -46,7 +46,12 @@ def panel(mesh: Mesh) -> Iterator[PolicyPanel]:
 
 def cluster(mesh: Mesh, name: str = SERVICE) -> dict[str, Any]:
     parts = [p for p in mesh.config()["configs"] if "dynamic_active_clusters" in p]
-    return next(dict(c["cluster"]) for p in parts for c in p["dynamic_active_clusters"] if c["cluster"]["name"] == name)
+    return next(
+        dict(c["cluster"])
+        for p in parts
+        for c in p["dynamic_active_clusters"]
+        if c["cluster"]["name"] == name
+    )
 
 
 def ask(panel: PolicyPanel, do: str, *args: object) -> None:
@@ -71,7 +76,12 @@ def test_from_a_control_to_envoy(mesh: Mesh, panel: PolicyPanel) -> None:
 
 
 def test_each_mode_reaches_envoy(mesh: Mesh, panel: PolicyPanel) -> None:
-    policies = {"RANDOM": "RANDOM", "LEAST_REQUEST": "LEAST_REQUEST", "ROUND_ROBIN": None, "": "LEAST_REQUEST"}
+    policies = {
+        "RANDOM": "RANDOM",
+        "LEAST_REQUEST": "LEAST_REQUEST",
+        "ROUND_ROBIN": None,
+        "": "LEAST_REQUEST",
+    }
     for mode, policy in policies.items():
         ask(panel, "turn", "loadBalancer", mode)
         panel.apply()
@@ -86,7 +96,9 @@ def test_each_mode_reaches_envoy(mesh: Mesh, panel: PolicyPanel) -> None:
     ask(panel, "turn", "loadBalancer", "consistentHash.httpCookie")
     ask(panel, "turn", "loadBalancer.consistentHash.httpCookie.ttl", "90s")
     panel.apply()
-    assert ("+", "      ttl: 90s") in panel.envoy["rows"]  # it is the route that says what is hashed
+    assert ("+", "      ttl: 90s") in panel.envoy[
+        "rows"
+    ]  # it is the route that says what is hashed
 
 
 def test_a_subset_gets_a_policy_of_its_own(mesh: Mesh, panel: PolicyPanel) -> None:
@@ -144,7 +156,9 @@ def test_what_is_wrong_is_found_beside_its_field_and_typing_goes_on(panel: Polic
     assert "interval" not in notes.get("loadBalancer", [])
     ask(panel, "type", "spec: {", "view", 1)
     assert panel.state["unreadable"]
-    assert panel.state["values"]["outlierDetection.interval"] == "10"  # as it was when it could be read
+    assert (
+        panel.state["values"]["outlierDetection.interval"] == "10"
+    )  # as it was when it could be read
     assert not panel.failed
 
 
@@ -154,7 +168,9 @@ def test_the_linter_sees_the_mesh(mesh: Mesh, panel: PolicyPanel) -> None:
     assert any("helo-world" in f["what"] for f in panel.findings)
 
 
-def test_a_refused_text_is_said_in_the_panel_with_the_way_back(mesh: Mesh, panel: PolicyPanel) -> None:
+def test_a_refused_text_is_said_in_the_panel_with_the_way_back(
+    mesh: Mesh, panel: PolicyPanel
+) -> None:
     panel.apply()
     panel.set("loadBalancer.simple", "RANDON")
     with pytest.raises(ManifestError):
@@ -175,7 +191,9 @@ def test_what_this_mesh_does_not_do_is_said_too(panel: PolicyPanel) -> None:
     assert "not supported here" in panel.error["message"]
 
 
-def test_what_somebody_else_applies_is_what_it_is_compared_with(mesh: Mesh, panel: PolicyPanel) -> None:
+def test_what_somebody_else_applies_is_what_it_is_compared_with(
+    mesh: Mesh, panel: PolicyPanel
+) -> None:
     panel.apply()
     mesh.apply(manifest("03_load_balancing/round-robin.yaml"))
     panel.look()
@@ -190,7 +208,10 @@ def test_a_text_of_several_objects(mesh: Mesh) -> None:
     both = manifest("09_canary_rollout/subsets.yaml").read_text() + "---\n"
     both += manifest("09_canary_rollout/split-80-20.yaml").read_text()
     panel = PolicyPanel(mesh, both)
-    assert panel.state["documents"] == ["DestinationRule hello-world-dr", "VirtualService hello-world-vs"]
+    assert panel.state["documents"] == [
+        "DestinationRule hello-world-dr",
+        "VirtualService hello-world-vs",
+    ]
     panel.choose(document=1)
     panel.set("spec.http[0].route[0].weight", 50)
     assert panel.findings == []  # the subsets are in the same text
@@ -202,7 +223,9 @@ def test_a_text_of_several_objects(mesh: Mesh) -> None:
     panel.close()
 
 
-def test_a_draft_is_back_in_the_next_kernel_even_when_it_is_no_yaml(mesh: Mesh, panel: PolicyPanel) -> None:
+def test_a_draft_is_back_in_the_next_kernel_even_when_it_is_no_yaml(
+    mesh: Mesh, panel: PolicyPanel
+) -> None:
     half = panel.yaml + "  trafficPolicy: [ half"
     panel.type(half)
     panel.close()
@@ -287,4 +310,7 @@ def test_many_threads_at_once(mesh: Mesh, panel: PolicyPanel) -> None:
         thread.join()
     assert failures == []
     panel.apply()
-    assert f"consecutive5xxErrors: {cluster(mesh)['outlier_detection']['consecutive_5xx']}" in panel.yaml
+    assert (
+        f"consecutive5xxErrors: {cluster(mesh)['outlier_detection']['consecutive_5xx']}"
+        in panel.yaml
+    )

@@ -26,7 +26,9 @@ spec:
       labels: {version: v1}
 """
 # one of the published texts is not YAML
-MANIFESTS = sorted(p for p in (course_folder() / "manifests").rglob("*.yaml") if "as-published" not in p.parts)
+MANIFESTS = sorted(
+    p for p in (course_folder() / "manifests").rglob("*.yaml") if "as-published" not in p.parts
+)
 SIMPLE: Path = ("spec", "trafficPolicy", "loadBalancer", "simple")
 ROUTES = """\
 kind: VirtualService
@@ -54,7 +56,9 @@ def test_a_field_is_below_the_policy_of_the_service_or_of_a_subset() -> None:
 
 @pytest.mark.parametrize("mode", [mode for mode, _ in MODES])
 @pytest.mark.parametrize("start", [mode for mode, _ in MODES])
-def test_from_each_way_of_choosing_to_each_other_the_rule_is_valid_and_comments_stay(start: str, mode: str) -> None:
+def test_from_each_way_of_choosing_to_each_other_the_rule_is_valid_and_comments_stay(
+    start: str, mode: str
+) -> None:
     text = policy_text.with_mode(RULE, policy_text.POLICY, start)
     text = policy_text.with_mode(text, policy_text.POLICY, mode)
     body = policy_text.bodies(text)[0]
@@ -68,14 +72,19 @@ def test_from_each_way_of_choosing_to_each_other_the_rule_is_valid_and_comments_
 
 def test_a_hash_that_is_there_keeps_its_values_when_it_is_chosen_again() -> None:
     text = policy_text.with_mode(RULE, policy_text.POLICY, "consistentHash.httpCookie")
-    text = policy_text.changed(text, (*policy_text.POLICY, "loadBalancer", "consistentHash", "httpCookie", "ttl"), "5s")
+    text = policy_text.changed(
+        text, (*policy_text.POLICY, "loadBalancer", "consistentHash", "httpCookie", "ttl"), "5s"
+    )
     assert policy_text.with_mode(text, policy_text.POLICY, "consistentHash.httpCookie") == text
     with pytest.raises(ManifestError, match="no hash"):
         policy_text.with_mode(RULE, policy_text.POLICY, "consistentHash.moon")
 
 
 def test_a_size_of_the_ring_stays_when_the_hash_changes() -> None:
-    start = "spec:\n  trafficPolicy:\n    loadBalancer:\n      consistentHash:\n        useSourceIp: true\n"
+    start = (
+        "spec:\n  trafficPolicy:\n    loadBalancer:\n      consistentHash:\n        "
+        "useSourceIp: true\n"
+    )
     start += "        maglev: {tableSize: 11}\n"
     text = policy_text.with_mode(start, policy_text.POLICY, "consistentHash.httpHeaderName")
     assert yaml.safe_load(text)["spec"]["trafficPolicy"]["loadBalancer"]["consistentHash"] == {
@@ -107,7 +116,9 @@ def test_what_has_nothing_in_it_any_more_goes_too() -> None:
         ("version", "labels", "version"),
     ],
 )
-def test_what_is_typed_becomes_a_value_even_a_wrong_one(words: str, kind: fields.Kind, value: object) -> None:
+def test_what_is_typed_becomes_a_value_even_a_wrong_one(
+    words: str, kind: fields.Kind, value: object
+) -> None:
     assert policy_text.parsed(words, Field("x", "x", "", kind=kind)) == value
 
 
@@ -163,11 +174,15 @@ def test_a_subset_says_what_is_in_force_for_it() -> None:
 
 
 def test_an_empty_control_of_a_subset_shows_what_it_has_from_the_service() -> None:
-    text = RULE.replace("    loadBalancer:", "    connectionPool: {tcp: {maxConnections: 7}}\n    loadBalancer:")
+    text = RULE.replace(
+        "    loadBalancer:", "    connectionPool: {tcp: {maxConnections: 7}}\n    loadBalancer:"
+    )
     body = policy_text.bodies(text)[0]
     assert policy_text.groups(body, "v1")[2].fields[0].default == "7"
     assert policy_text.groups(body, "")[2].fields[0].default == "no limit"
-    own = policy_text.changed(text, policy_text.place(body, "connectionPool.http.maxRetries", "v1"), 3)
+    own = policy_text.changed(
+        text, policy_text.place(body, "connectionPool.http.maxRetries", "v1"), 3
+    )
     assert policy_text.groups(policy_text.bodies(own)[0], "v1")[2].fields[0].default == "no limit"
 
 
@@ -191,7 +206,9 @@ def test_the_controls_of_each_manifest_of_the_course_can_be_shown(path) -> None:
 def test_every_control_has_a_label_help_and_units_where_there_are_some() -> None:
     body = policy_text.bodies(RULE)[0]
     shapes = [
-        policy_text.groups(policy_text.bodies(policy_text.with_mode(RULE, policy_text.POLICY, mode))[0])
+        policy_text.groups(
+            policy_text.bodies(policy_text.with_mode(RULE, policy_text.POLICY, mode))[0]
+        )
         for mode, _ in MODES
     ]
     shapes += [policy_text.groups(body, "v1"), policy_text.groups(policy_text.bodies(ROUTES)[0])]

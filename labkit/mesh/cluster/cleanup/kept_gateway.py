@@ -1,4 +1,6 @@
-"""Keeps the ingress gateway as the lessons need it while several meshes are opened one after the other."""
+"""Keeps the ingress gateway as the lessons need it while several meshes are opened one after the
+other.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,12 @@ from labkit.mesh.cluster.ownership.owner import own
 
 @contextmanager
 def kept_gateway(
-    context: str | None = None, kubeconfig: str | Path | None = None, say: Callable[[str], None] = print
+    context: str | None = None,
+    kubeconfig: str | Path | None = None,
+    say: Callable[[str], None] = print,
 ) -> Iterator[None]:
-    """Else the gateway would start anew twice for each of them: when the mesh is opened, and when it is closed.
+    """Else the gateway would start anew twice for each of them: when the mesh is opened, and when
+    it is closed.
 
     >>> with kept_gateway():
     ...     run_lessons(lessons(), {"backend": "cluster"})

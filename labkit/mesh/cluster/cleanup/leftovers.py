@@ -58,11 +58,13 @@ def find(api: Api) -> list[Left]:
 
 
 def end(api: Api, left: Left) -> None:
-    """Removes all that a run made, and takes its name off the gateway. What another run has taken over stays, and so
-    does what somebody has made at the path of an object of the run's that is gone.
+    """Removes all that a run made, and takes its name off the gateway. What another run has taken
+    over stays, and so does what somebody has made at the path of an object of the run's that is
+    gone.
 
-    Of what proxies are told the marker goes last. A namespace takes seconds to go, so what is in it is removed one by
-    one before: when the gateway has forgotten the marker, it has forgotten everything.
+    Of what proxies are told the marker goes last. A namespace takes seconds to go, so what is in it
+    is removed one by one before: when the gateway has forgotten the marker, it has forgotten
+    everything.
     """
     spaces = [MARKERS + left.run]
     for path in left.made:
@@ -93,7 +95,9 @@ def is_of(namespace: Json, run: str) -> bool:
 
 def by_labkit(body: Json) -> bool:
     """Whether labkit has a hand in an object, as the API server notes it."""
-    return any(entry.get("manager") == MANAGER for entry in body["metadata"].get("managedFields", []))
+    return any(
+        entry.get("manager") == MANAGER for entry in body["metadata"].get("managedFields", [])
+    )
 
 
 def end_abandoned(api: Api, say: Callable[[str], None]) -> list[Left]:
@@ -106,7 +110,8 @@ def end_abandoned(api: Api, say: Callable[[str], None]) -> list[Left]:
 
 
 def remains(api: Api) -> list[str]:
-    """The paths of all objects that labkit has a hand in, anywhere on the cluster: [] where nothing is left.
+    """The paths of all objects that labkit has a hand in, anywhere on the cluster: [] where nothing
+    is left.
 
     >>> remains(api)
     ['/api/v1/namespaces/hello-world']

@@ -1,4 +1,6 @@
-"""A cluster and its ingress gateway at one moment, to be compared with a later one: nothing must be left."""
+"""A cluster and its ingress gateway at one moment, to be compared with a later one: nothing must be
+left.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,28 @@ from labkit.waiting import wait_until
 
 Json = dict[str, Any]
 
-KINDS = ("Namespace", "ConfigMap", "Secret", "ServiceAccount", "Service", *(k for k in VERSIONS if k != "ReplicaSet"))
-PARTS = {"dynamic_listeners": "active_state", "dynamic_active_clusters": "cluster", "dynamic_route_configs": ""}
+KINDS = (
+    "Namespace",
+    "ConfigMap",
+    "Secret",
+    "ServiceAccount",
+    "Service",
+    *(k for k in VERSIONS if k != "ReplicaSet"),
+)
+PARTS = {
+    "dynamic_listeners": "active_state",
+    "dynamic_active_clusters": "cluster",
+    "dynamic_route_configs": "",
+}
 TIMES = ("last_updated", "version_info")
 NOTES = ("deployment.kubernetes.io/revision", "control-plane.alpha.kubernetes.io/leader")
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Fingerprints: of each object by its path, and of all that the gateway was told by its kind and name."""
+    """Fingerprints: of each object by its path, and of all that the gateway was told by its kind
+    and name.
+    """
 
     objects: dict[str, str]
     gateway: dict[str, str]
@@ -43,12 +58,16 @@ class Snapshot:
 
 
 def take(api: Api) -> Snapshot:
-    """The cluster as it is now. Pods are left out, as they come and go; the Deployments behind them are in."""
+    """The cluster as it is now. Pods are left out, as they come and go; the Deployments behind them
+    are in.
+    """
     objects = {}
     for kind in KINDS:
         for body in api.list(kind):
             metadata = body["metadata"]
-            objects[path_of(kind, metadata.get("namespace"), metadata["name"])] = fingerprint(wishes(body))
+            objects[path_of(kind, metadata.get("namespace"), metadata["name"])] = fingerprint(
+                wishes(body)
+            )
     proxies = Proxies(api)
     try:
         dump = proxies.admin(proxies.gateway()).config_dump()
@@ -58,10 +77,12 @@ def take(api: Api) -> Snapshot:
 
 
 def wait_forgotten(api: Api, host: str, timeout_s: float = 30.0) -> None:
-    """Waits until nothing that the ingress gateway was told names `host`, a run's marker (see barrier.py).
+    """Waits until nothing that the ingress gateway was told names `host`, a run's marker (see
+    barrier.py).
 
-    The marker goes last, and istiod pushes what it was told together, clusters before listeners and routes: so the
-    gateway has forgotten all else as well. Without a gateway there is nothing to wait for. Raises NotReady.
+    The marker goes last, and istiod pushes what it was told together, clusters before listeners and
+    routes: so the gateway has forgotten all else as well. Without a gateway there is nothing to
+    wait for. Raises NotReady.
     """
     proxies = Proxies(api)
 
@@ -76,7 +97,13 @@ def wait_forgotten(api: Api, host: str, timeout_s: float = 30.0) -> None:
 
     what = "the ingress gateway to forget what was removed"
     try:
-        wait_until(forgotten, timeout_s, what, longest_s=0.1, explain=lambda: f"{host} is still in its configuration")
+        wait_until(
+            forgotten,
+            timeout_s,
+            what,
+            longest_s=0.1,
+            explain=lambda: f"{host} is still in its configuration",
+        )
     finally:
         proxies.forget()
 
@@ -90,7 +117,9 @@ def wishes(body: Json) -> Json:
 
 
 def told(dump: Json) -> Iterator[tuple[str, Any]]:
-    """The listeners, clusters and routes of an Envoy, without listeners that only drain, and without their routes."""
+    """The listeners, clusters and routes of an Envoy, without listeners that only drain, and
+    without their routes.
+    """
     listeners = [one for config in dump["configs"] for one in config.get("dynamic_listeners", [])]
     used = json.dumps([one["active_state"] for one in listeners if "active_state" in one])
     for config in dump["configs"]:

@@ -1,8 +1,9 @@
 """The API server, as plain JSON: server-side apply, lists and watches.
 
-The official client (`kubernetes`) reads the kubeconfig, with its certificates, tokens and exec plugins, and has the
-pool of connections. Its typed calls are left aside: they differ from release to release, turn every object
-into classes and back, and know no Istio. Its `dynamic` client first downloads the API's whole catalogue.
+The official client (`kubernetes`) reads the kubeconfig, with its certificates, tokens and exec
+plugins, and has the pool of connections. Its typed calls are left aside: they differ from release
+to release, turn every object into classes and back, and know no Istio. Its `dynamic` client first
+downloads the API's whole catalogue.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ VERSIONS = {
     "EnvoyFilter": "networking.istio.io/v1alpha3",
 }
 READ_TIMEOUT_S = 30.0
-REFUSALS = ("admission webhook", "typed patch object")  # a manifest's fault, whatever the status says (it may be 500)
+REFUSALS = (
+    "admission webhook",
+    "typed patch object",
+)  # a manifest's fault, whatever the status says (it may be 500)
 
 
 def plural(kind: str) -> str:
@@ -83,11 +87,14 @@ class Api:
             reader.load_kube_config_from_dict(pinned.config, client_configuration=self.settings)
             self.settings.connection_pool_maxsize = 16
             self.client = client.ApiClient(self.settings)
-        except Exception as error:  # a file that is gone, no base64, …: the client has another error for each
+        except (
+            Exception
+        ) as error:  # a file that is gone, no base64, …: the client has another error for each
             raise MeshError(
                 f"The kubeconfig's context {pinned.context!r} can't be used",
                 seen=str(error) or type(error).__name__,
-                try_next="put right what it says of its certificates and credentials, or use another context; "
+                try_next="put right what it says of its certificates and credentials, or use "
+                "another context; "
                 "kubectl config view shows it",
             ) from error
         self.pool = self.client.rest_client.pool_manager
@@ -99,7 +106,9 @@ class Api:
     def headers(self) -> dict[str, str]:
         """What says who asks; an exec plugin's token is fetched anew when it has run out."""
         settings = self.settings.auth_settings().values()
-        return {s["key"]: s["value"] for s in settings if s.get("in") == "header" and s.get("value")}
+        return {
+            s["key"]: s["value"] for s in settings if s.get("in") == "header" and s.get("value")
+        }
 
     def send(
         self,
@@ -117,7 +126,9 @@ class Api:
         headers = {**self.headers(), "accept": accept, "content-type": kind}
         timeout = urllib3.Timeout(connect=5, read=READ_TIMEOUT_S)
         try:
-            answer = self.pool.request(method, url, body=body, headers=headers, timeout=timeout, retries=False)
+            answer = self.pool.request(
+                method, url, body=body, headers=headers, timeout=timeout, retries=False
+            )
         except urllib3.exceptions.HTTPError as error:
             raise self.silent(error) from error
         if answer.status >= 400:
@@ -142,7 +153,8 @@ class Api:
                 "The API server does not know who you are",
                 status=status,
                 seen=message,
-                try_next=f"the token or certificate of context {self.pinned.context!r} may have run out: log in again",
+                try_next=f"the token or certificate of context {self.pinned.context!r} may have "
+                "run out: log in again",
             )
         if status == 409 and (owners := conflicts(words)):
             conflict = Refused(
@@ -160,7 +172,9 @@ class Api:
                 seen=shorten(message),
                 try_next="kubectl -n istio-system get pods; once istiod is ready, apply again",
             )
-        return Refused(f"The API server refused {method} {path}", status=status, seen=shorten(message))
+        return Refused(
+            f"The API server refused {method} {path}", status=status, seen=shorten(message)
+        )
 
     def json(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
         data = None if body is None else json.dumps(body).encode()
@@ -182,7 +196,9 @@ class Api:
         return [{"kind": kind, **item} for item in found]
 
     def apply(self, resource: Resource) -> tuple[str, Json, tuple[str, ...]]:
-        """Server-side apply, strict, never forced: what happened, the object, and the API server's warnings."""
+        """Server-side apply, strict, never forced: what happened, the object, and the API server's
+        warnings.
+        """
         path = path_of(resource.kind, resource.namespace, resource.name, resource.api_version)
         before = self.find(path)
         body = {**resource.body, "metadata": {**resource.metadata}}
@@ -214,13 +230,15 @@ class Api:
         except Refused as error:
             if not error.own_fields:
                 raise
-        # only labkit's own earlier changes are in the way (it scaled or labelled the object): those it may take back
+        # only labkit's own earlier changes are in the way (it scaled or labelled the object): those
+        # it may take back
         return self.send("PATCH", path, data, APPLY, **query, force="true")
 
     def no_namespace(self, resource: Resource) -> NotFound:
         names = ", ".join(n["metadata"]["name"] for n in self.list("Namespace"))
         return NotFound(
-            f"{resource.kind} {resource.name!r} can't be created: there is no namespace {resource.namespace!r}",
+            f"{resource.kind} {resource.name!r} can't be created: there is no namespace "
+            f"{resource.namespace!r}",
             seen=f"namespaces: {names}",
             try_next="apply the Namespace first, or set metadata.namespace to one of these",
         )
@@ -229,7 +247,9 @@ class Api:
         """A merge patch, by labkit's own name."""
         data = json.dumps(change).encode()
         answer: Json = json.loads(
-            self.send("PATCH", path, data, "application/merge-patch+json", fieldManager=MANAGER).data
+            self.send(
+                "PATCH", path, data, "application/merge-patch+json", fieldManager=MANAGER
+            ).data
         )
         return answer
 
@@ -253,9 +273,16 @@ class Api:
         timeout = urllib3.Timeout(connect=5, read=timeout_s + 2)
         try:
             answer = self.pool.request(
-                "GET", url, headers=self.headers(), timeout=timeout, retries=False, preload_content=False
+                "GET",
+                url,
+                headers=self.headers(),
+                timeout=timeout,
+                retries=False,
+                preload_content=False,
             )
-        except urllib3.exceptions.HTTPError as error:  # it went away since it was asked for the list
+        except (
+            urllib3.exceptions.HTTPError
+        ) as error:  # it went away since it was asked for the list
             raise self.silent(error) from error
         try:
             if answer.status >= 400:
@@ -279,7 +306,8 @@ class Api:
         *,
         name: str = "",
     ) -> None:
-        """Watches the objects under a path, or one of them, until `done` (of objects by name) is true.
+        """Watches the objects under a path, or one of them, until `done` (of objects by name) is
+        true.
 
         Raises NotReady, with what `explain` says.
         """
@@ -292,7 +320,9 @@ class Api:
                 return
             left = deadline - time.monotonic()
             if left <= 0:
-                raise NotReady(f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else "")
+                raise NotReady(
+                    f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else ""
+                )
             for event in self.events(path, listing["metadata"]["resourceVersion"], left, **query):
                 if event["type"] == "ERROR":  # the version is too old: list again
                     break

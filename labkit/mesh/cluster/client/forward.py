@@ -17,10 +17,11 @@ SPARE = 4
 
 
 class Forward:
-    """Listens on 127.0.0.1; each connection gets a tunnel of its own, so the pod sees one connection for each.
+    """Listens on 127.0.0.1; each connection gets a tunnel of its own, so the pod sees one
+    connection for each.
 
-    To open a tunnel takes 20 to 30 ms (a TLS and a WebSocket handshake), so `spare` tunnels are opened ahead: a curl
-    then measures the mesh, not the way there.
+    To open a tunnel takes 20 to 30 ms (a TLS and a WebSocket handshake), so `spare` tunnels are
+    opened ahead: a curl then measures the mesh, not the way there.
     """
 
     def __init__(self, opener: Callable[[], Tunnel], *, spare: int = SPARE) -> None:
@@ -85,7 +86,8 @@ class Forward:
         try:
             with contextlib.suppress(LabkitError):  # whoever needs one will open it, and be told
                 tunnel = self.opener()
-        finally:  # whatever went wrong: one that counts as being opened for ever would be missing for ever
+        # whatever went wrong: one that counts as being opened for ever would be missing for ever
+        finally:
             with self.lock:
                 self.opening -= 1
                 if tunnel is not None and not self.closed:

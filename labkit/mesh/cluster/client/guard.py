@@ -1,17 +1,18 @@
 """The context guard: labkit writes to local clusters only, unless the learner names the context.
 
-A lesson creates, breaks and deletes things. On a machine whose kubeconfig leads to more than one cluster, the current
-context may well be somebody's production. So before the first write:
+A lesson creates, breaks and deletes things. On a machine whose kubeconfig leads to more than one
+cluster, the current context may well be somebody's production. So before the first write:
 
-- the kubeconfig is read once and *pinned*: a copy with one context, one cluster and one user, kept in memory. A
-  `kubectl config use-context` in another terminal changes nothing for an open mesh.
-- the context must be local: its server has a loopback or private address, or it is one that a local tool made
-  (Minikube, kind, k3d, Docker Desktop, MicroK8s). A name alone proves little, so a tool's name counts only
-  while the server's address does not speak against it.
-- an address alone proves little too: a company's clusters have private ones, and the near end of a tunnel is this
-  machine. So a context counts as local only with plain credentials (certificates, a token), and without a proxy
-  (`proxy-url`), a foreign name in the server's certificate (`tls-server-name`) or a program that logs in (`exec`,
-  `auth-provider`): no local tool writes these. A tunnel that leaves no such trace can't be seen here.
+- the kubeconfig is read once and *pinned*: a copy with one context, one cluster and one user, kept
+  in memory. A `kubectl config use-context` in another terminal changes nothing for an open mesh.
+- the context must be local: its server has a loopback or private address, or it is one that a local
+  tool made (Minikube, kind, k3d, Docker Desktop, MicroK8s). A name alone proves little, so a tool's
+  name counts only while the server's address does not speak against it.
+- an address alone proves little too: a company's clusters have private ones, and the near end of a
+  tunnel is this machine. So a context counts as local only with plain credentials (certificates, a
+  token), and without a proxy (`proxy-url`), a foreign name in the server's certificate
+  (`tls-server-name`) or a program that logs in (`exec`, `auth-provider`): no local tool writes
+  these. A tunnel that leaves no such trace can't be seen here.
 - or the learner says which context is meant: `labkit.open_mesh("cluster", context="NAME")`.
 
 Nothing here asks the network; a name is not looked up.
@@ -33,9 +34,19 @@ from labkit.errors import MeshError, NotFound
 
 Json = dict[str, Any]
 
-TOOLS = ("minikube", "kind-", "k3d-", "docker-desktop", "docker-for-desktop", "microk8s", "rancher-desktop", "colima")
+TOOLS = (
+    "minikube",
+    "kind-",
+    "k3d-",
+    "docker-desktop",
+    "docker-for-desktop",
+    "microk8s",
+    "rancher-desktop",
+    "colima",
+)
 LOCAL_NAMES = (".local", ".localhost", ".test")
-INTERNAL_NAMES = (  # what local tools call this machine or theirs; clouds have names in .internal as well
+# what local tools call this machine or theirs; clouds have names in .internal as well
+INTERNAL_NAMES = (
     "host.docker.internal",
     "gateway.docker.internal",
     "kubernetes.docker.internal",
@@ -48,7 +59,17 @@ INTERNAL_NAMES = (  # what local tools call this machine or theirs; clouds have 
 OWN_NAMES = ("localhost", "minikube", *INTERNAL_NAMES)
 # `is_private` would also take addresses of documentation, of benchmarks and other reserved ones
 PRIVATE = tuple(
-    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"))
+    map(
+        ip_network,
+        (
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "fc00::/7",
+            "fe80::/10",
+        ),
+    )
 )
 SECTIONS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
@@ -71,8 +92,12 @@ class Pinned:
         return dict(self.config["users"][0]["user"]) if self.config["users"] else {}
 
 
-def kubeconfig_paths(kubeconfig: str | Path | None, environment: Mapping[str, str] | None = None) -> list[Path]:
-    """The files that kubectl would read: the one given, else those of KUBECONFIG, else ~/.kube/config."""
+def kubeconfig_paths(
+    kubeconfig: str | Path | None, environment: Mapping[str, str] | None = None
+) -> list[Path]:
+    """The files that kubectl would read: the one given, else those of KUBECONFIG, else
+    ~/.kube/config.
+    """
     environment = os.environ if environment is None else environment
     if kubeconfig is not None:
         return [Path(kubeconfig).expanduser()]
@@ -81,14 +106,22 @@ def kubeconfig_paths(kubeconfig: str | Path | None, environment: Mapping[str, st
 
 
 def read(paths: Sequence[Path]) -> Json:
-    """Kubeconfigs merged as kubectl does: of two entries with one name the first counts; paths are made absolute."""
-    merged: Json = {"apiVersion": "v1", "kind": "Config", "current-context": "", **{s: [] for s in SECTIONS}}
+    """Kubeconfigs merged as kubectl does: of two entries with one name the first counts; paths are
+    made absolute.
+    """
+    merged: Json = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "",
+        **{s: [] for s in SECTIONS},
+    }
     there = [p for p in paths if p.is_file()]
     if not there:
         raise NotFound(
             "There is no kubeconfig, so there is no cluster to work on",
             seen="looked for " + ", ".join(map(str, paths)),
-            try_next="start a cluster (minikube start), or use labkit.open_mesh('embedded'), which needs none",
+            try_next="start a cluster (minikube start), or use labkit.open_mesh('embedded'), "
+            "which needs none",
         )
     for path in there:
         try:
@@ -101,15 +134,20 @@ def read(paths: Sequence[Path]) -> Json:
         for section, inner in SECTIONS.items():
             known = {entry["name"] for entry in merged[section]}
             entries = found.get(section) or []
-            if not isinstance(entries, list) or not all(is_entry(entry, inner) for entry in entries):
+            if not isinstance(entries, list) or not all(
+                is_entry(entry, inner) for entry in entries
+            ):
                 raise MeshError(
                     f"The kubeconfig {path} can't be used",
                     seen=f"its {section} are no list of entries with a name and a {inner}",
-                    try_next="restore it, or name another one in KUBECONFIG; kubectl config view shows it",
+                    try_next="restore it, or name another one in KUBECONFIG; kubectl config view "
+                    "shows it",
                 )
             for entry in entries:
                 if entry["name"] not in known:
-                    merged[section].append({"name": entry["name"], inner: absolute(entry.get(inner) or {}, path)})
+                    merged[section].append(
+                        {"name": entry["name"], inner: absolute(entry.get(inner) or {}, path)}
+                    )
     return merged
 
 
@@ -136,17 +174,23 @@ def pin(config: Json, context: str | None = None) -> Pinned:
         raise NotFound(
             "The kubeconfig has no current context",
             seen=f"contexts: {known}",
-            try_next="kubectl config use-context NAME, or labkit.open_mesh('cluster', context='NAME')",
+            try_next="kubectl config use-context NAME, or labkit.open_mesh('cluster', "
+            "context='NAME')",
         )
     if name not in contexts:
         raise NotFound(
-            f"The kubeconfig has no context {name!r}", seen=f"contexts: {known}", try_next="kubectl config get-contexts"
+            f"The kubeconfig has no context {name!r}",
+            seen=f"contexts: {known}",
+            try_next="kubectl config get-contexts",
         )
     chosen = contexts[name]
     clusters = [e for e in config["clusters"] if e["name"] == chosen.get("cluster")]
     users = [e for e in config["users"] if e["name"] == chosen.get("user")]
     if not clusters or not clusters[0]["cluster"].get("server"):
-        raise MeshError(f"The context {name!r} names a cluster without a server", seen=str(chosen.get("cluster")))
+        raise MeshError(
+            f"The context {name!r} names a cluster without a server",
+            seen=str(chosen.get("cluster")),
+        )
     pinned = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -159,7 +203,8 @@ def pin(config: Json, context: str | None = None) -> Pinned:
 
 
 def why_local(pinned: Pinned) -> str:
-    """Why a context counts as local; "" when nothing says that it is, or something says that it is not.
+    """Why a context counts as local; "" when nothing says that it is, or something says that it is
+    not.
 
     >>> why_local(pin(read([Path("~/.kube/config").expanduser()])))
     'its server 192.168.49.2 has a private address'
@@ -177,14 +222,18 @@ def why_local(pinned: Pinned) -> str:
     values = [*pinned.cluster.items(), *pinned.user.items()]
     if any(key in FILES and ".minikube" in Path(str(value)).parts for key, value in values):
         return "its certificates are Minikube's"
-    undecided = address is None and ("." not in host or host.endswith(LOCAL_NAMES) or host in INTERNAL_NAMES)
+    undecided = address is None and (
+        "." not in host or host.endswith(LOCAL_NAMES) or host in INTERNAL_NAMES
+    )
     if host and undecided and pinned.context.startswith(TOOLS):
         return f"its name {pinned.context!r} is one that a local tool gives"
     return ""
 
 
 def why_elsewhere(pinned: Pinned) -> str:
-    """What in a context says that its server may be far away, whatever its address; "" when nothing does."""
+    """What in a context says that its server may be far away, whatever its address; "" when nothing
+    does.
+    """
     cluster, user = pinned.cluster, pinned.user
     if cluster.get("proxy-url"):
         return f"it is reached by the proxy {cluster['proxy-url']}"
@@ -228,15 +277,18 @@ def is_here(address: IPv4Address | IPv6Address) -> bool:
 
 
 def guarded(context: str | None = None, kubeconfig: str | Path | None = None) -> Pinned:
-    """The pinned context, if labkit may write to it. Raises MeshError with the sentence to type otherwise.
+    """The pinned context, if labkit may write to it. Raises MeshError with the sentence to type
+    otherwise.
 
     >>> guarded()
-    MeshError: The context 'prod-eu' is not known to be on this machine, so labkit changes nothing there
+    MeshError: The context 'prod-eu' is not known to be on this machine, so labkit changes nothing
+    there
     """
     pinned = pin(read(kubeconfig_paths(kubeconfig)), context)
     if context is None and not why_local(pinned):
         raise MeshError(
-            f"The context {pinned.context!r} is not known to be on this machine, so labkit changes nothing there",
+            f"The context {pinned.context!r} is not known to be on this machine, so labkit "
+            "changes nothing there",
             seen=seen_of(pinned),
             try_next=f'if you mean it: labkit.open_mesh("cluster", context="{pinned.context}")'
             "; if not: kubectl config use-context minikube",

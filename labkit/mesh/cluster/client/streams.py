@@ -1,8 +1,9 @@
-"""Byte streams into pods through the API server: what `kubectl port-forward` and `kubectl exec -i` use.
+"""Byte streams into pods through the API server: what `kubectl port-forward` and `kubectl exec -i`
+use.
 
-The official client opens the WebSocket (with the context's certificates, tokens and proxies). Its own port-forward was
-looked at and left aside: it wants a thread and a pair of sockets for each stream, and tells the caller of a refused
-connection only by closing.
+The official client opens the WebSocket (with the context's certificates, tokens and proxies). Its
+own port-forward was looked at and left aside: it wants a thread and a pair of sockets for each
+stream, and tells the caller of a refused connection only by closing.
 """
 
 from __future__ import annotations
@@ -28,14 +29,23 @@ OUT, NOTES, ERROR = (
     1,
     2,
     3,
-)  # channels of exec, whose input is 0; a port-forward has data on 0 in both directions, and errors on 1
+    # channels of exec, whose input is 0; a port-forward has data on 0 in both directions, and errors on  # noqa: E501
+    # 1
+)
 
 
 class Tunnel:
     """One stream to a port of a pod, or to a command in it. Enough of a socket for http.client."""
 
     def __init__(
-        self, api: Api, path: str, query: list[tuple[str, str]], *, reads: int, errors: int, hello: int
+        self,
+        api: Api,
+        path: str,
+        query: list[tuple[str, str]],
+        *,
+        reads: int,
+        errors: int,
+        hello: int,
     ) -> None:
         import websocket
 
@@ -58,7 +68,9 @@ class Tunnel:
 
     @classmethod
     def to_port(cls, api: Api, namespace: str, pod: str, port: int) -> Tunnel:
-        """A connection to a port of a pod, made inside the pod, to its loopback address: past its sidecar."""
+        """A connection to a port of a pod, made inside the pod, to its loopback address: past its
+        sidecar.
+        """
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
         return cls(api, path, [("ports", str(port))], reads=0, errors=1, hello=2)
 
@@ -66,30 +78,48 @@ class Tunnel:
     def to_command(
         cls, api: Api, namespace: str, pod: str, container: str, command: list[str], ready: str = ""
     ) -> Tunnel:
-        """The standard input and output of a command in a container; `ready` is a pattern of what it says first."""
+        """The standard input and output of a command in a container; `ready` is a pattern of what
+        it says first.
+        """
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
         query = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
-        found = cls(api, path, [*query, *(("command", c) for c in command)], reads=OUT, errors=ERROR, hello=0)
+        found = cls(
+            api,
+            path,
+            [*query, *(("command", c) for c in command)],
+            reads=OUT,
+            errors=ERROR,
+            hello=0,
+        )
         if ready:
             found.await_ready(ready, command)
         return found
 
     def await_ready(self, ready: str, command: list[str]) -> None:
-        """Waits until the command says on its standard error that it is ready: what is sent earlier may be lost."""
+        """Waits until the command says on its standard error that it is ready: what is sent earlier
+        may be lost.
+        """
         self.settimeout(READY_S)
         try:
             while not re.search(ready, self.notes):
                 if self.ended:
-                    raise TrafficError(f"{command[-1]} can't be reached from the pod", seen=self.notes or self.trouble)
+                    raise TrafficError(
+                        f"{command[-1]} can't be reached from the pod",
+                        seen=self.notes or self.trouble,
+                    )
                 self.step()
         except TimeoutError as error:
-            raise TrafficError(f"{command[0]} in the pod is not ready after {READY_S:g} s", seen=self.notes) from error
+            raise TrafficError(
+                f"{command[0]} in the pod is not ready after {READY_S:g} s", seen=self.notes
+            ) from error
         self.settimeout(None)
 
     # reading and writing
 
     def step(self) -> bytes:
-        """What the next message holds for the reader: often nothing, since some messages only open a channel."""
+        """What the next message holds for the reader: often nothing, since some messages only open
+        a channel.
+        """
         if self.rest:
             data, self.rest = self.rest, b""
             return data
@@ -112,7 +142,9 @@ class Tunnel:
             self.notes = (self.notes + data.decode(errors="replace"))[-4000:]
         if channel == self.errors and data:
             self.trouble += data.decode(errors="replace")
-            self.ended = self.reads == 0  # a port-forward that has an error is over; a command's result comes last
+            self.ended = (
+                self.reads == 0
+            )  # a port-forward that has an error is over; a command's result comes last
         return b""
 
     def receive(self) -> bytes:
@@ -127,7 +159,9 @@ class Tunnel:
         return bool(self.rest) or self.decrypted()
 
     def decrypted(self) -> bool:
-        """Whether TLS holds bytes back; an API server behind `kubectl proxy` is spoken to without it."""
+        """Whether TLS holds bytes back; an API server behind `kubectl proxy` is spoken to without
+        it.
+        """
         return hasattr(self.ws.sock, "pending") and self.ws.sock.pending() > 0
 
     def is_open(self) -> bool:
@@ -165,8 +199,8 @@ class Tunnel:
 
 
 def open_websocket(api: Api, url: str) -> Any:
-    """As the client's own `create_websocket`, which has no time limit: a laptop that slept, or a VPN that is off, would
-    let whoever asks wait without end."""
+    """As the client's own `create_websocket`, which has no time limit: a laptop that slept, or a
+    VPN that is off, would let whoever asks wait without end."""
     import websocket
     from kubernetes.stream import ws_client
 
@@ -209,7 +243,9 @@ class Reader(io.RawIOBase):
 class TunnelConnection(http.client.HTTPConnection):
     """HTTP to a port of a pod."""
 
-    def __init__(self, api: Api, namespace: str, pod: str, port: int, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, api: Api, namespace: str, pod: str, port: int, timeout_s: float = 10.0
+    ) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self.api, self.where = api, (namespace, pod, port)
 
@@ -220,8 +256,8 @@ class TunnelConnection(http.client.HTTPConnection):
 
 
 class PodClient:
-    """HTTP requests to one port of one pod, on one connection that stays open. Raises TrafficError where none gets
-    there, also when the pod is gone.
+    """HTTP requests to one port of one pod, on one connection that stays open. Raises TrafficError
+    where none gets there, also when the pod is gone.
 
     >>> PodClient(api, "hello-world", "hello-world-v1-x", 8080).request("GET", "/control/state")
     (200, b'{"pod": …')
@@ -232,7 +268,9 @@ class PodClient:
         self.connection: TunnelConnection | None = None
         self.lock = threading.Lock()
 
-    def request(self, method: str, target: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    def request(
+        self, method: str, target: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
         with self.lock:
             for fresh in (False, True):
                 if self.connection is None:
@@ -242,14 +280,20 @@ class PodClient:
                     self.connection.request(method, target, headers=dict(headers or {}))
                     answer = self.connection.getresponse()
                     return answer.status, answer.read()
-                except (OSError, http.client.HTTPException, MeshError) as error:  # MeshError: there is no such pod
+                except (
+                    OSError,
+                    http.client.HTTPException,
+                    MeshError,
+                ) as error:  # MeshError: there is no such pod
                     seen = error.seen if isinstance(error, MeshError) else str(error)
                     trouble = getattr(self.connection.sock, "trouble", "") or seen
-                    self.drop()  # one that was kept may have died since: a fresh one tells the truth
+                    # one that was kept may have died since: a fresh one tells the truth
+                    self.drop()
                     if fresh:
                         namespace, pod, port = self.where
                         raise TrafficError(
-                            f"Port {port} of pod {pod!r} in {namespace!r} does not answer", seen=trouble
+                            f"Port {port} of pod {pod!r} in {namespace!r} does not answer",
+                            seen=trouble,
                         ) from error
         raise AssertionError("unreachable")
 

@@ -1,8 +1,9 @@
 """What a run makes on a cluster, written down on the cluster before it is made.
 
-A run has a namespace of its own, `labkit-marker-RUN`. It holds the barrier's marker, says in an annotation whose run it
-is, and has a ConfigMap with the paths of all that the run made elsewhere: namespaces, and objects in namespaces of
-others. A run that is killed can't tidy up; whoever comes next reads the list, and does it (leftovers.py).
+A run has a namespace of its own, `labkit-marker-RUN`. It holds the barrier's marker, says in an
+annotation whose run it is, and has a ConfigMap with the paths of all that the run made elsewhere:
+namespaces, and objects in namespaces of others. A run that is killed can't tidy up; whoever comes
+next reads the list, and does it (leftovers.py).
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Ledger:
     def open(self) -> None:
         metadata = {"name": self.namespace, "labels": MANAGED, "annotations": {OWNER: own().text}}
         self.api.put(
-            path_of("Namespace", name=self.namespace), {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            path_of("Namespace", name=self.namespace),
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
         )
 
     def add(self, path: str) -> None:
@@ -50,18 +52,28 @@ class Ledger:
             self.write()
 
     def write(self) -> None:
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": LEDGER, "namespace": self.namespace}}
-        self.api.put(path_of("ConfigMap", self.namespace, LEDGER), {**body, "data": {"made": json.dumps(self.paths)}})
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": LEDGER, "namespace": self.namespace},
+        }
+        self.api.put(
+            path_of("ConfigMap", self.namespace, LEDGER),
+            {**body, "data": {"made": json.dumps(self.paths)}},
+        )
 
     def claim(self, namespace: str) -> bool:
-        """Makes a namespace this run's. True where it is new; False where it was somebody's own and stays so.
+        """Makes a namespace this run's. True where it is new; False where it was somebody's own and
+        stays so.
 
-        Raises MeshError where another run that still goes on has made it: two runs of the same lessons on one cluster
-        would change each other's objects.
+        Raises MeshError where another run that still goes on has made it: two runs of the same
+        lessons on one cluster would change each other's objects.
         """
         path = path_of("Namespace", name=namespace)
         live = self.api.find(path)
-        if live is not None and "deletionTimestamp" in live["metadata"]:  # the end of an earlier run
+        if (
+            live is not None and "deletionTimestamp" in live["metadata"]
+        ):  # the end of an earlier run
             wait_gone(self.api, namespace)
             live = None
         if live is None:
@@ -89,7 +101,9 @@ class Ledger:
     def still_owns(self, namespace: str) -> bool:
         """Whether nobody has taken it over: a second mesh of the same notebook does so."""
         live = self.api.find(path_of("Namespace", name=namespace))
-        return live is not None and (live["metadata"].get("annotations") or {}).get(MADE) == self.run
+        return (
+            live is not None and (live["metadata"].get("annotations") or {}).get(MADE) == self.run
+        )
 
     def refuse_if_used(self, namespace: str, run: str) -> None:
         other = owner_of(self.api.find(path_of("Namespace", name=MARKERS + run)))
@@ -105,14 +119,20 @@ class Ledger:
 
 def owner_of(marker: Json | None) -> Owner | None:
     """Whose run a marker's namespace is."""
-    return Owner.read((marker["metadata"].get("annotations") or {}).get(OWNER, "")) if marker else None
+    return (
+        Owner.read((marker["metadata"].get("annotations") or {}).get(OWNER, "")) if marker else None
+    )
 
 
 def wait_gone(api: Api, namespace: str) -> None:
     what = f"namespace {namespace!r} to be gone"
-    api.wait(path_of("Namespace"), lambda found: namespace not in found, GONE_S, what, name=namespace)
+    api.wait(
+        path_of("Namespace"), lambda found: namespace not in found, GONE_S, what, name=namespace
+    )
 
 
 def hurry(api: Api, namespace: str) -> None:
-    """Ends the pods of a namespace that is being deleted at once: a sidecar would drain connections for 5 s."""
+    """Ends the pods of a namespace that is being deleted at once: a sidecar would drain connections
+    for 5 s.
+    """
     api.delete(path_of("Pod", namespace), gracePeriodSeconds="0")

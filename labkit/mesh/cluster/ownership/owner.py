@@ -1,4 +1,6 @@
-"""Whose a run on a cluster is: a process of some machine, so that a killed run is told from one that goes on."""
+"""Whose a run on a cluster is: a process of some machine, so that a killed run is told from one
+that goes on.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ MADE = "labkit.internal/made-by"
 
 @dataclass(frozen=True)
 class Owner:
-    """A process: its machine, its id and when it was started (see `started_at`); ids are given again."""
+    """A process: its machine, its id and when it was started (see `started_at`); ids are given
+    again.
+    """
 
     machine: str
     process: int
@@ -36,7 +40,11 @@ class Owner:
         """
         machine, _, rest = text.partition("/")
         process, _, started = rest.partition("/")
-        return cls(machine, int(process), int(started)) if process.isdigit() and started.isdigit() else None
+        return (
+            cls(machine, int(process), int(started))
+            if process.isdigit() and started.isdigit()
+            else None
+        )
 
     @property
     def text(self) -> str:
@@ -44,7 +52,9 @@ class Owner:
 
     @property
     def runs(self) -> bool:
-        """Whether it still may run: of another machine's processes nothing is known here, so they count as running."""
+        """Whether it still may run: of another machine's processes nothing is known here, so they
+        count as running.
+        """
         if self.machine != platform.node():
             return True
         try:
@@ -60,9 +70,9 @@ class Owner:
 def started_at(process: int) -> int:
     """When a process was started, as a number that stays the same for as long as it runs.
 
-    On Linux a time of day does not: it is reckoned from the boot, which seems to move when the clock is set (after a
-    virtual machine was paused, say), and a run that goes on would look killed. So there it is the kernel's own count of
-    ticks, behind a number of this boot.
+    On Linux a time of day does not: it is reckoned from the boot, which seems to move when the
+    clock is set (after a virtual machine was paused, say), and a run that goes on would look
+    killed. So there it is the kernel's own count of ticks, behind a number of this boot.
     """
     if not LINUX:
         return int(psutil.Process(process).create_time())

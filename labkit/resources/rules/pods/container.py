@@ -16,7 +16,13 @@ _MOST_ID = 2**31 - 1
 _ENV_NAME = re.compile(r"[ -<>-~]+")
 _PROBE_HEADER = re.compile(r"[-A-Za-z0-9]+")
 _FIELDS = (
-    *("metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName"),
+    *(
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "spec.nodeName",
+        "spec.serviceAccountName",
+    ),
     *("status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"),
 )
 _FIELD_OF_MAP = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
@@ -26,10 +32,14 @@ _RESOURCES = ("cpu", "memory", "ephemeral-storage")
 def check_container(
     fields: Fields, path: Path, report: Report, *, volumes: set[str], grace_s: int, first: bool
 ) -> None:
-    """Adds what the API server would say. `first`: it runs before the others (an init container)."""
+    """Adds what the API server would say. `first`: it runs before the others (an
+    init container).
+    """
     name, image = fields.get("name") or "", fields.get("image") or ""
     if not names.dns_label(name):
-        report.error((*path, "name"), "not a name for a container", found=name, allowed=names.LABEL_FORM)
+        report.error(
+            (*path, "name"), "not a name for a container", found=name, allowed=names.LABEL_FORM
+        )
     if not image:
         report.error((*path, "image"), "a container needs an image")
     elif image != image.strip():
@@ -51,7 +61,12 @@ def check_container(
             seconds = (block(handler, "sleep") or {}).get("seconds") or 0
             if not 0 <= seconds <= grace_s:
                 where = (*place, "sleep", "seconds")
-                report.error(where, "out of range", found=seconds, allowed=f"0 to {grace_s} (the grace period)")
+                report.error(
+                    where,
+                    "out of range",
+                    found=seconds,
+                    allowed=f"0 to {grace_s} (the grace period)",
+                )
 
 
 def check_ids(context: Fields | None, path: Path, report: Report) -> None:
@@ -65,7 +80,11 @@ def check_ids(context: Fields | None, path: Path, report: Report) -> None:
 def _security(context: Fields, path: Path, report: Report) -> None:
     check_ids(context, path, report)
     if context.get("privileged") and context.get("allowPrivilegeEscalation") is False:
-        report.error((*path, "allowPrivilegeEscalation"), "can't be false for a privileged container", found=False)
+        report.error(
+            (*path, "allowPrivilegeEscalation"),
+            "can't be false for a privileged container",
+            found=False,
+        )
 
 
 def _ports(container: Fields, path: Path, report: Report) -> None:
@@ -83,7 +102,9 @@ def _ports(container: Fields, path: Path, report: Report) -> None:
         if fields.get("hostPort"):
             port(fields["hostPort"], (*place, "hostPort"), report)
         elif fields.get("hostIP"):
-            report.warning((*place, "hostIP"), "hostIP does nothing without hostPort", found=fields["hostIP"])
+            report.warning(
+                (*place, "hostIP"), "hostIP does nothing without hostPort", found=fields["hostIP"]
+            )
 
 
 def _environment(container: Fields, path: Path, report: Report) -> None:
@@ -91,7 +112,9 @@ def _environment(container: Fields, path: Path, report: Report) -> None:
         place = (*path, "env", index)
         name = variable.get("name") or ""
         if not _ENV_NAME.fullmatch(name):
-            report.error((*place, "name"), "not a name for a variable", found=name, allowed="no '='")
+            report.error(
+                (*place, "name"), "not a name for a variable", found=name, allowed="no '='"
+            )
         source = block(variable, "valueFrom")
         if source is None:
             continue
@@ -116,23 +139,40 @@ def _probes(container: Fields, path: Path, report: Report, *, refused: bool) -> 
         if probe is None:
             continue
         if refused:
-            report.error(place, "an init container has no probes", hint="remove it, or restartPolicy: Always")
+            report.error(
+                place, "an init container has no probes", hint="remove it, or restartPolicy: Always"
+            )
             continue
         _handler(probe, place, ("exec", "httpGet", "tcpSocket", "grpc"), report)
-        numbers = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
+        numbers = (
+            "initialDelaySeconds",
+            "timeoutSeconds",
+            "periodSeconds",
+            "successThreshold",
+            "failureThreshold",
+        )
         for number in numbers:
             if (probe.get(number) or 0) < 0:
-                report.error((*place, number), "can't be negative", found=probe[number], allowed="0 or more")
+                report.error(
+                    (*place, number), "can't be negative", found=probe[number], allowed="0 or more"
+                )
         successes = probe.get("successThreshold") or 1
         if name != "readinessProbe" and successes != 1:
-            report.error((*place, "successThreshold"), "must be 1 for this probe", found=successes, allowed="1")
+            report.error(
+                (*place, "successThreshold"),
+                "must be 1 for this probe",
+                found=successes,
+                allowed="1",
+            )
 
 
 def _handler(handler: Fields, path: Path, kinds: tuple[str, ...], report: Report) -> None:
     """What a probe or a hook does: exactly one thing."""
     present = [kind for kind in kinds if block(handler, kind) is not None]
     if len(present) != 1:
-        report.error(path, "needs exactly one action", found=", ".join(present), allowed=", ".join(kinds))
+        report.error(
+            path, "needs exactly one action", found=", ".join(present), allowed=", ".join(kinds)
+        )
     for kind in present:
         action, place = block(handler, kind) or {}, (*path, kind)
         if kind == "exec" and not items(action, "command"):
@@ -149,7 +189,9 @@ def _action_port(value: Any, path: Path, report: Report) -> None:
     if not isinstance(value, str):
         port(value, path, report)
     elif not names.port_name(value):
-        report.error(path, "not the name of a port", found=value, allowed="a number, or a port's name")
+        report.error(
+            path, "not the name of a port", found=value, allowed="a number, or a port's name"
+        )
 
 
 def _resources(container: Fields, path: Path, report: Report) -> None:
@@ -160,14 +202,23 @@ def _resources(container: Fields, path: Path, report: Report) -> None:
             _resource(name, value, (*path, "resources", field, name), report)
     both = {*limits, *requests}
     if any(name.startswith("hugepages-") for name in both) and not both & {"cpu", "memory"}:
-        report.error((*path, "resources"), "huge pages need cpu or memory beside them", found=", ".join(sorted(both)))
+        report.error(
+            (*path, "resources"),
+            "huge pages need cpu or memory beside them",
+            found=", ".join(sorted(both)),
+        )
     for name, value in requests.items():
         place = (*path, "resources", "requests", name)
         asked, allowed = amount(value), amount(limits[name]) if name in limits else None
         if name not in _RESOURCES and asked != allowed:
             report.error(place, "request and limit must be the same for this resource", found=value)
         elif allowed is not None and asked is not None and asked > allowed:
-            report.error(place, "the request is more than the limit", found=value, allowed=f"at most {limits[name]}")
+            report.error(
+                place,
+                "the request is more than the limit",
+                found=value,
+                allowed=f"at most {limits[name]}",
+            )
 
 
 def _resource(name: str, value: Any, path: Path, report: Report) -> None:

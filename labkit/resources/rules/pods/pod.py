@@ -1,4 +1,6 @@
-"""What the API server checks of a pod's spec, alone or in a Deployment's template, beyond its schema."""
+"""What the API server checks of a pod's spec, alone or in a Deployment's template, beyond its
+schema.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,27 @@ def check_pod_spec(spec: Fields, path: Path, report: Report) -> None:
             if name in seen and field == "containers":
                 report.error((*place, "name"), "two containers of the same name", found=name)
             seen.add(name)
-            check_container(container, place, report, volumes=volumes, grace_s=grace, first=field == "initContainers")
+            check_container(
+                container,
+                place,
+                report,
+                volumes=volumes,
+                grace_s=grace,
+                first=field == "initContainers",
+            )
     _names(spec, path, report)
     _security(spec, path, report)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= _MOST_ID:
-        report.error((*path, "activeDeadlineSeconds"), "out of range", found=deadline, allowed="1 or more")
+        report.error(
+            (*path, "activeDeadlineSeconds"), "out of range", found=deadline, allowed="1 or more"
+        )
     if spec.get("overhead") and not spec.get("runtimeClassName"):
-        report.error((*path, "overhead"), "comes from a RuntimeClass, and can't be set here", hint="remove it")
+        report.error(
+            (*path, "overhead"),
+            "comes from a RuntimeClass, and can't be set here",
+            hint="remove it",
+        )
     for index, toleration in enumerate(items(spec, "tolerations")):
         _toleration(toleration, (*path, "tolerations", index), report)
     for index, constraint in enumerate(items(spec, "topologySpreadConstraints")):
@@ -48,14 +63,20 @@ def check_pod_spec(spec: Fields, path: Path, report: Report) -> None:
 def _names(spec: Fields, path: Path, report: Report) -> None:
     for name in ("hostname", "subdomain"):
         if spec.get(name) and not names.dns_label(spec[name]):
-            report.error((*path, name), "not a host name", found=spec[name], allowed=names.LABEL_FORM)
+            report.error(
+                (*path, name), "not a host name", found=spec[name], allowed=names.LABEL_FORM
+            )
     for name in ("serviceAccountName", "nodeName", "priorityClassName"):
         if spec.get(name) and not names.dns_subdomain(spec[name]):
-            report.error((*path, name), "not a name", found=spec[name], allowed=names.SUBDOMAIN_FORM)
+            report.error(
+                (*path, name), "not a name", found=spec[name], allowed=names.SUBDOMAIN_FORM
+            )
     check_labels(spec.get("nodeSelector"), (*path, "nodeSelector"), report)
     for index, alias in enumerate(items(spec, "hostAliases")):
         if not names.ip_address(alias.get("ip") or ""):
-            report.error((*path, "hostAliases", index, "ip"), "not an address", found=alias.get("ip"))
+            report.error(
+                (*path, "hostAliases", index, "ip"), "not an address", found=alias.get("ip")
+            )
     for index, gate in enumerate(items(spec, "readinessGates")):
         condition = gate.get("conditionType") or ""
         if not names.label_key(condition):
@@ -65,13 +86,19 @@ def _names(spec: Fields, path: Path, report: Report) -> None:
 
 def _security(spec: Fields, path: Path, report: Report) -> None:
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
-        report.error((*path, "shareProcessNamespace"), "can't be set together with hostPID", hint="remove one")
+        report.error(
+            (*path, "shareProcessNamespace"),
+            "can't be set together with hostPID",
+            hint="remove one",
+        )
     check_ids(block(spec, "securityContext"), (*path, "securityContext"), report)
 
 
 def _toleration(toleration: Fields, path: Path, report: Report) -> None:
     operator = toleration.get("operator") or "Equal"
     if operator == "Exists" and toleration.get("value"):
-        report.error((*path, "value"), "the operator Exists takes no value", found=toleration["value"])
+        report.error(
+            (*path, "value"), "the operator Exists takes no value", found=toleration["value"]
+        )
     if not toleration.get("key") and operator != "Exists":
         report.error((*path, "operator"), "must be Exists where there is no key", found=operator)

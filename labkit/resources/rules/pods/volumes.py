@@ -15,7 +15,9 @@ def check_volumes(volumes: list[Fields], path: Path, report: Report) -> set[str]
         place = (*path, index)
         name = volume.get("name") or ""
         if not names.dns_label(name):
-            report.error((*place, "name"), "not a name for a volume", found=name, allowed=names.LABEL_FORM)
+            report.error(
+                (*place, "name"), "not a name for a volume", found=name, allowed=names.LABEL_FORM
+            )
         seen.add(name)
         sources = [key for key, value in volume.items() if key != "name" and value is not None]
         if len(sources) > 1:
@@ -57,7 +59,10 @@ def check_mounts(mounts: list[Fields], volumes: set[str], path: Path, report: Re
         name, target = mount.get("name") or "", mount.get("mountPath") or ""
         if name not in volumes:
             report.error(
-                (*place, "name"), "there is no such volume", found=name, allowed=", ".join(sorted(volumes)) or "(none)"
+                (*place, "name"),
+                "there is no such volume",
+                found=name,
+                allowed=", ".join(sorted(volumes)) or "(none)",
             )
         if not target:
             report.error((*place, "mountPath"), "the field is required and missing")

@@ -1,6 +1,8 @@
-"""A learner's draft of a manifest: kept with their progress, so that it is there again after a restart or a reload.
+"""A learner's draft of a manifest: kept with their progress, so that it is there again after a
+restart or a reload.
 
-Writing waits until nothing was typed for a moment: progress.py moves a whole new file into place each time.
+Writing waits until nothing was typed for a moment: progress.py moves a whole new file into place
+each time.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class Draft:
     >>> draft.save("my text")
     """
 
-    def __init__(self, key: str, published: str, on_error: Callable[[LabkitError], None] | None = None) -> None:
+    def __init__(
+        self, key: str, published: str, on_error: Callable[[LabkitError], None] | None = None
+    ) -> None:
         self.key = key
         self.published = published
         self.on_error = on_error
@@ -36,7 +40,9 @@ class Draft:
         atexit.register(self.flush)
 
     def load(self) -> tuple[str, str]:
-        """The text that is kept and when it was kept ("14:05"); the published text and "" where none is."""
+        """The text that is kept and when it was kept ("14:05"); the published text and "" where
+        none is.
+        """
         entry = progress.entry("drafts", self.key)
         text = entry.get("text")
         if not isinstance(text, str) or text == self.published:
@@ -83,18 +89,28 @@ class Draft:
 
 
 def key_of(path: str) -> str:
-    """The name under which the draft of a file is kept: its place in the course, the same in every copy of it."""
+    """The name under which the draft of a file is kept: its place in the course, the same in every
+    copy of it.
+    """
     with contextlib.suppress(ValueError, LessonError):
         from pathlib import Path
 
-        return Path(path).resolve().relative_to((course_folder() / "manifests").resolve()).as_posix()
+        return (
+            Path(path).resolve().relative_to((course_folder() / "manifests").resolve()).as_posix()
+        )
     return path
 
 
 def clock(stamp: str) -> str:
-    """An instant of the progress file on this machine's clock: "14:05", with the day where it is not today."""
+    """An instant of the progress file on this machine's clock: "14:05", with the day where it is
+    not today.
+    """
     try:
-        when = datetime.datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC).astimezone()
+        when = (
+            datetime.datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ")
+            .replace(tzinfo=datetime.UTC)
+            .astimezone()
+        )
     except ValueError:
         return "an earlier time"
     today = datetime.datetime.now().astimezone().date()

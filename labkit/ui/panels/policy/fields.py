@@ -1,6 +1,8 @@
-"""The controls of the PolicyPanel: which fields of Istio's objects have one, in plain words, with units and defaults.
+"""The controls of the PolicyPanel: which fields of Istio's objects have one, in plain words, with
+units and defaults.
 
-A control is described here and nowhere else. What it shows and what it changes is the YAML (see `text`).
+A control is described here and nowhere else. What it shows and what it changes is the YAML (see
+`text`).
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ MODES = (
 
 @dataclass(frozen=True)
 class Field:
-    """One control. `path` is below a traffic policy (or absolute, from `spec`); empty means: not in the YAML."""
+    """One control. `path` is below a traffic policy (or absolute, from `spec`); empty means: not in
+    the YAML.
+    """
 
     path: str
     label: str
@@ -72,11 +76,18 @@ class Group:
     """The words on the button that adds one more, where there can be more."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "fields": [{**asdict(each), "name": each.name} for each in self.fields]}
+        return {
+            **asdict(self),
+            "fields": [{**asdict(each), "name": each.name} for each in self.fields],
+        }
 
 
 BALANCING = Field(
-    MODE, "Who gets a request", "How the caller's Envoy chooses one of the pods.", kind="choice", choices=MODES
+    MODE,
+    "Who gets a request",
+    "How the caller's Envoy chooses one of the pods.",
+    kind="choice",
+    choices=MODES,
 )
 OF_HASH = {
     "httpHeaderName": (

@@ -1,4 +1,6 @@
-"""What is said of the text in view: by validation, by the linter, and by a look at what is applied."""
+"""What is said of the text in view: by validation, by the linter, and by a look
+at what is applied.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ SPARE = 20
 
 @dataclass(frozen=True)
 class Said:
-    """One finding, as the panel shows it. `key` is that of its object, None for what can't be read."""
+    """One finding, as the panel shows it. `key` is that of its object, None for
+    what can't be read.
+    """
 
     level: str
     line: int
@@ -45,21 +49,31 @@ def of_text(verdicts: Iterable[Verdict], objects: Sequence[Resource]) -> list[Sa
     found = lint_verdicts(verdicts, context=objects, complete=True)
     rank = {"error": 0, "warning": 1}
     # of several lines only the first: the others show the place, which is in view anyway
-    said = [Said(d.level, d.line, d.path, d.code, d.what.partition("\n")[0], d.fix, d.key) for d in found]
+    said = [
+        Said(d.level, d.line, d.path, d.code, d.what.partition("\n")[0], d.fix, d.key)
+        for d in found
+    ]
     return sorted(said, key=lambda each: (rank.get(each.level, 2), each.line))
 
 
 def as_notes(
     findings: Iterable[Said], document: int, body: Any, subset: str, shape: Iterable[Group]
 ) -> dict[str, list[list[str]]]:
-    """The findings beside a control: [level, words] under its path, or under "group …" where they are about a part."""
+    """The findings beside a control: [level, words] under its path, or under "group …" where they
+    are about a part.
+    """
     groups = list(shape)
-    places = {written(policy_text.place(body, group.id, subset)): f"group {group.id}" for group in groups}
+    places = {
+        written(policy_text.place(body, group.id, subset)): f"group {group.id}" for group in groups
+    }
     places |= {policy_text.where(f, body, subset): f.path for group in groups for f in group.fields}
     places = dict(sorted(places.items(), key=lambda place: -len(place[0])))  # the nearest one first
     notes: dict[str, list[list[str]]] = {}
     metadata = policy_text.at(body, ("metadata",)) or {}
-    own = (str(policy_text.at(metadata, ("namespace",)) or "default"), str(policy_text.at(metadata, ("name",)) or ""))
+    own = (
+        str(policy_text.at(metadata, ("namespace",)) or "default"),
+        str(policy_text.at(metadata, ("name",)) or ""),
+    )
     for each in findings:
         if each.key is not None and each.key[1:] != own:
             continue
@@ -70,7 +84,9 @@ def as_notes(
 
 
 class Context:
-    """What is applied, as a panel sees it: all objects of the mesh, and the text that is in force."""
+    """What is applied, as a panel sees it: all objects of the mesh, and the text
+    that is in force.
+    """
 
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
@@ -104,10 +120,11 @@ class Context:
                 self.texts[resource.key] = (self.by_key[resource.key].spec, chunk)
 
     def text(self, view: str) -> str:
-        """What is in force for the objects of a text, as a text as much like it as can be; "" where there is nothing.
+        """What is in force for the objects of a text, as a text as much like it as can be; "" where
+        there is nothing.
 
-        Of a text that this panel has applied, comments are known too; of what somebody else applied only the values.
-        While `view` can't be read it is what it was before.
+        Of a text that this panel has applied, comments are known too; of what somebody else applied
+        only the values. While `view` can't be read it is what it was before.
         """
         try:
             pieces = [(offset, chunk) for offset, chunk, _ in compose_documents(view, NAME)]
@@ -132,7 +149,9 @@ class Context:
 
 
 def like(text: str, resource: Resource) -> str:
-    """A text with the spec of an object that is applied; the text itself where that is what it says."""
+    """A text with the spec of an object that is applied; the text itself where that is what it
+    says.
+    """
     try:
         body = policy_text.bodies(text)[0]
         for path, value in differences(policy_text.at(body, ("spec",)), resource.spec, ("spec",)):
@@ -143,14 +162,19 @@ def like(text: str, resource: Resource) -> str:
 
 
 def differences(old: Any, new: Any, path: Path) -> list[tuple[Path, Any]]:
-    """What to set, and where, so that `old` becomes `new`: the smallest parts, so that a text keeps its shape.
+    """What to set, and where, so that `old` becomes `new`: the smallest parts, so that a text keeps
+    its shape.
 
     >>> differences({"a": 1, "b": [1, 2]}, {"b": [1, 3], "c": 4}, ())
     [(('b', 1), 3), (('c',), 4), (('a',), None)]
     """
     if isinstance(old, dict) and isinstance(new, dict) and new:
-        found = [each for name in new for each in differences(old.get(name), new[name], (*path, name))]
+        found = [
+            each for name in new for each in differences(old.get(name), new[name], (*path, name))
+        ]
         return found + [((*path, name), None) for name in old if name not in new]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [each for at, item in enumerate(new) for each in differences(old[at], item, (*path, at))]
+        return [
+            each for at, item in enumerate(new) for each in differences(old[at], item, (*path, at))
+        ]
     return [] if old == new else [(path, new)]

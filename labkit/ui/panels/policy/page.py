@@ -1,4 +1,6 @@
-"""The PolicyPanel without a browser: plain text for a terminal, HTML without buttons for an export."""
+"""The PolicyPanel without a browser: plain text for a terminal, HTML without
+buttons for an export.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def plain(panel: PolicyPanel) -> str:
         return "<PolicyPanel>"
     lines = [f"{panel.title}: {', '.join(state['documents']) or 'a text that can not be read'}"]
     lines += [f"  {mark} {line}" for mark, line in shown(panel)]
-    lines += [f"  line {f['line']}: {f['level']}: {f['what']}; {f['fix']}" for f in state["findings"]]
+    lines += [
+        f"  line {f['line']}: {f['level']}: {f['what']}; {f['fix']}" for f in state["findings"]
+    ]
     lines += [f"  {panel.said}"] if panel.said else []
     return "\n".join(lines)
 
@@ -28,15 +32,18 @@ def page(panel: PolicyPanel) -> str:
     """The same as HTML, with what Envoy got."""
     state = panel.state
     found = "".join(
-        f"<li>Line {f['line']}, {f['level']}: {html.escape(f['what'])}; {html.escape(f['fix'])}</li>"
+        f"<li>Line {f['line']}, {f['level']}: {html.escape(f['what'])}; "
+        f"{html.escape(f['fix'])}</li>"
         for f in state["findings"]
     )
     rows = [(mark, line) for mark, line in panel.envoy.get("rows", [])]
     return (
-        f'<div class="labkit-page"><b>{html.escape(panel.title)}</b>: {html.escape(", ".join(state["documents"]))}'
+        f'<div class="labkit-page"><b>{html.escape(panel.title)}</b>: '
+        f"{html.escape(', '.join(state['documents']))}"
         f"{pre(shown(panel))}{f'<ul>{found}</ul>' if found else ''}"
         f"<p>{html.escape(panel.said or 'Nothing was applied from here.')}</p>"
-        f"<details><summary>What Envoy got ({html.escape(panel.proxy)}): {html.escape(panel.envoy.get('about', ''))}"
+        f"<details><summary>What Envoy got ({html.escape(panel.proxy)}): "
+        f"{html.escape(panel.envoy.get('about', ''))}"
         f"</summary>{pre(rows)}</details></div>"
     )
 

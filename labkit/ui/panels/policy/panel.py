@@ -10,8 +10,9 @@
     panel.undo()
     panel.reset()                                       # the published text again; the mesh keeps what it has
 
-The text is the state: every control reads it and edits it, and there is no second way to change a policy.
-"""
+The text is the state: every control reads it and edits it, and there is no second way to change a
+policy.
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -42,9 +43,11 @@ ONE_STEP_S = 1.0
 
 
 class PolicyPanel(Panel):
-    """Controls of a DestinationRule or VirtualService beside its YAML. `manifest` is a file of the course, or a text.
+    """Controls of a DestinationRule or VirtualService beside its YAML. `manifest` is a file of the
+    course, or a text.
 
-    What is typed is kept as a draft (see `drafts`), so that it is there after a restart of the kernel.
+    What is typed is kept as a draft (see `drafts`), so that it is there after a restart of the
+    kernel.
     """
 
     title: ClassVar[str] = "Change a policy"
@@ -61,7 +64,12 @@ class PolicyPanel(Panel):
     """That a draft is back."""
 
     def __init__(
-        self, mesh: Mesh, manifest: str | os.PathLike[str], *, proxy: str = "gateway", draft: str | None = None
+        self,
+        mesh: Mesh,
+        manifest: str | os.PathLike[str],
+        *,
+        proxy: str = "gateway",
+        draft: str | None = None,
     ) -> None:
         self.mesh = mesh
         self.proxy = proxy
@@ -113,7 +121,8 @@ class PolicyPanel(Panel):
 
     @action
     def set(self, path: str, value: Any, *, subset: str | None = None) -> None:
-        """Sets one field of the YAML in view; None removes it. `subset` "" is the service, None what is in view.
+        """Sets one field of the YAML in view; None removes it. `subset` "" is the service, None
+        what is in view.
 
         >>> panel.set("outlierDetection.consecutive5xxErrors", 3)
         >>> panel.set("spec.http[0].route[1].weight", 20)
@@ -130,7 +139,9 @@ class PolicyPanel(Panel):
 
     @action
     def turn(self, path: str, words: str) -> None:
-        """What a control does: the field gets what was typed into it, be it right or wrong; empty removes it."""
+        """What a control does: the field gets what was typed into it, be it right or wrong; empty
+        removes it.
+        """
         self.soon_again(f"{self.subset} {path}")
         field = self.control(path)
         if field.kind == "choice":
@@ -140,7 +151,9 @@ class PolicyPanel(Panel):
 
     @action
     def type(self, text: str, view: str = "", number: int = 0) -> None:
-        """Replaces the text, as typing does. It may be anything: what is wrong with it is in `findings`."""
+        """Replaces the text, as typing does. It may be anything: what is wrong with it is in
+        `findings`.
+        """
         self.heard = [view, number]
         self.soon_again(f"text {view}" if view else "")
         self.put(text)
@@ -151,7 +164,9 @@ class PolicyPanel(Panel):
         names = policy_text.subset_names(self.body)
         number = next(n for n in range(1, len(names) + 2) if f"v{n}" not in names)
         more = {"name": f"v{number}", "labels": {"version": f"v{number}"}}
-        self.put(policy_text.changed(self.current, ("spec", "subsets", len(names)), more, self.document))
+        self.put(
+            policy_text.changed(self.current, ("spec", "subsets", len(names)), more, self.document)
+        )
 
     @action
     def remove(self, path: str) -> None:
@@ -160,9 +175,14 @@ class PolicyPanel(Panel):
 
     @action
     def choose(self, *, subset: str | None = None, document: int | None = None) -> None:
-        """Chooses what the controls are about: a subset ("" is the whole service), or a document of the text."""
+        """Chooses what the controls are about: a subset ("" is the whole service), or a document of
+        the text.
+        """
         if subset is not None and subset and subset not in policy_text.subset_names(self.body):
-            raise ManifestError(f"There is no subset {subset!r}", seen=", ".join(policy_text.subset_names(self.body)))
+            raise ManifestError(
+                f"There is no subset {subset!r}",
+                seen=", ".join(policy_text.subset_names(self.body)),
+            )
         self.subset = self.subset if subset is None else subset
         if document is not None:
             self.document, self.subset = int(document), ""
@@ -178,7 +198,9 @@ class PolicyPanel(Panel):
 
     @work("Applying")
     def apply(self) -> Applied:
-        """Applies the text in view to the mesh, and returns what the mesh says. Raises what the mesh raises."""
+        """Applies the text in view to the mesh, and returns what the mesh says. Raises what the
+        mesh raises.
+        """
         self.draft.flush()
         with self.lock:
             text = self.current
@@ -225,17 +247,23 @@ class PolicyPanel(Panel):
 
     def control(self, path: str) -> Field:
         """The control of a path in what is in view; a plain text field where there is none."""
-        found = (field for group in policy_text.groups(self.body, self.subset) for field in group.fields)
+        found = (
+            field for group in policy_text.groups(self.body, self.subset) for field in group.fields
+        )
         return next((field for field in found if field.path == path), Field(path, path, ""))
 
     def soon_again(self, place: str) -> None:
-        """Notes that a view changes something in one place: what comes soon after, in the same one, is one change."""
+        """Notes that a view changes something in one place: what comes soon after, in the same one,
+        is one change.
+        """
         last, at = self.touched
         self.together = bool(place) and place == last and time.monotonic() - at < ONE_STEP_S
         self.touched = (place, time.monotonic())
 
     def put(self, text: str, *, remember: bool = True) -> None:
-        """Takes a new text: remembers the old one, keeps the draft, and finds out all that follows."""
+        """Takes a new text: remembers the old one, keeps the draft, and finds out
+        all that follows.
+        """
         if text != self.current:
             if remember and not (self.together and self.past):
                 self.past = [*self.past[-UNDO_STEPS:], self.current]
@@ -246,16 +274,25 @@ class PolicyPanel(Panel):
         self.refresh()
 
     def refresh(self) -> None:
-        """Brings `state` up to date. A mesh that does not answer is an error of the panel, and the text goes on."""
+        """Brings `state` up to date. A mesh that does not answer is an error of the panel, and the
+        text goes on.
+        """
         try:
             self.context.look_again()
         except LabkitError as error:
             self.show_error(error)
         verdicts = check_text(self.current, NAME)
         findings = of_text(verdicts, self.context.objects)
-        unreadable = next((str(v.error.message) for v in verdicts if v.resource is None and v.error), "")
+        unreadable = next(
+            (str(v.error.message) for v in verdicts if v.resource is None and v.error), ""
+        )
         old = self.state
-        groups, values, documents, subsets = old.get("groups", []), old.get("values", {}), old.get("documents", []), []
+        groups, values, documents, subsets = (
+            old.get("groups", []),
+            old.get("values", {}),
+            old.get("documents", []),
+            [],
+        )
         notes: dict[str, list[Any]] = {}
         if not unreadable:
             found = policy_text.bodies(self.current)
@@ -264,9 +301,14 @@ class PolicyPanel(Panel):
             if self.subset not in policy_text.subset_names(body):
                 self.subset = ""
             documents = [
-                f"{policy_text.at(each, ('kind',))} {policy_text.at(each, ('metadata', 'name'))}" for each in found
+                f"{policy_text.at(each, ('kind',))} {policy_text.at(each, ('metadata', 'name'))}"
+                for each in found
             ]
-            subsets = policy_text.subset_names(body) if policy_text.at(body, ("kind",)) == "DestinationRule" else []
+            subsets = (
+                policy_text.subset_names(body)
+                if policy_text.at(body, ("kind",)) == "DestinationRule"
+                else []
+            )
             shape = policy_text.groups(body, self.subset)
             groups, values = [group.as_dict() for group in shape], self.values(body, shape)
             notes = as_notes(findings, self.document, body, self.subset, shape)
@@ -305,7 +347,9 @@ class PolicyPanel(Panel):
         return found
 
     def ask_envoy(self, text: str) -> list[str]:
-        """What the proxy has for the objects of a text; what was seen before, where the text can't be read."""
+        """What the proxy has for the objects of a text; what was seen before, where the text can't
+        be read.
+        """
         try:
             found = policy_text.bodies(text)
         except ManifestError:
@@ -316,7 +360,11 @@ class PolicyPanel(Panel):
     def show_envoy(self) -> None:
         rows = marked(self.told_before, self.told_now)
         count = sum(mark != " " for mark, _ in rows)
-        about = f"{count} lines changed with the last Apply" if count else "nothing changed with the last Apply"
+        about = (
+            f"{count} lines changed with the last Apply"
+            if count
+            else "nothing changed with the last Apply"
+        )
         if not self.said:
             about = "as it is now"
         if not rows:
@@ -341,11 +389,14 @@ class PolicyPanel(Panel):
 
 
 def read(manifest: str | os.PathLike[str]) -> tuple[str, str]:
-    """The text of a manifest (a path, a name under manifests/, or the text itself), and the key of its draft."""
+    """The text of a manifest (a path, a name under manifests/, or the text itself), and the key of
+    its draft.
+    """
     if isinstance(manifest, str) and "\n" in manifest:
         body: Any = next(iter(policy_text.bodies(manifest)), {})
         name = [
-            str(policy_text.at(body, path)) for path in (("kind",), ("metadata", "namespace"), ("metadata", "name"))
+            str(policy_text.at(body, path))
+            for path in (("kind",), ("metadata", "namespace"), ("metadata", "name"))
         ]
         return manifest, "/".join(name)
     path = FilePath(manifest)

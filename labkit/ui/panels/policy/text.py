@@ -1,7 +1,8 @@
-"""What the controls of the PolicyPanel read from a learner's YAML, and how they change it: comments and order stay.
+"""What the controls of the PolicyPanel read from a learner's YAML, and how they change it: comments
+and order stay.
 
-Each function takes the text and returns a text or values; none of them keeps anything. All changes are made by
-`labkit.resources.edit`.
+Each function takes the text and returns a text or values; none of them keeps anything. All changes
+are made by `labkit.resources.edit`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def subset_names(body: Any) -> list[str]:
 
 
 def place(body: Any, path: str | Path, subset: str = "") -> Path:
-    """The whole path of a field: one that does not begin with `spec` or `metadata` is below the traffic policy.
+    """The whole path of a field: one that does not begin with `spec` or `metadata` is below the
+    traffic policy.
 
     >>> place(rule, "loadBalancer.simple")
     ('spec', 'trafficPolicy', 'loadBalancer', 'simple')
@@ -62,7 +64,9 @@ def place(body: Any, path: str | Path, subset: str = "") -> Path:
         return (*POLICY, *steps)
     names = subset_names(body)
     if subset not in names:
-        raise ManifestError(f"There is no subset {subset!r}", seen=f"subsets: {', '.join(names) or 'none'}")
+        raise ManifestError(
+            f"There is no subset {subset!r}", seen=f"subsets: {', '.join(names) or 'none'}"
+        )
     return ("spec", "subsets", names.index(subset), "trafficPolicy", *steps)
 
 
@@ -73,7 +77,7 @@ def changed(text: str, path: Path, value: Any, document: int = 0) -> str:
 
     >>> changed("spec:\\n  trafficPolicy:\\n    loadBalancer:\\n      simple: RANDOM\\n", SIMPLE, None)
     'spec: {}\\n'
-    """
+    """  # noqa: E501
     if value is None:
         return removed(text, path, document)
     text = edit(text, path, value, document=document)
@@ -94,7 +98,9 @@ def removed(text: str, path: Path, document: int = 0) -> str:
 
 
 def rivals(path: Path) -> list[Path]:
-    """What can't be set beside a field: one way of balancing excludes the other, one hash the others."""
+    """What can't be set beside a field: one way of balancing excludes the other, one hash the
+    others.
+    """
     if "loadBalancer" not in path:
         return []
     top = path[: path.index("loadBalancer") + 1]
@@ -111,7 +117,9 @@ def mode(policy: Any) -> str:
     """Which of `fields.MODES` a traffic policy has."""
     hashed = at(policy, ("loadBalancer", "consistentHash"))
     if isinstance(hashed, Mapping):
-        return next((f"consistentHash.{name}" for name in HASHES if name in hashed), "consistentHash")
+        return next(
+            (f"consistentHash.{name}" for name in HASHES if name in hashed), "consistentHash"
+        )
     return str(at(policy, ("loadBalancer", "simple")) or "")
 
 
@@ -119,7 +127,9 @@ def with_mode(text: str, policy: Path, wanted: str, document: int = 0) -> str:
     """The text with another way of choosing a pod: one of `fields.MODES`."""
     top = (*policy, "loadBalancer")
     if not wanted:
-        return removed(removed(text, (*top, "consistentHash"), document), (*top, "simple"), document)
+        return removed(
+            removed(text, (*top, "consistentHash"), document), (*top, "simple"), document
+        )
     if not wanted.startswith("consistentHash."):
         return changed(text, (*top, "simple"), wanted, document)
     name = wanted.partition(".")[2]
@@ -130,7 +140,9 @@ def with_mode(text: str, policy: Path, wanted: str, document: int = 0) -> str:
 
 
 def parsed(written_text: str, field: Field) -> Any:
-    """What was typed into a control as a value of the YAML. What makes no sense stays as it is typed, to be found."""
+    """What was typed into a control as a value of the YAML. What makes no sense stays as it is
+    typed, to be found.
+    """
     words = written_text.strip()
     if not words:
         return None
@@ -172,7 +184,12 @@ def of_rule(body: Any, subset: str) -> list[Group]:
             "Pods that fail leave the pool. On when a field is set.",
             fields.OUTLIER,
         ),
-        ("connectionPool", "Connection pool", "How much may be under way. Beyond that: 503 at once.", fields.POOL),
+        (
+            "connectionPool",
+            "Connection pool",
+            "How much may be under way. Beyond that: 503 at once.",
+            fields.POOL,
+        ),
     )
     found = []
     for name, title, about, controls in parts:
@@ -187,9 +204,16 @@ def of_rule(body: Any, subset: str) -> list[Group]:
         found.append(Group(name, title, about, controls, note, open=here or name == "loadBalancer"))
     if not subset:
         names = subset_names(body)
-        inside = tuple(field for number, name in enumerate(names) for field in fields.subset(number, name))
-        about = "Parts of the pods, told apart by labels. Each may have a policy of its own: choose it above."
-        found.append(Group("subsets", "Subsets", about, inside, open=bool(names), add="Add a subset"))
+        inside = tuple(
+            field for number, name in enumerate(names) for field in fields.subset(number, name)
+        )
+        about = (
+            "Parts of the pods, told apart by labels. Each may have a policy of its own: "
+            "choose it above."
+        )
+        found.append(
+            Group("subsets", "Subsets", about, inside, open=bool(names), add="Add a subset")
+        )
     return found
 
 
@@ -206,9 +230,20 @@ def of_routes(body: Any) -> list[Group]:
         targets = at(route, ("route",))
         if not isinstance(targets, list) or len(targets) < 2:
             continue
-        controls = tuple(fields.weight(number, place, destination(target)) for place, target in enumerate(targets))
+        controls = tuple(
+            fields.weight(number, place, destination(target))
+            for place, target in enumerate(targets)
+        )
         title = f"Weights of route {number + 1}" + (f": {matched(route)}" if matched(route) else "")
-        found.append(Group(f"http{number}", title, "How the requests of this route are shared.", controls, open=True))
+        found.append(
+            Group(
+                f"http{number}",
+                title,
+                "How the requests of this route are shared.",
+                controls,
+                open=True,
+            )
+        )
     return found
 
 
@@ -221,7 +256,9 @@ def destination(target: Any) -> str:
 def matched(route: Any) -> str:
     """The condition of a route, cut short."""
     uris = [at(each, ("uri",)) for each in at(route, ("match",)) or [] if isinstance(each, Mapping)]
-    return ", ".join(f"{how} {text}" for uri in uris if isinstance(uri, Mapping) for how, text in uri.items())[:60]
+    return ", ".join(
+        f"{how} {text}" for uri in uris if isinstance(uri, Mapping) for how, text in uri.items()
+    )[:60]
 
 
 def partner(body: Any, path: Path) -> Path | None:
