@@ -12,13 +12,13 @@ from labkit.errors import NotFound, ParseError
 from labkit.resources import Resource, load, load_text
 from labkit.translate import (
     Pod,
-    Snapshot,
+    Registry,
     check_supported,
     gateway_config,
-    normalised,
+    registry_of,
     sidecar_config,
-    snapshot_of,
 )
+from labkit.translate.normalise import normalised
 
 STDIN = "-"
 
@@ -43,12 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     resources = [resource for file in args.files for resource in read(file)]
     check_supported(resources)  # before validation, which knows fewer kinds and would say less
-    snapshot = snapshot_of(load(resources))
+    registry = registry_of(load(resources))
     if args.proxy == "gateway":
-        config = gateway_config(snapshot)
+        config = gateway_config(registry)
     else:
-        config = sidecar_config(snapshot, pod_of(snapshot, args.proxy))
-    json.dump(normalised(config, snapshot.pods), sys.stdout, indent=1, sort_keys=True)
+        config = sidecar_config(registry, pod_of(registry, args.proxy))
+    json.dump(normalised(config, registry.pods), sys.stdout, indent=1, sort_keys=True)
     print()
     return 0
 
@@ -74,22 +74,22 @@ def parsed_list(text: str, name: str) -> list[Any]:
     return found
 
 
-def pod_of(snapshot: Snapshot, proxy: str) -> Pod:
+def pod_of(registry: Registry, proxy: str) -> Pod:
     """A pod of the Deployment that `--proxy sidecar:DEPLOYMENT` names: all of them are configured
     alike.
     """
     word, colon, wanted = proxy.partition(":")
     namespace, slash, name = wanted.rpartition("/")
     if word == "sidecar" and colon:
-        for resource in snapshot.resources:
+        for resource in registry.resources:
             if resource.kind in ("Deployment", "Pod") and resource.name == name:
                 first = name if resource.kind == "Pod" else f"{name}-1"
-                for pod in snapshot.pods:
+                for pod in registry.pods:
                     if (pod.namespace, pod.name) == (resource.namespace, first) and (
                         not slash or pod.namespace == namespace
                     ):
                         return pod
-    known = [f"sidecar:{r.name}" for r in snapshot.resources if r.kind == "Deployment"]
+    known = [f"sidecar:{r.name}" for r in registry.resources if r.kind == "Deployment"]
     raise NotFound(
         f"There is no proxy {proxy!r} in these manifests",
         seen=f"known: {', '.join(['gateway', *known])}",

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from labkit.resources.model import Resource
 from labkit.translate.hosts import ROOT_NAMESPACE, full_host, most_specific
 from labkit.translate.model import Json
 from labkit.translate.values import at
-
-if TYPE_CHECKING:
-    from labkit.resources.model import Resource
 
 POLICY_FIELDS = ("connectionPool", "outlierDetection", "loadBalancer", "tls")
 EXTRA_FIELDS = ("tunnel", "proxyProtocol", "retryBudget")

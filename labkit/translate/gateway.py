@@ -10,7 +10,7 @@ from functools import partial
 
 from labkit.translate import clusters, listeners, protocols
 from labkit.translate.hosts import for_namespace, intersection, specificity
-from labkit.translate.model import Json, ProxyConfig, Snapshot
+from labkit.translate.model import Json, ProxyConfig
 from labkit.translate.registry import Registry
 from labkit.translate.routes.http_routes import Viewer, routes_of
 from labkit.translate.routes.match import is_catch_all
@@ -49,16 +49,15 @@ class Port:
 
 
 def gateway_config(
-    snapshot: Snapshot,
+    registry: Registry,
     labels: Mapping[str, str] = INGRESS_LABELS,
     namespace: str = "istio-system",
 ) -> ProxyConfig:
     """What istiod gives a gateway whose pods have `labels`: clusters, endpoints, routes, listeners.
 
-    >>> gateway_config(snapshot_of(load("manifests/"))).listeners[0]["name"]
+    >>> gateway_config(registry_of(load("manifests/"))).listeners[0]["name"]
     '0.0.0.0_8080'
     """
-    registry = snapshot.registry
     found = list(clusters.outbound(registry, namespace, labels, sidecar=False))
     ports = ports_of(registry, labels, namespace)
     return ProxyConfig(

@@ -41,7 +41,7 @@ def normalised(config: ProxyConfig, pods: Iterable[Pod]) -> Json:
     """`{"clusters": …, "endpoints": …, "routes": …, "listeners": …}`, with pods named by
     Deployment.
 
-    >>> normalised(gateway_config(snapshot), snapshot.pods)["endpoints"]
+    >>> normalised(gateway_config(registry), registry.pods)["endpoints"]
     {'outbound|80||hello-world.hello-world.svc.cluster.local': [['hello-world-v1', 1], …]}
     """
     groups = {pod.ip: pod.group for pod in pods}

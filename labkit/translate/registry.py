@@ -1,22 +1,22 @@
-"""The Services, pods and Istio objects of a snapshot, indexed once and then
+"""All that a control plane knows at one moment: objects, pods and addresses, indexed once and then
 asked by every proxy.
+
+What istiod has in its PushContext and its service registry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from labkit.resources.model import Resource
 from labkit.translate import protocols
 from labkit.translate.destination_rules import DestinationRules
 from labkit.translate.hosts import service_host
-from labkit.translate.model import Pod, Snapshot
-from labkit.translate.routes.virtual_services import VirtualService, resolve_all
+from labkit.translate.model import Pod
 from labkit.translate.support import check_supported
-
-if TYPE_CHECKING:
-    from labkit.resources.model import Resource
+from labkit.translate.virtual_services import VirtualService, resolve_all
 
 NO_ADDRESS = "0.0.0.0"
 INGRESS_PORTS = {15021: 15021, 80: 8080, 443: 8443}
@@ -71,15 +71,31 @@ class Target:
 
 
 class Registry:
-    """A snapshot, indexed. Raises UnsupportedError when an object asks for what this mesh does not
-    do.
+    """What `gateway_config` and `sidecar_config` are made of; it does not change.
+
+    `resources` are all objects, `pods` those that run, and `service_ips` has each Service's address
+    by (namespace, name); one without is taken to have none. Raises UnsupportedError when an object
+    asks for what this mesh does not do.
+
+    Where two objects of one kind compete, the older wins: by `metadata.creationTimestamp` (whole
+    seconds, as Kubernetes writes it; none is oldest), then by name, then by namespace.
+
+    >>> registry = Registry(load("manifests/"), pods, {("hello-world", "hello-world"): "10.96.0.7"})
+    >>> gateway_config(registry), [sidecar_config(registry, pod) for pod in pods]
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        check_supported(snapshot.resources)
-        self.pods = snapshot.pods
-        by_age = sorted(snapshot.resources, key=age)
-        self.services = [service_of(r, snapshot.service_ips) for r in by_age if r.kind == "Service"]
+    def __init__(
+        self,
+        resources: Iterable[Resource],
+        pods: Iterable[Pod],
+        service_ips: Mapping[tuple[str, str], str],
+    ) -> None:
+        self.resources = tuple(resources)
+        self.pods = tuple(pods)
+        self.service_ips = dict(service_ips)
+        check_supported(self.resources)
+        by_age = sorted(self.resources, key=age)
+        self.services = [service_of(r, self.service_ips) for r in by_age if r.kind == "Service"]
         self.by_host = {service.host: service for service in self.services}
         self.gateways = [r for r in by_age if r.kind == "Gateway"]
         self.virtual_services: list[VirtualService] = resolve_all(

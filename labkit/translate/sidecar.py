@@ -10,11 +10,11 @@ from labkit.translate import clusters, listeners, protocols
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER, cluster_name
 from labkit.translate.destination_rules import hash_for_port
 from labkit.translate.hosts import MESH_GATEWAY, is_wildcard, matches, specificity, subset_of
-from labkit.translate.model import Json, Pod, ProxyConfig, Snapshot
+from labkit.translate.model import Json, Pod, ProxyConfig
 from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
 from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of
 from labkit.translate.routes.retries import retry_policy
-from labkit.translate.routes.virtual_services import VirtualService
+from labkit.translate.virtual_services import VirtualService
 
 HTTP_PORT_OF_THE_GATEWAY = 80
 """The ingress gateway's own Service has HTTP at port 80, so every sidecar listens there, Services
@@ -22,13 +22,12 @@ or not.
 """
 
 
-def sidecar_config(snapshot: Snapshot, pod: Pod) -> ProxyConfig:
+def sidecar_config(registry: Registry, pod: Pod) -> ProxyConfig:
     """What istiod gives the sidecar of `pod`: outbound and inbound.
 
-    >>> sidecar_config(snapshot, pod).routes[0]["name"]
+    >>> sidecar_config(registry, pod).routes[0]["name"]
     '80'
     """
-    registry = snapshot.registry
     found = list(clusters.outbound(registry, pod.namespace, pod.labels, sidecar=True))
     own = list(clusters.inbound(registry, pod))
     names, listening = outbound_listeners(registry, pod)

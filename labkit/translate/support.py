@@ -8,15 +8,13 @@ in silence.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from labkit.errors import UnsupportedError
+from labkit.resources.model import Resource
 from labkit.translate import protocols
 from labkit.translate.model import Json
 from labkit.translate.values import at
-
-if TYPE_CHECKING:
-    from labkit.resources.model import Resource
 
 SUPPORTED_KINDS = {
     "Namespace",

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from labkit.resources.model import Resource
-from labkit.translate import Pod, Snapshot, gateway_config, normalised, sidecar_config
-from labkit.translate.model import pod_of
+from labkit.translate import Pod, Registry, gateway_config, sidecar_config
+from labkit.translate.manifests import pod_of
+from labkit.translate.normalise import normalised
 from labkit.waiting import wait_until
 from tests.translate.record import RULES, config_dump, kubectl
 from tests.translate.recorded import differences
@@ -49,7 +50,7 @@ def gateway_pod() -> Pod:
     return next(p for p in live_pods("istio-system") if p.labels.get("istio") == "ingressgateway")
 
 
-def live_snapshot(namespace: str) -> Snapshot:
+def live_registry(namespace: str) -> Registry:
     """The namespace's objects as the API server has them: who is older decides, so
     its times count.
     """
@@ -59,25 +60,25 @@ def live_snapshot(namespace: str) -> Snapshot:
         for b in bodies
         if b["kind"] == "Service"
     }
-    return Snapshot(tuple(Resource(b) for b in bodies), tuple(live_pods(namespace)), addresses)
+    return Registry(map(Resource, bodies), live_pods(namespace), addresses)
 
 
-def expected(snapshot: Snapshot, pod: Pod) -> Json:
-    own = next((p for p in snapshot.pods if p.name == pod.name), None)
-    config = gateway_config(snapshot) if own is None else sidecar_config(snapshot, own)
-    return normalised(config, snapshot.pods)
+def expected(registry: Registry, pod: Pod) -> Json:
+    own = next((p for p in registry.pods if p.name == pod.name), None)
+    config = gateway_config(registry) if own is None else sidecar_config(registry, own)
+    return normalised(config, registry.pods)
 
 
-def wait_equal(snapshot: Snapshot, pods: list[Pod], timeout_s: float = 20.0) -> None:
-    """Waits until each proxy holds what the translator makes of the snapshot; else shows each
+def wait_equal(registry: Registry, pods: list[Pod], timeout_s: float = 20.0) -> None:
+    """Waits until each proxy holds what the translator makes of the registry; else shows each
     difference.
     """
     for pod in pods:
-        want = expected(snapshot, pod)
+        want = expected(registry, pod)
         found: list[str] = []
 
         def equal(pod: Pod = pod, want: Json = want, found: list[str] = found) -> bool:
-            found[:] = differences(normalised(config_dump(pod), snapshot.pods), want)
+            found[:] = differences(normalised(config_dump(pod), registry.pods), want)
             return not found
 
         wait_until(

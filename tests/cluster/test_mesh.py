@@ -20,7 +20,7 @@ from labkit.errors import LabkitError, MeshError, NotFound, NotReady, TrafficErr
 from labkit.mesh.cluster.barrier import PORT
 from labkit.mesh.cluster.mesh import ClusterMesh
 from labkit.resources import Resource, load
-from labkit.translate import normalised
+from labkit.translate.normalise import normalised
 from labkit.waiting import wait_until
 from tests.mesh.conftest import (
     CLIENT,
@@ -37,7 +37,7 @@ from tests.translate.record import config_dump, kubectl
 from tests.translate.recorded import differences
 
 from .conftest import claim_hello_world, exists
-from .live import expected, gateway_pod, live_pods, live_snapshot
+from .live import expected, gateway_pod, live_pods, live_registry
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,11 @@ def test_every_proxy_holds_what_labkit_translates_when_apply_returns(mesh: Clust
     mesh.apply(rule("{loadBalancer: {simple: RANDOM}}", subsets=SUBSETS))
     pods = live_pods("hello-world")
     client = next(p for p in pods if p.labels["app"] == "client")
-    snapshot = live_snapshot("hello-world")
+    registry = live_registry("hello-world")
     for pod in (gateway_pod(), client):
-        held = normalised(config_dump(pod), snapshot.pods)
+        held = normalised(config_dump(pod), registry.pods)
         held["listeners"].pop(f"0.0.0.0_{PORT}", None)  # labkit's own marker
-        assert list(differences(held, expected(snapshot, pod))) == []
+        assert list(differences(held, expected(registry, pod))) == []
 
 
 def test_calls_from_inside_go_through_the_callers_sidecar(mesh: ClusterMesh) -> None:

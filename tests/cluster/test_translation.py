@@ -9,10 +9,11 @@ import pytest
 from labkit.errors import ManifestError, NotReady
 from labkit.resources import load
 from labkit.resources.model import ISTIO_GROUP, Key, Resource
+from labkit.translate import Registry
 from tests.translate.record import RULES, kubectl
 
 from .conftest import MANIFESTS, NAMESPACE, apply
-from .live import gateway_pod, items, live_pods, live_snapshot, wait_equal
+from .live import gateway_pod, items, live_pods, live_registry, wait_equal
 
 BASE = [
     *load(
@@ -57,18 +58,18 @@ def test_istiod_gives_what_labkit_translates(name: str, hello_world: str) -> Non
     pods = live_pods(hello_world)
     client = next(p for p in pods if p.labels["app"] == "client")
     server = next(p for p in pods if p.labels.get("version") == "v1")
-    wait_equal(live_snapshot(hello_world), [gateway_pod(), client, server])
+    wait_equal(live_registry(hello_world), [gateway_pod(), client, server])
 
 
 def test_a_difference_is_seen_and_shown(hello_world: str) -> None:
     """The comparison can fail: the translator without the rule that istiod has."""
     only_these_rules(load(MANIFESTS / "03_load_balancing/random.yaml"))
-    snapshot = live_snapshot(hello_world)
-    wait_equal(snapshot, [gateway_pod()])
-    without = type(snapshot)(
-        tuple(r for r in snapshot.resources if r.kind != "DestinationRule"),
-        snapshot.pods,
-        snapshot.service_ips,
+    registry = live_registry(hello_world)
+    wait_equal(registry, [gateway_pod()])
+    without = Registry(
+        (r for r in registry.resources if r.kind != "DestinationRule"),
+        registry.pods,
+        registry.service_ips,
     )
     with pytest.raises(NotReady, match="RANDOM"):
         wait_equal(without, [gateway_pod()], timeout_s=0.1)

@@ -113,7 +113,7 @@ def settled(pod: Pod, everyone: list[Pod]) -> Json:
 
 
 def with_made_up_addresses(proxies: Json, real: list[Pod], made_up: list[Pod]) -> Json:
-    """Pods' addresses, which differ from cluster to cluster, as `snapshot_of` makes them up: group
+    """Pods' addresses, which differ from cluster to cluster, as `registry_of` makes them up: group
     by group.
 
     Only the listeners of headless Services are named by them.
@@ -145,7 +145,7 @@ def record(case: Case) -> Case:
     chosen = {"gateway": gateway, "sidecar:client": client, "sidecar:hello-world-v1": server}
     proxies = {name: settled(pod, everyone) for name, pod in chosen.items()}
     real = [server, *(pod for pod in everyone if pod != server)]
-    made_up = list(Case(case.name, case.objects, refused, {}).snapshot().pods)
+    made_up = list(Case(case.name, case.objects, refused, {}).registry().pods)
     return Case(case.name, case.objects, refused, with_made_up_addresses(proxies, real, made_up))
 
 

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from labkit.resources.model import Resource
-from labkit.translate import Snapshot, gateway_config, normalised, sidecar_config, snapshot_of
+from labkit.translate import Registry, gateway_config, registry_of, sidecar_config
 from labkit.translate.model import ProxyConfig
+from labkit.translate.normalise import normalised
 
 DATA = Path(__file__).parent / "data"
 FURTHER = DATA / "further.json"
@@ -46,8 +47,8 @@ class Case:
         refused = {(r["kind"], r["name"]) for r in self.refused}
         return [o for o in self.objects if (o["kind"], o["metadata"]["name"]) not in refused]
 
-    def snapshot(self) -> Snapshot:
-        return snapshot_of([Resource(o) for o in self.admitted])
+    def registry(self) -> Registry:
+        return registry_of([Resource(o) for o in self.admitted])
 
 
 def first_cases() -> dict[str, Case]:
@@ -96,16 +97,16 @@ def packed_case(record: Case, base_name: str, base: Json) -> Json:
     return {"base": base_name, "objects": own, "refused": record.refused, "changes": entries}
 
 
-def config_of(snapshot: Snapshot, proxy: str) -> ProxyConfig:
+def config_of(registry: Registry, proxy: str) -> ProxyConfig:
     """What the translator gives `gateway` or `sidecar:DEPLOYMENT`."""
     if proxy == "gateway":
-        return gateway_config(snapshot)
+        return gateway_config(registry)
     deployment = proxy.partition(":")[2]
-    return sidecar_config(snapshot, next(p for p in snapshot.pods if p.name == f"{deployment}-1"))
+    return sidecar_config(registry, next(p for p in registry.pods if p.name == f"{deployment}-1"))
 
 
-def view_of(snapshot: Snapshot, proxy: str) -> Json:
-    return normalised(config_of(snapshot, proxy), snapshot.pods)
+def view_of(registry: Registry, proxy: str) -> Json:
+    return normalised(config_of(registry, proxy), registry.pods)
 
 
 def differences(expected: Any, actual: Any, path: str = "") -> Iterator[str]:

@@ -39,14 +39,14 @@ def is_kept(name: str, proxy: str, difference: str) -> bool:
 @pytest.mark.parametrize(("name", "proxy"), pairs(ALL))
 def test_a_proxy_gets_what_istiod_gives_it(name: str, proxy: str) -> None:
     case = ALL[name]
-    found = list(differences(case.proxies[proxy], view_of(case.snapshot(), proxy)))
+    found = list(differences(case.proxies[proxy], view_of(case.registry(), proxy)))
     assert [d for d in found if not is_kept(name, proxy, d)] == []
 
 
 @pytest.mark.parametrize(("name", "proxy", "path"), KEPT)
 def test_a_kept_difference_is_still_there(name: str, proxy: str, path: str) -> None:
     case = ALL[name]
-    found = list(differences(case.proxies[proxy], view_of(case.snapshot(), proxy)))
+    found = list(differences(case.proxies[proxy], view_of(case.registry(), proxy)))
     assert any(d.startswith(path) for d in found), (
         "istiod and the translator agree now: take it out of KEPT"
     )
@@ -77,7 +77,7 @@ def test_a_change_on_either_side_is_seen(part: str) -> None:
     is a difference.
     """
     case = FIRST["subset-override"]
-    found = view_of(case.snapshot(), "gateway")
+    found = view_of(case.registry(), "gateway")
     name = next(iter(found[part]))
     missing = copy.deepcopy(found)
     del missing[part][name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.resources import load
-from labkit.translate import gateway_config, snapshot_of
+from labkit.translate import gateway_config, registry_of
 
 SERVICE = """
 apiVersion: v1
@@ -24,7 +24,7 @@ def rule(name: str, host: str = "a", subset: str = "v1") -> str:
 
 
 def origins(*rules: str) -> dict[str, str | None]:
-    config = gateway_config(snapshot_of(load(SERVICE, *rules)))
+    config = gateway_config(registry_of(load(SERVICE, *rules)))
     return {
         cluster["name"].split("|")[2]: cluster.get("metadata", {})
         .get("filter_metadata", {})

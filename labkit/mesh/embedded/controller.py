@@ -23,8 +23,8 @@ from labkit.mesh.embedded.workloads import plan, pod_name, template_hash
 from labkit.processes import Family
 from labkit.resources import Resource
 from labkit.resources.model import Key
-from labkit.translate import Pod, Snapshot
-from labkit.translate.model import next_address, pod_of
+from labkit.translate import Pod, Registry
+from labkit.translate.manifests import next_address, pod_of
 
 FIRST_POD_IP = "10.244.0.12"
 GATEWAY = "gateway"
@@ -81,7 +81,7 @@ class Controller:
         envoy = self.make_envoy(GATEWAY, "gw", node, GATEWAY_WORKLOAD)
         proxy = Proxy(envoy, self.ports)
         self.plane.proxies[GATEWAY] = proxy
-        envoy.prepare(proxy.config(self.snapshot(), self.plane.endpoints))
+        envoy.prepare(proxy.config(self.registry(), self.plane.endpoints))
         facts = Pod(
             name,
             "istio-system",
@@ -166,7 +166,8 @@ class Controller:
 
     # bringing about what was asked for
 
-    def snapshot(self) -> Snapshot:
+    def registry(self) -> Registry:
+        """All that the control plane knows now. Raises UnsupportedError."""
         pods = tuple(
             Pod(
                 p.spec.facts.name,
@@ -180,7 +181,7 @@ class Controller:
             )
             for p in self.running.values()
         )
-        return Snapshot(tuple(self.store.objects.values()), pods, dict(self.store.service_ips))
+        return Registry(self.store.objects.values(), pods, self.store.service_ips)
 
     def reconcile(self) -> dict[str, float]:
         """Steps towards what was asked for, until only waiting helps.
@@ -218,9 +219,9 @@ class Controller:
         return took, bool(made or ended)
 
     def push(self) -> dict[str, float]:
-        snapshot = self.snapshot()
-        took = self.plane.push(snapshot)
-        self.told = {p.name: p.ready for p in snapshot.pods}
+        registry = self.registry()
+        took = self.plane.push(registry)
+        self.told = {p.name: p.ready for p in registry.pods}
         return took
 
     def plan_pods(self, made: list[str], ended: list[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from labkit.envoy import Envoy, run_changes
 from labkit.mesh.embedded.loopback import Addresses, to_loopback
 from labkit.mesh.embedded.ports import Ports
-from labkit.translate import Pod, ProxyConfig, Snapshot, gateway_config, sidecar_config
+from labkit.translate import Pod, ProxyConfig, Registry, gateway_config, sidecar_config
 
 # a port that nothing listens on: where a Service's targetPort names a port that no container has, a
 # cluster refuses the connection, and so do we
@@ -67,9 +67,9 @@ class Proxy:
         config = self.envoy.config
         return config is not None and any(each["name"] == listener for each in config.listeners)
 
-    def config(self, snapshot: Snapshot, endpoints: EndpointPorts) -> ProxyConfig:
+    def config(self, registry: Registry, endpoints: EndpointPorts) -> ProxyConfig:
         config = (
-            gateway_config(snapshot) if self.pod is None else sidecar_config(snapshot, self.pod)
+            gateway_config(registry) if self.pod is None else sidecar_config(registry, self.pod)
         )
         for listener in config.listeners:
             self.port(str(listener["name"]))
@@ -90,8 +90,8 @@ class ControlPlane:
         self.proxies: dict[str, Proxy] = {}
         self.endpoints = EndpointPorts()
 
-    def push(self, snapshot: Snapshot, *, timeout_s: float = 5.0) -> dict[str, float]:
-        """Brings every proxy to what the snapshot says; returns how long each changed one took, in
+    def push(self, registry: Registry, *, timeout_s: float = 5.0) -> dict[str, float]:
+        """Brings every proxy to what the registry says; returns how long each changed one took, in
         ms.
 
         A proxy that does not serve yet (it starts, or starts again) finds its files when it reads
@@ -99,7 +99,7 @@ class ControlPlane:
         after all have gone back.
         """
         configs = {
-            name: proxy.config(snapshot, self.endpoints) for name, proxy in self.proxies.items()
+            name: proxy.config(registry, self.endpoints) for name, proxy in self.proxies.items()
         }
         changes = []
         for name, config in configs.items():

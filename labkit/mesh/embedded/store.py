@@ -12,7 +12,7 @@ from typing import Any
 from labkit.errors import NotFound
 from labkit.resources import Resource
 from labkit.resources.model import Key
-from labkit.translate.model import FIRST_CLUSTER_IP, next_address
+from labkit.translate.manifests import FIRST_CLUSTER_IP, next_address
 
 # kubectl's ways to name a kind
 SHORT = {

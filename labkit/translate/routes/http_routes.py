@@ -12,8 +12,8 @@ from labkit.translate.registry import Registry, Service
 from labkit.translate.routes import filters as route_filters
 from labkit.translate.routes.match import is_catch_all, route_match
 from labkit.translate.routes.retries import retry_policy
-from labkit.translate.routes.virtual_services import VirtualService
 from labkit.translate.values import at, duration, hundred_percent, million_percent
+from labkit.translate.virtual_services import VirtualService
 
 
 @dataclass(frozen=True)

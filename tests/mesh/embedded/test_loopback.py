@@ -11,11 +11,11 @@ import pytest
 
 from labkit.mesh.embedded.loopback import Addresses, eds_file, rds_file, to_loopback
 from labkit.resources.model import Resource
-from labkit.translate import ProxyConfig, snapshot_of
+from labkit.translate import ProxyConfig, registry_of
 from tests.translate.recorded import config_of, first_cases
 
-SNAPSHOT = first_cases()["subset-override"].snapshot()
-V1_IP, V1_SECOND_IP, V2_IP, CLIENT_IP = (pod.ip for pod in SNAPSHOT.pods)
+REGISTRY = first_cases()["subset-override"].registry()
+V1_IP, V1_SECOND_IP, V2_IP, CLIENT_IP = (pod.ip for pod in REGISTRY.pods)
 WHOLE = "outbound|80||hello-world.hello-world.svc.cluster.local"
 
 
@@ -35,7 +35,7 @@ def addresses(**own: Any) -> Addresses:
 
 
 def local(proxy: str, **own: Any) -> ProxyConfig:
-    return to_loopback(config_of(SNAPSHOT, proxy), addresses(**own))
+    return to_loopback(config_of(REGISTRY, proxy), addresses(**own))
 
 
 def by_name(messages: tuple[dict[str, Any], ...], name: str) -> dict[str, Any]:
@@ -166,9 +166,9 @@ PASSTHROUGH = {
     [("gateway", "ORIGINAL_DST", "CLUSTER_PROVIDED"), ("sidecar:client", "EDS", "RANDOM")],
 )
 def test_passthrough_is_what_kube_proxy_does(proxy: str, kind: str, policy: str) -> None:
-    objects = [r.body for r in SNAPSHOT.resources if r.kind != "DestinationRule"]
-    snapshot = snapshot_of(Resource(o) for o in [*objects, PASSTHROUGH])
-    config = to_loopback(config_of(snapshot, proxy), addresses())
+    objects = [r.body for r in REGISTRY.resources if r.kind != "DestinationRule"]
+    registry = registry_of(Resource(o) for o in [*objects, PASSTHROUGH])
+    config = to_loopback(config_of(registry, proxy), addresses())
     cluster = by_name(config.clusters, WHOLE)
     assert (cluster["type"], cluster["lb_policy"]) == (kind, policy)
     (locality,) = by_name(config.endpoints, WHOLE)["endpoints"]
@@ -176,7 +176,7 @@ def test_passthrough_is_what_kube_proxy_does(proxy: str, kind: str, policy: str)
 
 
 def test_all_else_stays() -> None:
-    before = config_of(SNAPSHOT, "gateway")
+    before = config_of(REGISTRY, "gateway")
     after = local("gateway")
     assert after.routes == before.routes
     for old, new in zip(before.clusters, after.clusters, strict=True):

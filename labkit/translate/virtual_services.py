@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from labkit.resources.model import Resource
+from labkit.translate.delegates import merge_routes
 from labkit.translate.hosts import MESH_GATEWAY, full_host, gateway_name
 from labkit.translate.model import Json
-from labkit.translate.routes.delegates import merge_routes
-
-if TYPE_CHECKING:
-    from labkit.resources.model import Resource
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from labkit.resources.model import Resource
-from labkit.translate import Pod, Snapshot, gateway_config, sidecar_config, snapshot_of
+from labkit.translate import Pod, Registry, gateway_config, registry_of, sidecar_config
 
 from .recorded import first_cases
 
@@ -19,8 +20,12 @@ OBJECTS = first_cases()["nothing"].objects
 WHOLE = "outbound|80||hello-world.hello-world.svc.cluster.local"
 
 
-def snapshot(*more: Json, objects: list[Json] = OBJECTS) -> Snapshot:
-    return snapshot_of([Resource(copy.deepcopy(o)) for o in [*objects, *more]])
+def registry(*more: Json, objects: list[Json] = OBJECTS) -> Registry:
+    return registry_of([Resource(copy.deepcopy(o)) for o in [*objects, *more]])
+
+
+def with_pods(found: Registry, pods: Iterable[Pod]) -> Registry:
+    return Registry(found.resources, pods, found.service_ips)
 
 
 def rule(name: str, simple: str, created: str = "", **spec: Any) -> Json:
@@ -35,11 +40,11 @@ def rule(name: str, simple: str, created: str = "", **spec: Any) -> Json:
     }
 
 
-def policy_of(found: Snapshot) -> str:
+def policy_of(found: Registry) -> str:
     return str(next(c for c in gateway_config(found).clusters if c["name"] == WHOLE)["lb_policy"])
 
 
-def rows_of(found: Snapshot) -> list[tuple[str, str]]:
+def rows_of(found: Registry) -> list[tuple[str, str]]:
     assignment = next(e for e in gateway_config(found).endpoints if e["cluster_name"] == WHOLE)
     return [
         (row["endpoint"]["address"]["socket_address"]["address"], row["health_status"])
@@ -49,7 +54,7 @@ def rows_of(found: Snapshot) -> list[tuple[str, str]]:
 
 
 def test_pods_are_made_of_deployments() -> None:
-    found = snapshot()
+    found = registry()
     assert [pod.name for pod in found.pods] == [
         "hello-world-v1-1",
         "hello-world-v1-2",
@@ -67,13 +72,13 @@ def test_pods_are_made_of_deployments() -> None:
 
 
 def test_a_namespace_without_the_label_has_pods_without_sidecars() -> None:
-    assert not any(pod.injected for pod in snapshot(objects=OBJECTS[1:]).pods)
+    assert not any(pod.injected for pod in registry(objects=OBJECTS[1:]).pods)
 
 
 def test_a_pod_alone_is_a_pod_too() -> None:
     container = {"name": "a", "image": "b", "ports": [{"containerPort": 9090, "name": "web"}]}
     metadata = {"name": "alone", "namespace": "hello-world", "labels": {"app": "hello-world"}}
-    pod = snapshot({"kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}).pods[
+    pod = registry({"kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}).pods[
         -1
     ]
     assert (pod.name, pod.named_ports, pod.containers_ports) == ("alone", {"web": 9090}, (9090,))
@@ -85,7 +90,7 @@ def test_services_without_an_address_get_one() -> None:
     fixed = copy.deepcopy(OBJECTS[2])
     fixed["metadata"]["name"] = "fixed"
     fixed["spec"]["clusterIP"] = "10.96.9.9"
-    assert snapshot(fixed, second).service_ips == {
+    assert registry(fixed, second).service_ips == {
         ("hello-world", "hello-world"): "10.96.230.27",
         ("hello-world", "fixed"): "10.96.9.9",
         ("hello-world", "second"): "10.96.230.28",
@@ -93,9 +98,9 @@ def test_services_without_an_address_get_one() -> None:
 
 
 def test_a_pod_that_is_not_ready_is_sent_as_unhealthy() -> None:
-    found = snapshot()
+    found = registry()
     first = replace(found.pods[0], ready=False)
-    assert rows_of(replace(found, pods=(first, *found.pods[1:]))) == [
+    assert rows_of(with_pods(found, [first, *found.pods[1:]])) == [
         (first.ip, "UNHEALTHY"),
         (found.pods[1].ip, "HEALTHY"),
         (found.pods[2].ip, "HEALTHY"),
@@ -105,47 +110,47 @@ def test_a_pod_that_is_not_ready_is_sent_as_unhealthy() -> None:
 def test_but_not_where_panic_mode_would_use_it() -> None:
     panic = rule("panic", "RANDOM")
     panic["spec"]["trafficPolicy"]["outlierDetection"] = {"minHealthPercent": 50}
-    found = snapshot(panic)
+    found = registry(panic)
     first = replace(found.pods[0], ready=False)
-    assert first.ip not in dict(rows_of(replace(found, pods=(first, *found.pods[1:]))))
+    assert first.ip not in dict(rows_of(with_pods(found, [first, *found.pods[1:]])))
 
 
 def test_the_older_rule_wins_whatever_the_names() -> None:
     old, new = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
     assert (
-        policy_of(snapshot(rule("b", "RANDOM", old), rule("a", "LEAST_REQUEST", new))) == "RANDOM"
+        policy_of(registry(rule("b", "RANDOM", old), rule("a", "LEAST_REQUEST", new))) == "RANDOM"
     )
     assert (
-        policy_of(snapshot(rule("b", "RANDOM", new), rule("a", "LEAST_REQUEST", old)))
+        policy_of(registry(rule("b", "RANDOM", new), rule("a", "LEAST_REQUEST", old)))
         == "LEAST_REQUEST"
     )
 
 
 def test_of_rules_made_in_the_same_second_the_alphabet_decides() -> None:
-    assert policy_of(snapshot(rule("b", "RANDOM"), rule("a", "LEAST_REQUEST"))) == "LEAST_REQUEST"
+    assert policy_of(registry(rule("b", "RANDOM"), rule("a", "LEAST_REQUEST"))) == "LEAST_REQUEST"
 
 
 def test_nothing_that_is_given_is_changed() -> None:
     found = first_cases()["subset-pool-replaces"]
     before = copy.deepcopy(found.objects)
-    made = found.snapshot()
+    made = found.registry()
     gateway_config(made)
     for pod in made.pods:
         sidecar_config(made, pod)
     assert found.objects == before
 
 
-def test_the_same_snapshot_gives_the_same_configuration() -> None:
-    made = first_cases()["canary"].snapshot()
+def test_the_same_registry_gives_the_same_configuration() -> None:
+    made = first_cases()["canary"].registry()
     assert gateway_config(made) == gateway_config(made)
     assert sidecar_config(made, made.pods[0]) == sidecar_config(
-        first_cases()["canary"].snapshot(), made.pods[0]
+        first_cases()["canary"].registry(), made.pods[0]
     )
 
 
 def test_a_stranger_pod_gets_a_configuration_too() -> None:
     stranger = Pod("x", "other", {"app": "x"}, "10.244.9.9")
-    (routes,) = sidecar_config(snapshot(), stranger).routes
+    (routes,) = sidecar_config(registry(), stranger).routes
     assert "hello-world" not in routes["virtual_hosts"][0]["domains"]
     assert "hello-world.hello-world" in routes["virtual_hosts"][0]["domains"]
 
@@ -159,7 +164,7 @@ def test_translation_is_felt_as_instant(attempts: int) -> None:
 
     def once() -> float:
         start = time.perf_counter()
-        made = snapshot_of(objects)
+        made = registry_of(objects)
         gateway_config(made)
         for pod in made.pods:
             sidecar_config(made, pod)

@@ -1,0 +1,95 @@
+"""A registry from manifests alone: every pod that they ask for is there and ready.
+
+What `labkit translate` and the comparison with a real istiod start from; a mesh has pods and
+addresses of its own, and makes its `Registry` of those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from labkit.resources.model import Resource
+from labkit.translate.model import Json, Pod
+from labkit.translate.registry import Registry
+
+FIRST_CLUSTER_IP = "10.96.230.27"
+FIRST_POD_IP = "10.244.0.12"
+
+
+def registry_of(resources: Iterable[Resource]) -> Registry:
+    """A registry in which every Deployment has all its pods, ready.
+
+    A Service without `spec.clusterIP` gets an address in the order of the manifest, from
+    10.96.230.27 on. Raises UnsupportedError, as `Registry` does.
+
+    >>> registry_of(load("manifests/hello-world.yaml")).pods[0].name
+    'hello-world-v1-1'
+    """
+    known = tuple(resources)
+    injected_namespaces = {
+        r.name
+        for r in known
+        if r.kind == "Namespace" and r.labels.get("istio-injection") == "enabled"
+    }
+    pods: list[Pod] = []
+    for resource in known:
+        if resource.kind == "Deployment":
+            replicas = resource.spec.get("replicas", 1)
+            template = resource.spec.get("template") or {}
+            names = [f"{resource.name}-{n + 1}" for n in range(int(replicas))]
+        elif resource.kind == "Pod":
+            template, names = resource.body, [resource.name]
+        else:
+            continue
+        for name in names:
+            known_address = (resource.body.get("status") or {}).get("podIP")
+            address = known_address or next_address(FIRST_POD_IP, len(pods))
+            injected = resource.namespace in injected_namespaces
+            pods.append(pod_of(template, name, resource.namespace, address, injected))
+    service_ips: dict[tuple[str, str], str] = {}
+    allocated = 0
+    for resource in known:
+        if resource.kind != "Service":
+            continue
+        address = str(resource.spec.get("clusterIP") or "")
+        if not address:
+            address = next_address(FIRST_CLUSTER_IP, allocated)
+            allocated += 1
+        service_ips[resource.namespace, resource.name] = address
+    return Registry(known, pods, service_ips)
+
+
+def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -> Pod:
+    """A pod made of a Deployment's template (or of a Pod's own body).
+
+    >>> pod_of({"metadata": {"labels": {"app": "client"}}}, "client-1", "hello-world", "10.244.0.15", True).group
+    'client'
+    """  # noqa: E501
+    metadata = template.get("metadata") or {}
+    ports = [
+        port
+        for container in (template.get("spec") or {}).get("containers") or []
+        for port in container.get("ports") or []
+    ]
+    return Pod(
+        name=name,
+        namespace=namespace,
+        labels=dict(metadata.get("labels") or {}),
+        ip=ip,
+        containers_ports=tuple(int(port["containerPort"]) for port in ports),
+        named_ports={
+            port["name"]: int(port["containerPort"]) for port in ports if port.get("name")
+        },
+        injected=injected,
+    )
+
+
+def next_address(first: str, n: int) -> str:
+    """The n-th IPv4 address after `first`.
+
+    >>> next_address("10.96.230.254", 3)
+    '10.96.231.1'
+    """
+    a, b, c, d = (int(part) for part in first.split("."))
+    number = ((a * 256 + b) * 256 + c) * 256 + d + n
+    return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))
