@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup lab tour test lint bench clean notebooks mutations screenshots
+.PHONY: setup lab tour test quick lint bench clean notebooks mutations screenshots
 
 setup: $(STAMP)
 
@@ -20,8 +20,13 @@ lab: setup
 tour: setup
 	$(BIN)/python -m labkit tour
 
+# Four workers for two cores: much of the time goes by in waiting for Envoys.
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist loadgroup
+
+# What needs no Envoy, on all cores.
+quick: setup
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not browser and not cluster and not embedded and not notebook'
 
 lint: setup
 	$(BIN)/ruff check .

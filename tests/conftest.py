@@ -8,6 +8,27 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes is the machine's matter, and not what is tested
+settings.register_profile("labkit", deadline=None)
+settings.load_profile("labkit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shares tests out between workers (`-n 4 --dist loadgroup`): a module stays with one worker,
+    which then pays once for its mesh. Runs of lessons, and the numbered parts of long tests, may
+    each go to another.
+    """
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        if "real_fortio" in getattr(item, "fixturenames", ()):
+            group = "real fortio"  # so that it is built once
+        elif item.get_closest_marker("notebook") or "[part" in item.nodeid:
+            group = item.nodeid
+        else:
+            group = module
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,8 @@ def command(notebooks: list[Path], rules: Path, jobs: int, junit: Path | None) -
         sys.executable,
         "-m",
         "pytest",
+        "-p",
+        "nbval.plugin",
         "--nbval",
         "--nbval-current-env",
         "-q",

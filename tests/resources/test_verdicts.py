@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from labkit.resources import Verdict, check
+from tests.each import assert_each
 
 DATA = Path(__file__).parent / "data"
 
@@ -45,11 +46,12 @@ FIELDS = {
 LINES = {"published-05-destinationrule": 7, "tabs": 6, "bad-version": 2, "bad-kind": 2}
 
 
-def cases(file: str) -> list[Any]:
-    return [pytest.param(case, id=case["name"]) for case in json.loads((DATA / file).read_text())]
+def cases(file: str) -> list[dict[str, Any]]:
+    return list(json.loads((DATA / file).read_text()))
 
 
 FIRST, MORE = cases("validation.json"), cases("recorded.json")
+PARTS = 8  # so that several workers can share them
 
 
 def accepted(verdicts: list[Verdict]) -> bool:
@@ -68,12 +70,15 @@ def paths(verdicts: list[Verdict], level: str) -> list[str]:
 def test_the_recordings_are_all_there() -> None:
     assert len(FIRST) == 51
     assert len(MORE) > 1400
-    names = {param.values[0]["name"] for param in [*FIRST, *MORE]}
+    names = {case["name"] for case in [*FIRST, *MORE]}
     assert set(KEPT) <= names
 
 
-@pytest.mark.parametrize("case", FIRST)
-def test_the_first_recording(case: dict[str, Any]) -> None:
+def test_the_first_recording() -> None:
+    assert_each(((case["name"], case) for case in FIRST), assert_as_first_recorded)
+
+
+def assert_as_first_recorded(case: dict[str, Any]) -> None:
     verdicts = check(case["yaml"])
     assert accepted(verdicts) == case["accepted"]
     assert_warnings(case, verdicts)
@@ -86,8 +91,12 @@ def test_the_first_recording(case: dict[str, Any]) -> None:
         assert wanted in paths(verdicts, "error")
 
 
-@pytest.mark.parametrize("case", MORE)
-def test_the_second_recording(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("part", range(PARTS), ids="part{}".format)
+def test_the_second_recording(part: int) -> None:
+    assert_each(((case["name"], case) for case in MORE[part::PARTS]), assert_as_recorded)
+
+
+def assert_as_recorded(case: dict[str, Any]) -> None:
     verdicts = check(case["yaml"])
     if case["name"] in KEPT:
         assert accepted(verdicts) != case["accepted"] or paths(verdicts, "warning")

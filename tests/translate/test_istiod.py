@@ -9,6 +9,7 @@ import pytest
 
 from labkit.resources import load
 from labkit.resources.finding import ManifestRefused
+from tests.each import assert_each
 
 from .recorded import FURTHER, Case, differences, first_cases, further_cases, view_of
 
@@ -36,11 +37,18 @@ def is_kept(name: str, proxy: str, difference: str) -> bool:
     return any((n, p) == (name, proxy) and difference.startswith(path) for n, p, path in KEPT)
 
 
-@pytest.mark.parametrize(("name", "proxy"), pairs(ALL))
-def test_a_proxy_gets_what_istiod_gives_it(name: str, proxy: str) -> None:
-    case = ALL[name]
-    found = list(differences(case.proxies[proxy], view_of(case.registry(), proxy)))
-    assert [d for d in found if not is_kept(name, proxy, d)] == []
+PARTS = 6  # so that several workers can share them
+
+
+@pytest.mark.parametrize("part", range(PARTS), ids="part{}".format)
+def test_a_proxy_gets_what_istiod_gives_it(part: int) -> None:
+    def holds(pair: tuple[str, str]) -> None:
+        name, proxy = pair
+        case = ALL[name]
+        found = list(differences(case.proxies[proxy], view_of(case.registry(), proxy)))
+        assert [d for d in found if not is_kept(name, proxy, d)] == []
+
+    assert_each(((" ".join(pair), pair) for pair in pairs(ALL)[part::PARTS]), holds)
 
 
 @pytest.mark.parametrize(("name", "proxy", "path"), KEPT)
@@ -52,15 +60,19 @@ def test_a_kept_difference_is_still_there(name: str, proxy: str, path: str) -> N
     )
 
 
-@pytest.mark.parametrize("name", [name for name, case in ALL.items() if not case.refused])
-def test_validation_admits_what_the_api_server_admitted(name: str) -> None:
-    load(ALL[name].objects)
+def test_validation_admits_what_the_api_server_admitted() -> None:
+    def admitted(case: Case) -> None:
+        load(case.objects)
+
+    assert_each(((name, case) for name, case in ALL.items() if not case.refused), admitted)
 
 
-@pytest.mark.parametrize("name", [name for name, case in ALL.items() if case.refused])
-def test_validation_refuses_what_the_api_server_refused(name: str) -> None:
-    with pytest.raises(ManifestRefused):
-        load(ALL[name].objects)
+def test_validation_refuses_what_the_api_server_refused() -> None:
+    def refused(case: Case) -> None:
+        with pytest.raises(ManifestRefused):
+            load(case.objects)
+
+    assert_each(((name, case) for name, case in ALL.items() if case.refused), refused)
 
 
 def test_the_records_are_many() -> None:
