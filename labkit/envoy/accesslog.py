@@ -1,4 +1,4 @@
-"""Reading an Envoy's access log while it grows."""
+"""An Envoy's access log: what each line has, and reading it while it grows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Entry = dict[str, Any]
+
+# the fields of an entry, each with Envoy's word for it; an entry is one JSON object a line
+ACCESS_LOG_FORMAT = {
+    "start": "%START_TIME(%s.%9f)%",
+    "lab": "%REQ(X-LABKIT-ID)%",
+    "method": "%REQ(:METHOD)%",
+    "authority": "%REQ(:AUTHORITY)%",
+    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "status": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "duration_ms": "%DURATION%",
+    "cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "upstream": "%UPSTREAM_HOST%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "pod": "%RESP(X-POD)%",
+    "version": "%RESP(X-VERSION)%",
+    "request_id": "%REQ(X-REQUEST-ID)%",
+}
 
 KEPT = 100_000
 """Entries kept in memory, some 100 MB at most: a steady stream may run for hours. The file has all

@@ -34,8 +34,9 @@ from labkit.mesh.cluster.pod_lookup import Finder, order
 from labkit.mesh.cluster.pods import application, info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, GATEWAY_NAMESPACE, PodAdmin, Proxies, has_sidecar
 from labkit.mesh.cluster.readiness import Settling, selects
-from labkit.mesh.embedded.store import KINDS, kind_of
+from labkit.mesh.lookup import KINDS, kind_of, no_pods_of
 from labkit.mesh.table import Table
+from labkit.mesh.views import Backing, endpoints_frame
 from labkit.resources import Resource, load
 from labkit.resources.model import Key
 from labkit.traffic import FortioResult, Result, Target, curl
@@ -258,12 +259,7 @@ class ClusterMesh(Mesh):
                 if service["metadata"]["name"] == workload and selector:
                     mine = [p for p in there if selects(selector, p)]
         if not mine:
-            raise NotFound(
-                f"No pods of {workload!r}: no Deployment and no Service of that name has any",
-                seen="workloads: "
-                + (", ".join(sorted({info(p).workload for p in there})) or "none"),
-                try_next="mesh.get('pods')",
-            )
+            raise no_pods_of(workload, (info(p).workload for p in there))
         return sorted(map(info, mine), key=order)
 
     def pod(self, name: str, namespace: str | None = None) -> Json:
@@ -337,7 +333,17 @@ class ClusterMesh(Mesh):
 
     def endpoints(self, proxy: str = GATEWAY) -> pd.DataFrame:
         clusters = self.admin(proxy).clusters()
-        return views.endpoints(clusters, self.finder.by_address, self.store.namespaces)
+        ends = tuple(f".{name}.svc.cluster.local" for name in self.store.namespaces)
+
+        def backing(address: str, port: int) -> Backing:
+            pod = self.finder.by_address.get(address)
+            if pod is None:
+                return Backing(f"{address}:{port}")
+            metadata = pod["metadata"]
+            version = metadata.get("labels", {}).get("version", "")
+            return Backing(f"{address}:{port}", metadata["name"], version)
+
+        return endpoints_frame(clusters, backing, lambda cluster: cluster.endswith(ends))
 
     def config(self, proxy: str = GATEWAY) -> dict[str, Any]:
         return self.barrier.without_marker(self.admin(proxy).config_dump())

@@ -13,7 +13,7 @@ from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
 from labkit.mesh.cluster.observability import LOG_NAME, add_access_log, with_counters
 from labkit.mesh.cluster.ownership.ledger import MARKERS, Ledger, hurry, wait_gone
 from labkit.mesh.cluster.ownership.owner import MADE
-from labkit.mesh.embedded.store import ISTIO_KINDS, plural
+from labkit.mesh.lookup import ISTIO_KINDS, only_one
 from labkit.resources import Resource
 from labkit.resources.model import ISTIO_GROUP, Key
 
@@ -167,18 +167,13 @@ class Objects:
                 for b in self.api.list(kind, **query)
                 if not b["metadata"]["namespace"].startswith(SYSTEM)
             ]
-        if len(known) == 1:
-            return as_resource(kind, known[0])
-        if known:
-            spaces = [b["metadata"]["namespace"] for b in known]
-            raise NotFound(
-                f"More than one namespace has a {kind} {name!r}",
-                seen=", ".join(spaces),
-                try_next=f"name it: namespace={spaces[0]!r}",
-            )
-        there = ", ".join(b["metadata"]["name"] for b in self.all(kind, namespace)) or "none"
-        where = f" in namespace {namespace!r}" if namespace else ""
-        raise NotFound(f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}")
+        return only_one(
+            [as_resource(kind, body) for body in known],
+            kind,
+            name,
+            namespace,
+            lambda: (b["metadata"]["name"] for b in self.all(kind, namespace)),
+        )
 
     def own_rules(self) -> list[Key]:
         """Istio's objects in the course's namespaces that labkit applied: what a reset deletes."""

@@ -24,11 +24,11 @@ from typing import Any
 
 import yaml
 
+from labkit.envoy.accesslog import ACCESS_LOG_FORMAT
 from labkit.mesh.cluster.client.api import Api, Refused, path_of
 from labkit.mesh.cluster.logs import LABEL, LABEL_VALUE
 from labkit.mesh.cluster.pods import rolled_out
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
-from labkit.mesh.embedded.loopback import ACCESS_LOG
 from labkit.resources import Resource
 from labkit.waiting import wait_until
 
@@ -67,7 +67,7 @@ def access_log_filter(namespace: str, labels: dict[str, str] | None = None) -> J
     """The EnvoyFilter that adds labkit's access log to every HTTP connection manager of a
     namespace's proxies.
     """
-    fields = {**ACCESS_LOG, LABEL: LABEL_VALUE}
+    fields = {**ACCESS_LOG_FORMAT, LABEL: LABEL_VALUE}
     log = {
         "name": "envoy.access_loggers.file",
         "typed_config": {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from labkit.errors import NotFound
 from labkit.mesh.base import PodInfo
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.objects import Objects
 from labkit.mesh.cluster.pods import info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, Proxies
+from labkit.mesh.lookup import no_such_pod
 
 Json = dict[str, Any]
 
@@ -42,10 +42,7 @@ class Finder:
         for pod in sorted(there, key=lambda p: order(info(p))):
             if name in (pod["metadata"]["name"], info(pod).workload):
                 return pod
-        names = ", ".join(p["metadata"]["name"] for p in there) or "none"
-        raise NotFound(
-            f"There is no pod {name!r}", seen=f"pods: {names}", try_next="mesh.get('pods')"
-        )
+        raise no_such_pod(name, (p["metadata"]["name"] for p in there))
 
     def forget(self) -> None:
         """What was applied may have moved everything."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.pods import condition, info, stays
-from labkit.mesh.embedded.views import FLAGS, pairs, requests_of
 from labkit.mesh.table import Table, age, table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from labkit.mesh.views import pairs
 
 Json = dict[str, Any]
 
@@ -113,39 +110,3 @@ def pod_lines(pod: Json) -> list[str]:
                 f"    Restarts: {state.get('restartCount', 0)}",
             ]
     return lines
-
-
-def endpoints(clusters: Json, pods: Mapping[str, Json], namespaces: Iterable[str]) -> pd.DataFrame:
-    """Envoy's list of hosts as a frame, of the course's Services; `pods` are by address."""
-    import pandas as pd
-
-    ends = tuple(f".{namespace}.svc.cluster.local" for namespace in namespaces)
-    rows = []
-    for cluster in clusters.get("cluster_statuses", []):
-        name = str(cluster["name"])
-        if not name.startswith("outbound|") or not name.endswith(ends):
-            continue
-        for host in cluster.get("host_statuses", []):
-            place = host["address"].get("socket_address", {})
-            address = str(place.get("address", ""))
-            pod = pods.get(address, {"metadata": {"name": "", "labels": {}}})
-            status = host.get("health_status", {})
-            bad = [f for f in FLAGS if status.get(f)]
-            if status.get("eds_health_status") not in (None, "HEALTHY"):
-                bad.append(str(status["eds_health_status"]).lower())
-            rows.append(
-                {
-                    "cluster": name,
-                    "subset": name.split("|")[2],
-                    "pod": pod["metadata"]["name"],
-                    "version": pod["metadata"].get("labels", {}).get("version", ""),
-                    "address": f"{address}:{place.get('port_value', '')}",
-                    "health": ",".join(bad) or "healthy",
-                    "weight": int(host.get("weight", 1)),
-                    "requests": requests_of(host),
-                }
-            )
-    return pd.DataFrame(
-        rows,
-        columns=["cluster", "subset", "pod", "version", "address", "health", "weight", "requests"],
-    )

@@ -10,28 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.envoy.accesslog import ACCESS_LOG_FORMAT
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER
 from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
 from labkit.translate.model import Json, ProxyConfig
 
 LOOPBACK = "127.0.0.1"
-ACCESS_LOG = {
-    "start": "%START_TIME(%s.%9f)%",
-    "lab": "%REQ(X-LABKIT-ID)%",
-    "method": "%REQ(:METHOD)%",
-    "authority": "%REQ(:AUTHORITY)%",
-    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-    "status": "%RESPONSE_CODE%",
-    "flags": "%RESPONSE_FLAGS%",
-    "details": "%RESPONSE_CODE_DETAILS%",
-    "duration_ms": "%DURATION%",
-    "cluster": "%UPSTREAM_CLUSTER_RAW%",
-    "upstream": "%UPSTREAM_HOST%",
-    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-    "pod": "%RESP(X-POD)%",
-    "version": "%RESP(X-VERSION)%",
-    "request_id": "%REQ(X-REQUEST-ID)%",
-}
 
 
 @dataclass(frozen=True)
@@ -67,7 +51,8 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
     4. A sidecar's cluster to its application (`inbound|8080||`) is STATIC, at the application's
        port, in place of ORIGINAL_DST. It needs no address to bind to: nothing is redirected here.
     5. Clusters and routes come from files in place of istiod: `eds_file` and `rds_file` name them.
-    6. Each HTTP connection manager writes an access log, one JSON object a line (`ACCESS_LOG`).
+    6. Each HTTP connection manager writes an access log, one JSON object a line
+       (`ACCESS_LOG_FORMAT`).
     7. A host that no Service and no VirtualService has: on a cluster a sidecar passes the
        connection on (`PassthroughCluster`); here there is nowhere to pass it to, and it answers
        502, as a mesh does whose `outboundTrafficPolicy` is REGISTRY_ONLY.
@@ -237,6 +222,6 @@ def access_log(path: str, direction: str) -> Json:
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "path": path,
-            "log_format": {"json_format": {**ACCESS_LOG, "direction": direction}},
+            "log_format": {"json_format": {**ACCESS_LOG_FORMAT, "direction": direction}},
         },
     }

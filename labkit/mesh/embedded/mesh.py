@@ -26,8 +26,9 @@ from labkit.mesh.embedded.controller import (
 )
 from labkit.mesh.embedded.controlplane import Proxy
 from labkit.mesh.embedded.pod import RunningPod
-from labkit.mesh.embedded.store import ISTIO_KINDS, kind_of
+from labkit.mesh.lookup import ISTIO_KINDS, kind_of, no_pods_of, no_such_pod
 from labkit.mesh.table import Table
+from labkit.mesh.views import Backing, endpoints_frame
 from labkit.resources import Resource, load
 from labkit.traffic import Target
 from labkit.traffic.target import split_authority, split_url
@@ -211,12 +212,7 @@ class EmbeddedMesh(Mesh):
                     for p in self.controller.selected(s)
                 ]
             if not mine:
-                raise NotFound(
-                    f"No pods of {workload!r}: no Deployment and no Service of that name has any",
-                    seen="workloads: "
-                    + (", ".join(sorted({p.spec.workload for p in found})) or "none"),
-                    try_next="mesh.get('pods')",
-                )
+                raise no_pods_of(workload, (p.spec.workload for p in found))
             return [views.info(p) for p in mine]
 
     def pod(self, name: str) -> RunningPod:
@@ -225,11 +221,7 @@ class EmbeddedMesh(Mesh):
             return self.controller.gateway
         pod = self.controller.running.get(name)
         if pod is None:
-            raise NotFound(
-                f"There is no pod {name!r}",
-                seen="pods: " + ", ".join(self.controller.running),
-                try_next="mesh.get('pods')",
-            )
+            raise no_such_pod(name, self.controller.running)
         return pod
 
     def logs(
@@ -328,13 +320,15 @@ class EmbeddedMesh(Mesh):
     def endpoints(self, proxy: str = GATEWAY) -> pd.DataFrame:
         clusters = self.asked(proxy).envoy.admin.clusters()
         with self.controller.lock:
-            by_port = {
-                port: (f"{ip}:{number}", pod.spec.facts)
+            behind = {
+                port: Backing(f"{ip}:{number}", pod.spec.name, facts.labels.get("version", ""))
                 for (ip, number), port in self.controller.plane.endpoints.ports.items()
                 for pod in self.controller.running.values()
-                if pod.spec.facts.ip == ip
+                if (facts := pod.spec.facts).ip == ip
             }
-        return views.endpoints(clusters, by_port)
+        return endpoints_frame(
+            clusters, lambda _, port: behind.get(port) or Backing(f"127.0.0.1:{port}")
+        )
 
     def config(self, proxy: str = GATEWAY) -> dict[str, Any]:
         return self.asked(proxy).envoy.admin.config_dump()

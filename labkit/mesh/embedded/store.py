@@ -4,61 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from labkit.errors import NotFound
+from labkit.mesh.lookup import no_such, only_one
 from labkit.resources import Resource
 from labkit.resources.model import Key
 from labkit.translate.manifests import FIRST_CLUSTER_IP, next_address
-
-# kubectl's ways to name a kind
-SHORT = {
-    "ns": "Namespace",
-    "cm": "ConfigMap",
-    "svc": "Service",
-    "deploy": "Deployment",
-    "po": "Pod",
-    "gw": "Gateway",
-    "vs": "VirtualService",
-    "dr": "DestinationRule",
-}
-KINDS = (
-    "Namespace",
-    "ConfigMap",
-    "Service",
-    "Deployment",
-    "Pod",
-    "Gateway",
-    "VirtualService",
-    "DestinationRule",
-)
-ISTIO_KINDS = ("Gateway", "VirtualService", "DestinationRule")
-
-
-def kind_of(word: str) -> str:
-    """The kind that a word means, as kubectl reads it.
-
-    >>> kind_of("dr"), kind_of("virtualservices"), kind_of("Pod")
-    ('DestinationRule', 'VirtualService', 'Pod')
-    """
-    low = word.lower()
-    if low in SHORT:
-        return SHORT[low]
-    singular = re.sub(r"s$", "", low)
-    for kind in KINDS:
-        if kind.lower() in (low, singular):
-            return kind
-    raise NotFound(
-        f"The mesh has no kind {word!r}",
-        try_next="one of " + ", ".join(sorted(k.lower() + "s" for k in KINDS)),
-    )
-
-
-def plural(kind: str) -> str:
-    return kind.lower() + "s"
 
 
 class Store:
@@ -116,10 +70,8 @@ class Store:
         """Removes one object; with a namespace goes everything in it."""
         if key not in self.objects:
             kind, namespace, name = key
-            there = ", ".join(r.name for r in self.all(kind, namespace or None)) or "none"
-            where = f" in namespace {namespace!r}" if namespace else ""
-            raise NotFound(
-                f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}"
+            raise no_such(
+                kind, name, namespace, (r.name for r in self.all(kind, namespace or None))
             )
         del self.objects[key]
         if key[0] == "Namespace":
@@ -137,17 +89,9 @@ class Store:
     def find(self, kind: str, name: str, namespace: str | None = None) -> Resource:
         """One object by name; the namespace may be left out where only one has such an object."""
         found = [r for r in self.all(kind, namespace) if r.name == name]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise NotFound(
-                f"More than one namespace has a {kind} {name!r}",
-                seen=", ".join(r.namespace for r in found),
-                try_next=f"name it: namespace={found[0].namespace!r}",
-            )
-        there = ", ".join(r.name for r in self.all(kind, namespace)) or "none"
-        where = f" in namespace {namespace!r}" if namespace else ""
-        raise NotFound(f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}")
+        return only_one(
+            found, kind, name, namespace, lambda: (r.name for r in self.all(kind, namespace))
+        )
 
     def config_maps(self, namespace: str) -> dict[str, dict[str, str]]:
         return {r.name: r.body.get("data") or {} for r in self.all("ConfigMap", namespace)}

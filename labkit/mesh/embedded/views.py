@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,10 @@ from labkit.errors import NotFound
 from labkit.mesh.base import PodInfo
 from labkit.mesh.embedded.store import Store
 from labkit.mesh.table import Table, age, table
+from labkit.mesh.views import pairs
 from labkit.resources import Resource, validate
-from labkit.translate import Pod
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from labkit.mesh.embedded.controller import Controller
     from labkit.mesh.embedded.pod import RunningPod
 
@@ -260,61 +258,3 @@ def describe_pod(controller: Controller, pod: RunningPod) -> str:
             "made)"
         )
     return "\n".join(lines)
-
-
-def pairs(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{k}={v}" for k, v in labels.items()) or "<none>"
-
-
-# endpoints
-
-FLAGS = (
-    "failed_outlier_check",
-    "failed_active_health_check",
-    "failed_active_degraded_check",
-    "pending_dynamic_removal",
-    "pending_active_hc",
-    "excluded_via_immediate_hc_fail",
-)
-
-
-def endpoints(clusters: Mapping[str, Any], by_port: Mapping[int, tuple[str, Pod]]) -> pd.DataFrame:
-    """Envoy's list of hosts as a frame; `by_port` says which pod stands behind
-    each loopback port.
-    """
-    import pandas as pd
-
-    rows = []
-    for cluster in clusters.get("cluster_statuses", []):
-        name = str(cluster["name"])
-        if not name.startswith("outbound|"):
-            continue
-        for host in cluster.get("host_statuses", []):
-            port = int(host["address"]["socket_address"]["port_value"])
-            address, pod = by_port.get(port, (f"127.0.0.1:{port}", None))
-            status = host.get("health_status", {})
-            bad = [f for f in FLAGS if status.get(f)]
-            if status.get("eds_health_status") not in (None, "HEALTHY"):
-                bad.append(str(status["eds_health_status"]).lower())
-            rows.append(
-                {
-                    "cluster": name,
-                    "subset": name.split("|")[2],
-                    "pod": pod.name if pod else "",
-                    "version": pod.labels.get("version", "") if pod else "",
-                    "address": address,
-                    "health": ",".join(bad) or "healthy",
-                    "weight": int(host.get("weight", 1)),
-                    "requests": requests_of(host),
-                }
-            )
-    columns = ["cluster", "subset", "pod", "version", "address", "health", "weight", "requests"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def requests_of(host: Mapping[str, Any]) -> int:
-    """How many requests an Envoy has sent to one of its hosts; each try counts."""
-    return next(
-        (int(stat.get("value", 0)) for stat in host.get("stats", []) if stat["name"] == "rq_total"),
-        0,
-    )

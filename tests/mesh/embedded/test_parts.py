@@ -15,7 +15,8 @@ from labkit.mesh.embedded import pod as pod_module
 from labkit.mesh.embedded.images import app_text, program_of
 from labkit.mesh.embedded.pod import Backoff
 from labkit.mesh.embedded.ports import FIRST, LAST, Ports, hold
-from labkit.mesh.embedded.store import Store, kind_of
+from labkit.mesh.embedded.store import Store
+from labkit.mesh.lookup import kind_of
 from labkit.mesh.table import age, table
 from labkit.processes import Family, group_members, tail
 from labkit.resources import Resource
