@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.lessons.checks import check
-from labkit.lessons.checks.plan import PLANS, Plan
+from labkit.lessons.checks.plan import PLANS, CheckPlan
 from labkit.lessons.checks.power import ALPHA, CERTAIN, POWER
 from labkit.lessons.checks.verdict import percent
 
@@ -90,7 +90,7 @@ def table() -> str:
             lines.append(f"| `{name}` | {_cell(' '.join(doc.split()))} |")
     lines += [
         "",
-        "Each has its right runs and its near misses in `tests/lessons/test_check_*.py`.",
+        "Each has its right runs and its near misses in `tests/lessons/checks/test_check_*.py`.",
         "",
     ]
     return "\n".join(lines)
@@ -106,7 +106,7 @@ def main() -> None:
     sys.stdout.write(f"written: docs/{path().name}\n")
 
 
-def _row(call: str, plan: Plan, told: list[str]) -> str:
+def _row(call: str, plan: CheckPlan, told: list[str]) -> str:
     alarm = f"{plan.false_alarm:.0e}" if plan.false_alarm else "0"
     cells = [f"`{call}`", *told, plan.near_miss, alarm, percent(plan.power), str(plan.n)]
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"

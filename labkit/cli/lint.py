@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from labkit.resources import Verdict, check
-from labkit.resources.lint import Diagnoses, lint_verdicts
+from labkit.resources import Admission, check
+from labkit.resources.lint import Diagnoses, lint_admissions
 from labkit.resources.yaml.loading import check_text
 
 
@@ -30,10 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints each finding; 1 when there is an error or a warning among them, 0 when not."""
-    verdicts: list[Verdict] = []
+    verdicts: list[Admission] = []
     for file in args.files:
         verdicts += check_text(sys.stdin.read(), "stdin") if file == "-" else check(Path(file))
-    found = lint_verdicts(verdicts, context=[Path(name) for name in args.context])
+    found = lint_admissions(verdicts, context=[Path(name) for name in args.context])
     if args.json:
         print(json.dumps([each.as_dict() for each in found], indent=2))
     else:

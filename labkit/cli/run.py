@@ -11,7 +11,7 @@ from typing import Any
 
 from labkit.errors import LessonError
 from labkit.lessons.notebook.report import write_report
-from labkit.lessons.notebook.run import Run, Step, run_lessons
+from labkit.lessons.notebook.run import CellDone, Run, run_lessons
 from labkit.lessons.notebook.sources import lessons
 
 
@@ -97,7 +97,7 @@ def run_with_progress(args: argparse.Namespace, out: Path | None) -> list[Run]:
         total=len(chosen), unit="lesson", disable=not sys.stderr.isatty(), leave=False
     ) as bar:
 
-        def step(at: Step) -> None:
+        def step(at: CellDone) -> None:
             bar.set_postfix_str(f"{at.lesson}: cell {at.cell} of {at.cells}")
 
         def done(run: Run) -> None:
@@ -107,7 +107,7 @@ def run_with_progress(args: argparse.Namespace, out: Path | None) -> list[Run]:
 
         given = parameters(args)
         with ready(given.get("backend", ""), args.jobs):
-            return run_lessons(chosen, given, out, jobs=args.jobs, on_step=step, on_done=done)
+            return run_lessons(chosen, given, out, jobs=args.jobs, on_cell=step, on_done=done)
 
 
 def ready(backend: str, jobs: int) -> AbstractContextManager[None]:

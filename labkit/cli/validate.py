@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabkitError, ParseError
-from labkit.resources import Verdict, check
+from labkit.resources import Admission, check
 from labkit.resources.yaml.loading import check_text
 
 
@@ -38,15 +38,15 @@ def run(args: argparse.Namespace) -> int:
     return 0 if verdicts and all(verdict.accepted for verdict in verdicts) else 1
 
 
-def _verdicts(files: list[str]) -> Iterator[Verdict]:
+def _verdicts(files: list[str]) -> Iterator[Admission]:
     for file in files:
         found = check_text(sys.stdin.read(), "stdin") if file == "-" else check(Path(file))
         if not found:
-            found = [Verdict(None, (), ParseError(f"{file}: no object in it"), file)]
+            found = [Admission(None, (), ParseError(f"{file}: no object in it"), file)]
         yield from found
 
 
-def as_text(verdict: Verdict) -> str:
+def as_text(verdict: Admission) -> str:
     """A line for an accepted object, and a line for each finding.
 
     >>> print(as_text(check("rule.yaml")[0]))
@@ -71,7 +71,7 @@ def as_text(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _name(verdict: Verdict) -> str:
+def _name(verdict: Admission) -> str:
     resource = verdict.resource
     if resource is None:
         return verdict.file
@@ -83,7 +83,7 @@ def _error_lines(error: LabkitError) -> list[str]:
     return str(error).splitlines()
 
 
-def summary(verdicts: list[Verdict]) -> str:
+def summary(verdicts: list[Admission]) -> str:
     """The last line: how many of each."""
     refused = sum(not verdict.accepted for verdict in verdicts)
     warnings = sum(len(verdict.warnings) for verdict in verdicts)
@@ -93,7 +93,7 @@ def summary(verdicts: list[Verdict]) -> str:
     return ", ".join(parts)
 
 
-def as_dict(verdict: Verdict) -> dict[str, Any]:
+def as_dict(verdict: Admission) -> dict[str, Any]:
     """The verdict as JSON-able values."""
     resource = verdict.resource
     return {

@@ -1,7 +1,6 @@
 """What makes notebooks lessons: checks that can fail, exercises with hints, predictions, progress.
 
-    from labkit.lessons import Exercise, predict, reveal
-    from labkit.lessons.checks import check
+    from labkit.lessons import check, predict, reveal, task
 
     check.split(result, {"v1": 80, "v2": 20})
 
@@ -15,8 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from labkit.lessons.checks import check, power
+    from labkit.lessons.checks.config_dump import configured, configured_weights
+    from labkit.lessons.checks.ejections import Caller, watch_callers
     from labkit.lessons.checks.verdict import CheckFailed, Verdict, Why
     from labkit.lessons.content import canary
+    from labkit.lessons.content.capstone import grade
+    from labkit.lessons.content.installation import INSTALL_METHODS, install_method
+    from labkit.lessons.content.tasks import task
+    from labkit.lessons.content.trap import walk
+    from labkit.lessons.content.traps import TRAPS, trap
     from labkit.lessons.coursemap import CourseMap, course_map
     from labkit.lessons.exercises import Exercise, Hint
     from labkit.lessons.files import manifest, show
@@ -24,17 +30,24 @@ if TYPE_CHECKING:
     from labkit.lessons.progress import finish_lesson, keep, kept, start_lesson
 
 HOMES = {
+    "Caller": "checks.ejections",
     "CheckFailed": "checks.verdict",
     "CourseMap": "coursemap",
     "Exercise": "exercises",
     "Hint": "exercises",
+    "INSTALL_METHODS": "content.installation",
     "Prediction": "predictions",
+    "TRAPS": "content.traps",
     "Verdict": "checks.verdict",
     "Why": "checks.verdict",
     "canary": "content",
     "check": "checks",
+    "configured": "checks.config_dump",
+    "configured_weights": "checks.config_dump",
     "course_map": "coursemap",
     "finish_lesson": "progress",
+    "grade": "content.capstone",
+    "install_method": "content.installation",
     "keep": "progress",
     "kept": "progress",
     "manifest": "files",
@@ -43,12 +56,19 @@ HOMES = {
     "reveal": "predictions",
     "show": "files",
     "start_lesson": "progress",
+    "task": "content.tasks",
+    "trap": "content.traps",
+    "walk": "content.trap",
+    "watch_callers": "checks.ejections",
 }
 """The module of each name, or the folder of a name that is a module itself."""
 
 MODULES = ("canary", "check", "power")
 
 __all__ = [
+    "INSTALL_METHODS",
+    "TRAPS",
+    "Caller",
     "CheckFailed",
     "CourseMap",
     "Exercise",
@@ -58,8 +78,12 @@ __all__ = [
     "Why",
     "canary",
     "check",
+    "configured",
+    "configured_weights",
     "course_map",
     "finish_lesson",
+    "grade",
+    "install_method",
     "keep",
     "kept",
     "manifest",
@@ -68,6 +92,10 @@ __all__ = [
     "reveal",
     "show",
     "start_lesson",
+    "task",
+    "trap",
+    "walk",
+    "watch_callers",
 ]
 
 

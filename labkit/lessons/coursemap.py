@@ -23,7 +23,7 @@ EXERCISE_ID = re.compile(r"""\b(?:Exercise|task)\(\s*(?:id=)?["'](\d\d-[^"']+)["
 
 
 @dataclass(frozen=True)
-class Stop:
+class LessonProgress:
     """One lesson on the map. `solved` and `exercises` are ids."""
 
     number: str
@@ -43,7 +43,7 @@ class CourseMap:
     ◐ 02  The first microservice      started, 1 of 2 exercises
     """
 
-    stops: tuple[Stop, ...]
+    lessons: tuple[LessonProgress, ...]
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -54,43 +54,43 @@ class CourseMap:
 
         rows = [
             (
-                stop.number,
-                stop.title,
-                stop.state,
-                len(stop.solved),
-                len(stop.exercises),
-                stop.notebook,
+                lesson.number,
+                lesson.title,
+                lesson.state,
+                len(lesson.solved),
+                len(lesson.exercises),
+                lesson.notebook,
             )
-            for stop in self.stops
+            for lesson in self.lessons
         ]
         return pd.DataFrame(
             rows, columns=["lesson", "title", "state", "solved", "exercises", "notebook"]
         )
 
     @property
-    def next(self) -> Stop | None:
+    def next(self) -> LessonProgress | None:
         """The first lesson that is not done."""
-        return next((stop for stop in self.stops if stop.state != DONE), None)
+        return next((lesson for lesson in self.lessons if lesson.state != DONE), None)
 
     def __repr__(self) -> str:
-        width = max((len(stop.title) for stop in self.stops), default=0)
+        width = max((len(lesson.title) for lesson in self.lessons), default=0)
         return "\n".join(
-            f"{SIGNS[stop.state]} {stop.number}  {stop.title:<{width}}  {_state_text(stop)}"
-            for stop in self.stops
+            f"{SIGNS[lesson.state]} {lesson.number}  {lesson.title:<{width}}  {_state_text(lesson)}"
+            for lesson in self.lessons
         )
 
     def _repr_html_(self) -> str:
         rows = "".join(
             "<tr><td><span "
-            f"aria-hidden='true'>{SIGNS[stop.state]}</span></td><td>{stop.number}</td>"
+            f"aria-hidden='true'>{SIGNS[lesson.state]}</span></td><td>{lesson.number}</td>"
             "<td style='text-align:left'><a "
-            f"href='{html.escape(stop.notebook)}'>{html.escape(stop.title)}</a></td>"
-            f"<td style='text-align:left'>{_state_text(stop)}</td></tr>"
-            for stop in self.stops
+            f"href='{html.escape(lesson.notebook)}'>{html.escape(lesson.title)}</a></td>"
+            f"<td style='text-align:left'>{_state_text(lesson)}</td></tr>"
+            for lesson in self.lessons
         )
-        done = sum(stop.state == DONE for stop in self.stops)
+        done = sum(lesson.state == DONE for lesson in self.lessons)
         return (
-            f"<table><caption>{done} of {len(self.stops)} lessons done</caption>"
+            f"<table><caption>{done} of {len(self.lessons)} lessons done</caption>"
             "<thead><tr><th></th><th>lesson</th><th style='text-align:left'>title</th>"
             f"<th style='text-align:left'>state</th></tr></thead><tbody>{rows}</tbody></table>"
         )
@@ -106,11 +106,11 @@ def course_map(folder: Path | None = None) -> CourseMap:
     notebooks = folder or course_folder() / "notebooks"
     kept = progress.load()
     return CourseMap(
-        tuple(_stop(path, kept) for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")))
+        tuple(_progress_in(path, kept) for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")))
     )
 
 
-def _stop(path: Path, kept: progress.State) -> Stop:
+def _progress_in(path: Path, kept: progress.State) -> LessonProgress:
     title, exercises = _read_notebook(path)
     number = path.name[:2]
     entries: dict[str, Any] = kept["exercises"]
@@ -128,7 +128,7 @@ def _stop(path: Path, kept: progress.State) -> Stop:
             state = STARTED
         else:
             state = OPEN
-    return Stop(
+    return LessonProgress(
         number, title or path.stem[3:].replace("_", " "), path.name, state, solved, exercises
     )
 
@@ -152,10 +152,10 @@ def _read_notebook(path: Path) -> tuple[str, tuple[str, ...]]:
     return title, tuple(dict.fromkeys(ids))
 
 
-def _state_text(stop: Stop) -> str:
-    if not stop.exercises:
-        return stop.state
+def _state_text(lesson: LessonProgress) -> str:
+    if not lesson.exercises:
+        return lesson.state
     return (
-        f"{stop.state}, {len(stop.solved)} of {len(stop.exercises)} "
-        f"exercise{'s' if len(stop.exercises) > 1 else ''}"
+        f"{lesson.state}, {len(lesson.solved)} of {len(lesson.exercises)} "
+        f"exercise{'s' if len(lesson.exercises) > 1 else ''}"
     )

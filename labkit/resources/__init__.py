@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from labkit.resources.finding import Finding, ManifestRefused, Verdict
+from labkit.resources.finding import Admission, Finding, ManifestRefused
 from labkit.resources.model import ISTIO_GROUP, Key, Path, Resource, Source
 from labkit.resources.yaml.loading import check, load, load_text
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ISTIO_GROUP",
+    "Admission",
     "Finding",
     "Key",
     "ManifestRefused",
     "Path",
     "Resource",
     "Source",
-    "Verdict",
     "check",
     "diff",
     "dump",

@@ -1,4 +1,4 @@
-"""What validation has to say: findings about fields, and the verdict on an object."""
+"""What validation has to say: findings about fields, and whether an object is admitted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Admission:
     """What Kubernetes and Istio would say of one object, or of a text that is none (then `resource`
     is None).
     """

@@ -70,8 +70,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 import json
 
 import labkit
-from labkit.lessons import check, course_map, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.content.tasks import task
+from labkit.lessons import check, course_map, finish_lesson, manifest, show, start_lesson, task
 
 mesh = labkit.open_mesh(backend)
 start_lesson("01")
@@ -235,19 +234,19 @@ task("01-1").check(answer, mesh)
 # `minikube tunnel` then gives the gateway an address of its own; it asks for your password. `kubectl port-forward`, which leads a port
 # of your machine into the cluster, needs none. So it is what this course uses.
 #
-# The next cell shows all three ways, with what you would type, the best one first. `way_to_install` picks one for the programs that
+# The next cell shows all three ways, with what you would type, the best one first. `install_method` picks one for the programs that
 # you have. **Predict:** somebody has Minikube and nothing else. Which Istio can they install?
 
 # %% tags=["nbval-ignore-output"]
-from labkit.lessons.content.installation import WAYS, way_to_install
+from labkit.lessons import INSTALL_METHODS, install_method
 
-print(*WAYS, sep="\n\n")
+print(*INSTALL_METHODS, sep="\n\n")
 
 # %% tags=["check", "nbval-check-output", "covers-C1", "covers-K13"]
-check.equal(way_to_install(["minikube", "helm", "istioctl"]).name, "istioctl", "istioctl comes first")
-check.equal(way_to_install(["minikube", "helm"]).name, "helm", "then Helm")
-check.equal(way_to_install(["minikube"], version=(1, 23)).name, "minikube add-ons", "the add-ons, for the last Istio they bring")
-check.refused(lambda: way_to_install(["minikube"], version=(1, 24)), "istioctl", "Helm", about="the add-ons, for a newer Istio")
+check.equal(install_method(["minikube", "helm", "istioctl"]).name, "istioctl", "istioctl comes first")
+check.equal(install_method(["minikube", "helm"]).name, "helm", "then Helm")
+check.equal(install_method(["minikube"], version=(1, 23)).name, "minikube add-ons", "the add-ons, for the last Istio they bring")
+check.refused(lambda: install_method(["minikube"], version=(1, 24)), "istioctl", "Helm", about="the add-ons, for a newer Istio")
 
 # %% [markdown]
 # ## Recap

@@ -23,8 +23,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 import json
 
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.content.tasks import task
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
 from labkit.traffic import Target, curl
 from labkit.traffic.programs.curl import real_curl
 from labkit.ui import MeshView

@@ -22,8 +22,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 # %% tags=["nbval-ignore-output"]
 import labkit
 import pandas as pd
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.content.tasks import task
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
 from labkit.ui import PolicyPanel, plots
 
 mesh = labkit.open_mesh(backend)

@@ -20,10 +20,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson
-from labkit.lessons.checks.ejections import Caller, watch_callers
-from labkit.lessons.content.tasks import task
-from labkit.lessons.checks.config_dump import told
+from labkit.lessons import Caller, check, configured, finish_lesson, manifest, predict, reveal, show, start_lesson, task, watch_callers
 from labkit.ui import BreakerTimeline, MeshView, plots
 
 mesh = labkit.open_mesh(backend)
@@ -112,7 +109,7 @@ reveal("06-a", "nobody leaves", "By default at most 10 % of the pods may be out,
 
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
 numbers = "consecutive_5xx", "interval", "base_ejection_time"
-policy = told(mesh, service, "outlier_detection")  # the policy as the gateway's Envoy has it
+policy = configured(mesh, service, "outlier_detection")  # the policy as the gateway's Envoy has it
 check.equal([policy[k] for k in numbers], [7, "300s", "900s"], "the rule is in force")
 check.that(errors > 7, "the pod has failed more than seven times in a row", seen=errors)
 check.equal((detected, kept), (errors // 7, errors // 7), "each seven errors were detected, and the percentage kept the pod in")
@@ -149,7 +146,7 @@ view.look()
 view
 
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
-policy = told(mesh, service, "outlier_detection")
+policy = configured(mesh, service, "outlier_detection")
 check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [7, "300s", "900s", 50], "the rule is in force")
 assert len(set(six.column("pod")[::2])) == 1, "the pods take turns, so every other answer is of the same pod"
 check.status_counts(six, {200: 6, 500: 6})
@@ -202,7 +199,7 @@ picture
 
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-K7"]
 assert calls[-1].flags == {"UH": 1} and not calls[-1].pods, "Envoy answered, for want of a pod"
-policy = told(mesh, service, "outlier_detection")
+policy = configured(mesh, service, "outlier_detection")
 check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [2, "0.400s", "2s", 100], "the rule is in force")
 times = {"base_s": 2, "interval_s": 0.4, "late_s": 1}  # late_s: for a busy machine
 check.ejection_times(watched["client, capped"], **times, multiples=(1, 2), max_s=2, about="client with a cap")

@@ -20,9 +20,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.content.tasks import task
-from labkit.lessons.checks.config_dump import told
+from labkit.lessons import check, configured, finish_lesson, manifest, show, start_lesson, task
 from labkit.ui import Compare, TrafficPanel, plots
 
 mesh = labkit.open_mesh(backend)
@@ -106,7 +104,7 @@ print(f"refused: {at_gateway} by the gateway, {at_pods} by the pods' sidecars")
 plots.codes(noisy)
 
 # %% tags=["check", "nbval-check-output", "covers-C9", "covers-Y7", "covers-K10"]
-limits = told(mesh, service, "circuit_breakers")["thresholds"][0]
+limits = configured(mesh, service, "circuit_breakers")["thresholds"][0]
 check.equal(limits["max_pending_requests"], 1, "one request may be pending")
 check.that(set(noisy.codes) == {200, 503}, "some are answered and some refused", seen=noisy.codes)
 check.equal(noisy.codes[503], at_gateway + at_pods, "each 503 was counted by the Envoy that gave it")
@@ -154,7 +152,7 @@ with mesh.gate("hello-world") as gate:
 print(f"{held} at the pods, {10 - held} waiting, none refused; then {ten.codes}")
 
 # %% tags=["check", "nbval-check-output", "covers-Y8", "covers-K9"]
-check.equal(told(mesh, service, "circuit_breakers")["thresholds"][0]["max_connections"], 2, "the rule is in force")
+check.equal(configured(mesh, service, "circuit_breakers")["thresholds"][0]["max_connections"], 2, "the rule is in force")
 check.that(held < 2 * len(pods), "the limit is not two for each pod", seen=held)
 check.within(held, 2, 4, "two connections in all, and each pod may have its first one")
 check.status_counts(ten, {200: 10}, about="maxConnections alone: they wait, nobody is refused")
@@ -210,7 +208,7 @@ with mesh.gate("hello-world") as gate:
 print(f"{cold.codes}; not cold it would be {10 - 2 - 3} refused")
 
 # %% tags=["check", "nbval-check-output", "covers-K10"]
-limits = told(mesh, service, "circuit_breakers")["thresholds"][0]
+limits = configured(mesh, service, "circuit_breakers")["thresholds"][0]
 check.equal((limits["max_connections"], limits["max_pending_requests"]), (2, 3), "the rule is in force")
 check.within(cold.codes[503], 10 - 2 - 3, 10 - 3, "on a cold pool from n − c − p to n − p are refused")
 

@@ -20,9 +20,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import canary, check, finish_lesson, manifest, predict, reveal, show, start_lesson
-from labkit.lessons.content.tasks import task
-from labkit.lessons.checks.config_dump import weights_told
+from labkit.lessons import canary, check, configured_weights, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import PolicyPanel, TrafficPanel, plots, rollout
 
 mesh = labkit.open_mesh(backend)
@@ -57,7 +55,7 @@ reveal("09-a", "all to v2", "These are two routes. They are tried in order, and 
 
 # %% tags=["check", "nbval-check-output", "covers-Y12"]
 check.that(any("used" in text for text in applied.warnings), "a warning says that the second route is never used", seen=applied)
-check.equal([len(route) for route in weights_told(mesh)], [1], "the gateway has one route, with one destination")
+check.equal([len(route) for route in configured_weights(mesh)], [1], "the gateway has one route, with one destination")
 check.only(published, version="v2", about="as published")
 
 # %% [markdown]
@@ -91,7 +89,7 @@ check.split(right, shares)
 # %% tags=["nbval-ignore-output"]
 mesh.control("hello-world-v2", fail_share=0.5, fail_status=500)
 mesh.apply(manifest("09_canary_rollout/canary.yaml"))
-first_step = weights_told(mesh)
+first_step = configured_weights(mesh)
 n = max(check.needed("error_rate", at_most=0.01), check.needed("error_rate_near", 0.125))
 at_1 = mesh.fortio(url, connections=4, requests=n)
 plots.codes(at_1)
@@ -135,7 +133,7 @@ check.all_ok(back, about="rolled back")
 # let a harmful one pass a step.
 
 # %% tags=["nbval-ignore-output"]
-rule = canary.Rule(allowed=0.01, harmful=0.2, wrong_rollback=0.001, wrong_promotion=0.01)
+rule = canary.DecisionRule(allowed=0.01, harmful=0.2, wrong_rollback=0.001, wrong_promotion=0.01)
 print(rule)
 for rate in (0.01, 0.05, 0.1, 0.2, 0.5):
     print(f"a version that fails {rate:4.0%}: rolled back at the first step with a chance of {rule.chance_of_rollback(rate):.3%}")

@@ -21,8 +21,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.content.tasks import task
+from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
 from labkit.ui import BreakerTimeline, plots
 
 mesh = labkit.open_mesh(backend)

@@ -21,10 +21,7 @@ seed = 1  # for whatever a lesson draws by chance itself
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson
-from labkit.lessons.content.tasks import task
-from labkit.lessons.content.trap import walk
-from labkit.lessons.content.traps import TRAPS, trap
+from labkit.lessons import TRAPS, check, finish_lesson, manifest, show, start_lesson, task, trap, walk
 from labkit.resources.lint import lint
 
 mesh = labkit.open_mesh(backend)

@@ -19,7 +19,7 @@ import pytest
 from labkit.errors import LessonError
 from labkit.lessons.notebook.sources import Lesson, lessons
 from labkit.lessons.notebook.report import write_report, xml_text
-from labkit.lessons.notebook.run import GRACE_S, Step, run_lesson, run_lessons
+from labkit.lessons.notebook.run import GRACE_S, CellDone, run_lesson, run_lessons
 from labkit.waiting import wait_until
 
 pytestmark = pytest.mark.notebook
@@ -49,8 +49,8 @@ def test_parameters_reach_the_lesson(course: Path) -> None:
 
 
 def test_a_failure_names_its_cell_and_hides_no_other_lesson(course: Path, tmp_path: Path) -> None:
-    steps: list[Step] = []
-    good, bad = run_lessons(lessons(), out=tmp_path / "out", jobs=2, on_step=steps.append)
+    steps: list[CellDone] = []
+    good, bad = run_lessons(lessons(), out=tmp_path / "out", jobs=2, on_cell=steps.append)
     assert good.passed
     assert bad.failure is not None
     assert bad.failure.cell == 4

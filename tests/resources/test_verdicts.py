@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labkit.resources import Verdict, check
+from labkit.resources import Admission, check
 from tests.each import assert_each
 
 DATA = Path(__file__).parent / "data"
@@ -54,11 +54,11 @@ FIRST, MORE = cases("validation.json"), cases("recorded.json")
 PARTS = 8  # so that several workers can share them
 
 
-def accepted(verdicts: list[Verdict]) -> bool:
+def accepted(verdicts: list[Admission]) -> bool:
     return bool(verdicts) and all(verdict.accepted for verdict in verdicts)
 
 
-def paths(verdicts: list[Verdict], level: str) -> list[str]:
+def paths(verdicts: list[Admission], level: str) -> list[str]:
     return [
         finding.path
         for verdict in verdicts
@@ -111,7 +111,7 @@ def assert_as_recorded(case: dict[str, Any]) -> None:
             assert finding.message
 
 
-def assert_warnings(case: dict[str, Any], verdicts: list[Verdict]) -> None:
+def assert_warnings(case: dict[str, Any], verdicts: list[Admission]) -> None:
     """For an accepted object we warn exactly where the server did."""
     if case["accepted"]:
         assert bool(paths(verdicts, "warning")) == ("Warning: " in case["message"])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labkit.errors import LessonError
-from labkit.lessons.checks.recording import looked_at
+from labkit.lessons.checks.recording import note_column
 from labkit.lessons.checks.verdict import percent
 
 NO_ANSWER = "no answer"
@@ -33,7 +33,7 @@ def values(result: Any, column: str) -> list[Any]:
         except KeyError:
             found, frame = [], result.frame
         else:
-            return looked_at(column, _filled(found, column))
+            return note_column(column, _filled(found, column))
     elif hasattr(result, "frame"):
         frame = result.frame
     if not hasattr(frame, "columns"):
@@ -49,7 +49,7 @@ def values(result: Any, column: str) -> list[Any]:
     filled = _filled(frame[column].tolist(), column)
     # a frame of requests has statuses; one of endpoints is looked at again and again, until
     # something comes true
-    return looked_at(column, filled) if "status" in frame.columns else filled
+    return note_column(column, filled) if "status" in frame.columns else filled
 
 
 def _filled(found: list[Any], column: str) -> list[Any]:

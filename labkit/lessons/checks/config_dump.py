@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from labkit.mesh import Mesh
 
 
-def told(mesh: Mesh, cluster: str, part: str, *, proxy: str = "gateway") -> dict[str, Any]:
+def configured(mesh: Mesh, cluster: str, part: str, *, proxy: str = "gateway") -> dict[str, Any]:
     """One part of a cluster: its "outlier_detection" or its "circuit_breakers", say; {} where there
     is none.
 
-    >>> told(mesh, "outbound|80||hello-world.hello-world.svc.cluster.local", "outlier_detection")["base_ejection_time"]
+    >>> configured(mesh, "outbound|80||hello-world.hello-world.svc.cluster.local", "outlier_detection")["base_ejection_time"]
     '900s'
     """  # noqa: E501
     found = {str(one["name"]): one for one in clusters(mesh.config(proxy))}
@@ -31,13 +31,13 @@ def told(mesh: Mesh, cluster: str, part: str, *, proxy: str = "gateway") -> dict
     return dict(value) if isinstance(value, Mapping) else {part: value}
 
 
-def weights_told(mesh: Mesh, *, proxy: str = "gateway") -> list[dict[str, int]]:
+def configured_weights(mesh: Mesh, *, proxy: str = "gateway") -> list[dict[str, int]]:
     """The weights of each route that has any: a list of {cluster: weight}, in the order in which
     routes are tried.
 
     A route with one destination has no weights for Envoy, and counts as 100 for it.
 
-    >>> weights_told(mesh)
+    >>> configured_weights(mesh)
     [{'outbound|80|v1|hello-world…': 80, 'outbound|80|v2|hello-world…': 20}]
     """
     return [dict(weights_of(route)) for route in routes(mesh.config(proxy))]

@@ -126,9 +126,9 @@ def watch_callers(
     >>> watched = watch_callers(mesh, pod, callers, interval_s=0.4)
     >>> check.ejection_times(watched["outside"], base_s=2, interval_s=0.4)
     """
-    watches = [Watch(mesh, pod, caller, interval_s, errors) for caller in callers]
+    watches = [CallerWatch(mesh, pod, caller, interval_s, errors) for caller in callers]
 
-    def watch(one: Watch) -> None:
+    def watch(one: CallerWatch) -> None:
         def enough() -> bool:
             if len(ejections(one.samples)) < until:
                 one.look(until)
@@ -154,7 +154,7 @@ def watch_callers(
     return Watched({one.caller.name: one.samples for one in watches})
 
 
-class Watch:
+class CallerWatch:
     """One caller's part: looks at the pod, and calls it whenever it is in the pool and he does not
     rest.
     """

@@ -36,7 +36,7 @@ INDEPENDENT = "each request is drawn on its own (weights, RANDOM); a more even b
 
 
 @dataclass(frozen=True)
-class Plan:
+class CheckPlan:
     """The promise of one random check. `n` is the least number of requests; of
     two runs, in each.
     """
@@ -63,10 +63,10 @@ class Plan:
             )
 
 
-PLANS: dict[str, Callable[..., Plan]] = {}
+PLANS: dict[str, Callable[..., CheckPlan]] = {}
 
 
-def planned(make: Callable[..., Plan]) -> Callable[..., Plan]:
+def planned(make: Callable[..., CheckPlan]) -> Callable[..., CheckPlan]:
     """Registers a plan under the name of its check."""
     PLANS[make.__name__] = make
     return make
@@ -87,7 +87,7 @@ def needed(name: str, *args: Any, **options: Any) -> int:
 
 
 @planned
-def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = None) -> Plan:
+def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = None) -> CheckPlan:
     want = shares_of(shares)
     # of two versions the second count follows from the first
     tests = 1 if len(want) == 2 else len(want)
@@ -109,7 +109,7 @@ def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = 
                 "The near miss is the split itself", seen=f"{dict(shares)} and {dict(against)}"
             )
         n = min(ways)
-    return Plan(
+    return CheckPlan(
         "split",
         "each version gets its share of the requests",
         f"exact binomial, two-sided{f', {tests} shares (Bonferroni)' if tests > 1 else ''}",
@@ -120,14 +120,14 @@ def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = 
 
 
 @planned
-def spread_evenly(among: int = 3) -> Plan:
+def spread_evenly(among: int = 3) -> CheckPlan:
     if among < 2:
         raise LessonError(
             "One alone is always even", seen=f"among={among}", try_next="scale to two pods or more"
         )
     tests = 1 if among == 2 else among
     share = 1 / among
-    return Plan(
+    return CheckPlan(
         "spread_evenly",
         "each pod gets the same share of the requests",
         f"exact binomial, two-sided{f', {tests} shares (Bonferroni)' if tests > 1 else ''}",
@@ -138,8 +138,8 @@ def spread_evenly(among: int = 3) -> Plan:
 
 
 @planned
-def random_order(among: int = 3) -> Plan:
-    return Plan(
+def random_order(among: int = 3) -> CheckPlan:
+    return CheckPlan(
         "random_order",
         "the next pod does not depend on the last one",
         "exact binomial, two-sided, of how often the same pod answers twice running",
@@ -150,11 +150,11 @@ def random_order(among: int = 3) -> Plan:
 
 
 @planned
-def every_pod_answers(pods: int = 3) -> Plan:
+def every_pod_answers(pods: int = 3) -> CheckPlan:
     # the chance that a given pod is left out is (1 - 1/pods) ** n; summed over the pods it must be
     # at most ALPHA
     n = 1 if pods == 1 else math.ceil(math.log(ALPHA / pods) / math.log(1 - 1 / pods))
-    return Plan(
+    return CheckPlan(
         "every_pod_answers",
         "each of the pods answered at least once, and nobody else",
         "exact; n is what the rarest right run needs (union bound)",
@@ -166,8 +166,8 @@ def every_pod_answers(pods: int = 3) -> Plan:
 
 
 @planned
-def only(leak: float = 0.2) -> Plan:
-    return Plan(
+def only(leak: float = 0.2) -> CheckPlan:
+    return CheckPlan(
         "only",
         "every request went to this version (pod, …)",
         "exact: none elsewhere",
@@ -179,8 +179,8 @@ def only(leak: float = 0.2) -> Plan:
 
 
 @planned
-def same_pod(pods: int = 2) -> Plan:
-    return Plan(
+def same_pod(pods: int = 2) -> CheckPlan:
+    return CheckPlan(
         "same_pod",
         "all requests of one key go to one pod",
         "exact: no key has two pods",
@@ -192,9 +192,9 @@ def same_pod(pods: int = 2) -> Plan:
 
 
 @planned
-def few_keys_moved(before: int = 2, after: int = 3) -> Plan:
+def few_keys_moved(before: int = 2, after: int = 3) -> CheckPlan:
     right, wrong = keys_moved_at_most(before, after), 1 - 1 / max(before, after)
-    return Plan(
+    return CheckPlan(
         "few_keys_moved",
         "after scaling, most keys keep their pod (consistent hashing)",
         f"exact binomial, one-sided, against {percent(right)} moved",
@@ -224,9 +224,9 @@ def keys_moved_at_most(before: int, after: int) -> float:
 
 
 @planned
-def avoids_slow_pod(pods: int = 3, at_most: float = 2 / 3) -> Plan:
+def avoids_slow_pod(pods: int = 3, at_most: float = 2 / 3) -> CheckPlan:
     fair = 1 / pods
-    return Plan(
+    return CheckPlan(
         "avoids_slow_pod",
         "the slow pod gets clearly less than an equal share",
         "exact binomial, one-sided",
@@ -244,9 +244,9 @@ def avoids_slow_pod(pods: int = 3, at_most: float = 2 / 3) -> Plan:
 
 
 @planned
-def error_rate(at_most: float = 0.01, *, near: float | None = None) -> Plan:
+def error_rate(at_most: float = 0.01, *, near: float | None = None) -> CheckPlan:
     miss = near if near is not None else min(1.0, at_most + POINTS)
-    return Plan(
+    return CheckPlan(
         "error_rate",
         "no more than this share of the requests fails",
         "exact binomial, one-sided",
@@ -257,8 +257,8 @@ def error_rate(at_most: float = 0.01, *, near: float | None = None) -> Plan:
 
 
 @planned
-def error_rate_near(share: float = 0.3, *, points: float = POINTS) -> Plan:
-    return Plan(
+def error_rate_near(share: float = 0.3, *, points: float = POINTS) -> CheckPlan:
+    return CheckPlan(
         "error_rate_near",
         "this share of the requests fails",
         "exact binomial, two-sided",
@@ -269,8 +269,8 @@ def error_rate_near(share: float = 0.3, *, points: float = POINTS) -> Plan:
 
 
 @planned
-def share_slow_near(share: float = 0.5, *, points: float = POINTS) -> Plan:
-    return Plan(
+def share_slow_near(share: float = 0.5, *, points: float = POINTS) -> CheckPlan:
+    return CheckPlan(
         "share_slow_near",
         "this share of the requests takes longer than a limit",
         "exact binomial, two-sided",
@@ -281,8 +281,8 @@ def share_slow_near(share: float = 0.5, *, points: float = POINTS) -> Plan:
 
 
 @planned
-def same(*, by: float = 0.2, kinds: int = 2) -> Plan:
-    return Plan(
+def same(*, by: float = 0.2, kinds: int = 2) -> CheckPlan:
+    return CheckPlan(
         "same",
         "two runs have the same shares (of pods, versions, statuses)",
         "Hoeffding's bound on the largest gap between "
@@ -294,8 +294,8 @@ def same(*, by: float = 0.2, kinds: int = 2) -> Plan:
 
 
 @planned
-def differs(*, by: float = 0.3, kinds: int = 2) -> Plan:
-    return Plan(
+def differs(*, by: float = 0.3, kinds: int = 2) -> CheckPlan:
+    return CheckPlan(
         "differs",
         "two runs have different shares (of pods, versions, statuses)",
         "Hoeffding's bound on the largest gap between "
@@ -308,8 +308,8 @@ def differs(*, by: float = 0.3, kinds: int = 2) -> Plan:
 
 
 @planned
-def fewer_slow(*, by: float = 0.2) -> Plan:
-    return Plan(
+def fewer_slow(*, by: float = 0.2) -> CheckPlan:
+    return CheckPlan(
         "fewer_slow",
         "in the first run fewer requests take longer than a limit",
         "Hoeffding's bound on the gap between two shares, one-sided",
@@ -321,8 +321,8 @@ def fewer_slow(*, by: float = 0.2) -> Plan:
 
 
 @planned
-def faster(*, by: float = 0.25) -> Plan:
-    return Plan(
+def faster(*, by: float = 0.25) -> CheckPlan:
+    return CheckPlan(
         "faster",
         "the first run is faster than the second, request against request",
         "Mann and Whitney's statistic with Hoeffding's bound, one-sided",

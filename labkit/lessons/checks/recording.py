@@ -22,7 +22,7 @@ SUFFIX = re.compile(r"-[a-z0-9]{5,10}-[a-z0-9]{5}$")
 
 
 @dataclass(frozen=True)
-class Looked:
+class ColumnCounts:
     """One column of a result: how many of each kind. Pods go by their Deployment, since their own
     names are drawn.
     """
@@ -36,23 +36,23 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Said:
+class RecordedVerdict:
     """One verdict, what it had seen, and the columns that the check looked at."""
 
     line: str
     seen: str = ""
-    looked: tuple[Looked, ...] = field(default=())
+    columns: tuple[ColumnCounts, ...] = field(default=())
 
 
-pending: list[Looked] = []
+pending: list[ColumnCounts] = []
 
 
-def looked_at(column: str, found: list[Any]) -> list[Any]:
+def note_column(column: str, found: list[Any]) -> list[Any]:
     """Called for each column of requests that a check reads; gives it back as it is."""
     if column in COLUMNS and os.environ.get(VARIABLE):
         named = ("" if value is None else str(value) for value in found)
         counts = Counter(SUFFIX.sub("", name) if column == "pod" else name for name in named)
-        pending.append(Looked(column, dict(sorted(counts.items()))))
+        pending.append(ColumnCounts(column, dict(sorted(counts.items()))))
     return found
 
 
@@ -61,15 +61,17 @@ def concluded(line: str, seen: str) -> None:
     path = os.environ.get(VARIABLE)
     if path:
         with open(path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(Said(line, seen, tuple(pending)))) + "\n")
+            file.write(json.dumps(asdict(RecordedVerdict(line, seen, tuple(pending)))) + "\n")
     pending.clear()
 
 
-def read(path: Path) -> list[Said]:
+def read(path: Path) -> list[RecordedVerdict]:
     """The verdicts of a run, in order."""
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     found = [json.loads(line) for line in lines]
     return [
-        Said(one["line"], one["seen"], tuple(Looked(**each) for each in one["looked"]))
+        RecordedVerdict(
+            one["line"], one["seen"], tuple(ColumnCounts(**each) for each in one["columns"])
+        )
         for one in found
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from labkit.errors import LessonError
 from labkit.lessons.checks import plan as plans
 from labkit.lessons.checks.columns import called, counted, numbers, shares_of, statuses, values
-from labkit.lessons.checks.plan import POINTS, Plan
+from labkit.lessons.checks.plan import POINTS, CheckPlan
 from labkit.lessons.checks.power import Band, Side, band, p_value
 from labkit.lessons.checks.verdict import Verdict, Why, conclude, percent
 
@@ -300,7 +300,7 @@ def _failed_text(failed: int, total: int) -> str:
 
 
 def _judge_shares(
-    plan: Plan,
+    plan: CheckPlan,
     found: list[Any],
     want: Mapping[str, float],
     claim: str,
@@ -331,7 +331,7 @@ def _judge_shares(
 
 
 def judge_count(
-    plan: Plan,
+    plan: CheckPlan,
     count: int,
     n: int,
     share: float,
@@ -356,7 +356,7 @@ def judge_count(
     return conclude(Verdict(also and count in allowed, with_about(claim, about), why, tuple(hints)))
 
 
-def promise(plan: Plan, n: int) -> dict[str, Any]:
+def promise(plan: CheckPlan, n: int) -> dict[str, Any]:
     return {
         "test": plan.test,
         "assumes": plan.assumes,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import TrafficError
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import ejected_pods
-from labkit.lessons.checks.config_dump import told
+from labkit.lessons.checks.config_dump import configured
 from labkit.lessons.checks.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def failing_pod_is_ejected(expected: bool) -> Probe:
         mesh.control(FAILING, reset=True)
         ours = endpoints[endpoints["cluster"].str.contains("hello-world.hello-world")]
         if expected:
-            policy = told(mesh, CLUSTER, "outlier_detection")
+            policy = configured(mesh, CLUSTER, "outlier_detection")
             check.equal(
                 {name: policy.get(name) for name in MEANT},
                 MEANT,
@@ -162,7 +162,7 @@ def six_at_once(all_served: bool) -> Probe:
             gate.open()
             result = burst.wait()
         if all_served:
-            (limits,) = told(mesh, CLUSTER, "circuit_breakers")["thresholds"]
+            (limits,) = configured(mesh, CLUSTER, "circuit_breakers")["thresholds"]
             check.equal(
                 (limits["max_connections"], limits["max_pending_requests"]),
                 (6, 6),

@@ -1,6 +1,6 @@
 """A canary release that decides by itself: go on with the next weight, or roll back.
 
-    rule = Rule(allowed=0.01, harmful=0.2)
+    rule = DecisionRule(allowed=0.01, harmful=0.2)
     outcome = roll_out(rule, set_weight, send, weights=(1, 5, 25, 100))
     outcome.promoted
 
@@ -47,14 +47,14 @@ UNSEEN = 1e-6
 
 
 @dataclass(frozen=True)
-class Rule:
+class DecisionRule:
     """What the canary may do, and how often the decision may be wrong.
 
     A version that fails at most `allowed` of its requests is rolled back in at most
     `wrong_rollback` of all roll-outs; a version that fails `harmful` or more gets past a step with
     a chance of at most `wrong_promotion`.
 
-    >>> Rule(allowed=0.01, harmful=0.2).decide(errors=0, requests=22)
+    >>> DecisionRule(allowed=0.01, harmful=0.2).decide(errors=0, requests=22)
     'go on'
     """
 
@@ -70,7 +70,7 @@ class Rule:
                 "The harmful error rate must be above the one that is allowed, both between 0 "
                 "and 1",
                 seen=f"allowed={self.allowed:g}, harmful={self.harmful:g}",
-                try_next="Rule(allowed=0.01, harmful=0.2)",
+                try_next="DecisionRule(allowed=0.01, harmful=0.2)",
             )
         if not (0 < self.wrong_rollback < 1 and 0 < self.wrong_promotion < 1 and self.steps >= 1):
             raise LessonError(
@@ -149,7 +149,7 @@ class Rule:
         """The exact chance that one step rolls back a version that fails this share of its
         requests, independently.
 
-        >>> Rule().chance_of_rollback(0.5) > 0.999999
+        >>> DecisionRule().chance_of_rollback(0.5) > 0.999999
         True
         """
         under_way, rolled_back = {0: 1.0}, 0.0
@@ -182,7 +182,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Step:
+class RolloutStep:
     """One weight: how many requests were sent, how many the canary got and failed, and what was
     decided.
 
@@ -209,8 +209,8 @@ class Step:
 class Rollout:
     """What came of it, a step a weight."""
 
-    rule: Rule
-    steps: tuple[Step, ...] = field(repr=False)
+    rule: DecisionRule
+    steps: tuple[RolloutStep, ...] = field(repr=False)
 
     @property
     def promoted(self) -> bool:
@@ -245,7 +245,7 @@ class Rollout:
 
 
 def roll_out(
-    rule: Rule,
+    rule: DecisionRule,
     set_weight: Callable[[int], Any],
     send: Callable[[int], Any],
     *,
@@ -260,14 +260,14 @@ def roll_out(
     those without a version: a request that the gateway had to answer itself, since the canary's
     pods were gone, is a failure of the canary.
 
-    >>> roll_out(Rule(), lambda percent: mesh.apply(weighted(name, percent)), lambda n: mesh.fortio(url, requests=n))
+    >>> roll_out(DecisionRule(), lambda percent: mesh.apply(weighted(name, percent)), lambda n: mesh.fortio(url, requests=n))
     """  # noqa: E501
     if not weights or any(not 0 < weight <= 100 for weight in weights):
         raise LessonError(
             "Weights lie between 1 and 100", seen=f"{list(weights)}", try_next=f"weights={WEIGHTS}"
         )
     rule = replace(rule, steps=len(weights))
-    steps: list[Step] = []
+    steps: list[RolloutStep] = []
     done = False
     try:
         for weight in weights:
@@ -283,7 +283,7 @@ def roll_out(
     return Rollout(rule, tuple(steps))
 
 
-def step(rule: Rule, weight: int, send: Callable[[int], Any], stable: str) -> Step:
+def step(rule: DecisionRule, weight: int, send: Callable[[int], Any], stable: str) -> RolloutStep:
     """Sends requests until the canary's answers decide."""
     batch = math.ceil(LOOK_AFTER * 100 / weight)
     sent = failed = 0
@@ -304,7 +304,7 @@ def step(rule: Rule, weight: int, send: Callable[[int], Any], stable: str) -> St
             )
         decision = rule.decide(errors, requests)
         if decision != UNDECIDED:
-            return Step(weight, sent, failed, tuple(path), decision)
+            return RolloutStep(weight, sent, failed, tuple(path), decision)
 
 
 def judged(result: Any, stable: str) -> Iterator[bool]:

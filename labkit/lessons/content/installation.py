@@ -1,7 +1,7 @@
-"""The ways to install Istio on a cluster: what each needs, which versions of Istio it can install,
-and what to type.
+"""The methods of installing Istio on a cluster: what each needs, which versions of Istio it can
+install, and what to type.
 
-They are the ways of `labkit up`, and these are its commands in short.
+They are those of `labkit up`, and these are its commands in short.
 
 Source of the versions: Istio deprecated its in-cluster operator in 1.23 and removed it in 1.24 (its
 release notes), and Minikube's add-on relies on that operator (kubernetes/minikube#21194).
@@ -19,8 +19,10 @@ CHARTS = "https://istio-release.storage.googleapis.com/charts"
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to install Istio. `last`: the last version of Istio that it can install, or None."""
+class InstallMethod:
+    """One way to install Istio. `last`: the newest version of Istio that it can install, or None
+    for any.
+    """
 
     name: str
     needs: tuple[str, ...]
@@ -35,10 +37,10 @@ class Way:
         return f"{self.name}{note}:\n" + "\n".join(f"  {command}" for command in self.commands)
 
 
-# in the order in which Istio's makers prefer them
-WAYS = (
-    Way("istioctl", ("istioctl",), ("istioctl install --set profile=default -y",)),
-    Way(
+# in the order in which the Istio project recommends them
+INSTALL_METHODS = (
+    InstallMethod("istioctl", ("istioctl",), ("istioctl install --set profile=default -y",)),
+    InstallMethod(
         "helm",
         ("helm",),
         (
@@ -48,7 +50,7 @@ WAYS = (
             f"helm install istio-ingressgateway gateway --repo={CHARTS} -n istio-system",
         ),
     ),
-    Way(
+    InstallMethod(
         "minikube add-ons",
         ("minikube",),
         ("minikube addons enable istio-provisioner", "minikube addons enable istio"),
@@ -57,16 +59,17 @@ WAYS = (
 )
 
 
-def way_to_install(there: Collection[str], version: tuple[int, int] = NEWEST) -> Way:
-    """The best way with these programs; LessonError when none of them can install that version of
-    Istio.
+def install_method(there: Collection[str], version: tuple[int, int] = NEWEST) -> InstallMethod:
+    """The preferred method that these programs allow; `version` is (major, minor).
 
-    >>> way_to_install(["minikube", "helm"]).name
+    LessonError when none of them can install that version of Istio.
+
+    >>> install_method(["minikube", "helm"]).name
     'helm'
     """
-    for way in WAYS:
-        if set(way.needs) <= set(there) and way.installs(version):
-            return way
+    for method in INSTALL_METHODS:
+        if set(method.needs) <= set(there) and method.installs(version):
+            return method
     wanted = ".".join(map(str, version))
     raise LessonError(
         f"None of these programs can install Istio {wanted}",

@@ -1,9 +1,9 @@
 """The mistakes of the gallery: an entry each, with its two manifests in
 manifests/11_mistake_gallery/ID/.
 
-To add one: write broken.yaml and fixed.yaml there, and an entry here that says what one sees while
-it is broken (`symptom`), what one sees when it is fixed (`verify`), and which code the linter has
-for it. Then run `pytest tests/lessons/test_traps.py -k ID`; the tests take the entry from here.
+To add one, write broken.yaml and fixed.yaml there, and an entry here: what one sees while it is
+broken (`symptom`), what one sees once it is fixed (`verify`), and the linter's code for it. Then
+run `pytest tests/lessons/content/test_traps.py -k ID`; the tests take the entry from here.
 """
 
 from __future__ import annotations

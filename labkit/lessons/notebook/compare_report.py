@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from labkit.lessons.checks.power import ALPHA
-from labkit.lessons.notebook.comparison import Compared, told
+from labkit.lessons.notebook.comparison import Compared, describe
 from labkit.lessons.notebook.report import PLOT, Part, page, parts
 
 Twins = tuple[str, list[str], list[str]]
@@ -32,7 +32,7 @@ def write_comparison(compared: Sequence[Compared], folder: Path, names: tuple[st
         telling=sum(gap.can_differ for one in compared for gap in one.gaps),
         alpha=f"{ALPHA:.0e}",
         total_alarm=f"{gaps * ALPHA:.0e}",
-        told=told,
+        describe=describe,
     )
     return index
 

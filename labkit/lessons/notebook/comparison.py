@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from labkit.lessons.checks.power import ALPHA
-from labkit.lessons.checks.recording import Looked, Said
+from labkit.lessons.checks.recording import ColumnCounts, RecordedVerdict
 from labkit.lessons.notebook.run import Run
 
 RIGHTLY = {
@@ -42,7 +42,7 @@ plots.
 """
 
 BY_RANK = re.compile("same pod")
-NOTHING = Looked("", {})
+NOTHING = ColumnCounts("", {})
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Gap:
     """
 
     column: str
-    left: Looked
-    right: Looked
+    left: ColumnCounts
+    right: ColumnCounts
     p_value: float
     kind: str = ""
 
@@ -72,8 +72,8 @@ class Gap:
 class Row:
     """One verdict on both meshes."""
 
-    left: Said | None
-    right: Said | None
+    left: RecordedVerdict | None
+    right: RecordedVerdict | None
     gaps: tuple[Gap, ...] = ()
 
     @property
@@ -130,12 +130,15 @@ class Compared:
                 sides = [said.line if said else "nothing" for said in (row.left, row.right)]
                 lines.append(f"{sides[0]}; then {sides[1]}")
             elif not row.agrees:
-                lines += [f"{row.line}: {told(gap)}" for gap in row.gaps if not gap.agrees]
+                lines += [f"{row.line}: {describe(gap)}" for gap in row.gaps if not gap.agrees]
         return lines or ([] if self.rows else ["no verdict was recorded"])
 
 
 def compare(
-    left: Run, right: Run, left_said: Sequence[Said], right_said: Sequence[Said]
+    left: Run,
+    right: Run,
+    left_said: Sequence[RecordedVerdict],
+    right_said: Sequence[RecordedVerdict],
 ) -> Compared:
     """Holds two runs of a lesson together.
 
@@ -146,21 +149,22 @@ def compare(
     return Compared(left, right, rows)
 
 
-def row(left: Said | None, right: Said | None) -> Row:
+def row(left: RecordedVerdict | None, right: RecordedVerdict | None) -> Row:
     if left is None or right is None or left.line != right.line:
         return Row(left, right)
-    pairs = zip_longest(left.looked, right.looked)
+    pairs = zip_longest(left.columns, right.columns)
     by_rank = BY_RANK.search(left.line) is not None
     gaps = tuple(gap(one or NOTHING, other or NOTHING, by_rank=by_rank) for one, other in pairs)
     return Row(left, right, gaps)
 
 
-def gap(left: Looked, right: Looked, *, by_rank: bool = False) -> Gap:
+def gap(left: ColumnCounts, right: ColumnCounts, *, by_rank: bool = False) -> Gap:
     """How two columns differ; columns that are not the same, or of which only one is empty, differ
     for certain.
 
-    >>> gap(Looked("version", {"v1": 40}), Looked("version", {"v1": 38, "v2": 2})).p_value
-    0.98…
+    >>> one = ColumnCounts("version", {"v1": 40})
+    >>> gap(one, ColumnCounts("version", {"v1": 38, "v2": 2})).p_value
+    0.49…
     """
     from scipy.stats import fisher_exact
 
@@ -182,18 +186,22 @@ def gap(left: Looked, right: Looked, *, by_rank: bool = False) -> Gap:
     return Gap(left.column, left, right, min(1.0, chances[least] * tests), least)
 
 
-def ranked(looked: Looked) -> Looked:
+def ranked(column: ColumnCounts) -> ColumnCounts:
     """
-    >>> ranked(Looked("pod", {"hello-world-v1": 3, "hello-world-v2": 5})).counts
+    >>> ranked(ColumnCounts("pod", {"hello-world-v1": 3, "hello-world-v2": 5})).counts
     {'number 1': 5, 'number 2': 3}
     """
-    counts = sorted(looked.counts.values(), reverse=True)
-    return Looked(looked.column, {f"number {at}": count for at, count in enumerate(counts, 1)})
+    counts = sorted(column.counts.values(), reverse=True)
+    return ColumnCounts(
+        column.column, {f"number {at}": count for at, count in enumerate(counts, 1)}
+    )
 
 
-def told(found: Gap) -> str:
-    """
-    >>> told(gap(Looked("version", {"v1": 90, "v2": 10}), Looked("version", {"v1": 10, "v2": 90})))
+def describe(found: Gap) -> str:
+    """One gap in words.
+
+    >>> one, other = {"v1": 90, "v2": 10}, {"v1": 10, "v2": 90}
+    >>> describe(gap(ColumnCounts("version", one), ColumnCounts("version", other)))
     'version: v1 90, v2 10; then v1 10, v2 90: by chance less than once in a million'
     """
     sides = "; then ".join(

@@ -73,7 +73,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Step:
+class CellDone:
     """Progress: a cell of a lesson is done."""
 
     lesson: str
@@ -81,10 +81,10 @@ class Step:
     cells: int
 
 
-Report = Callable[[Step], None]
+OnCell = Callable[[CellDone], None]
 
 
-class Stop:
+class Cancellation:
     """How to end lessons that are under way in other threads, when somebody presses Ctrl-C.
 
     Kernels are in sessions of their own, so that the terminal's Ctrl-C does not reach them.
@@ -111,10 +111,10 @@ def run_lesson(
     parameters: Mapping[str, Any] | None = None,
     out: Path | None = None,
     *,
-    on_step: Report | None = None,
+    on_cell: OnCell | None = None,
     strict: bool = True,
     record: Path | None = None,
-    stop: Stop | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Run:
     """Runs one lesson with its solutions, or any notebook given by its path, and writes it executed
     to `out`.
@@ -131,7 +131,14 @@ def run_lesson(
     reject_unknown(notebook, parameters or {}, name)
     folder = path.parent.parent if path.parent.name == "source" else path.parent
     run = run_notebook(
-        name, notebook, folder, parameters, on_step=on_step, strict=strict, record=record, stop=stop
+        name,
+        notebook,
+        folder,
+        parameters,
+        on_cell=on_cell,
+        strict=strict,
+        record=record,
+        cancellation=cancellation,
     )
     if out:
         write(run.notebook, out)
@@ -144,10 +151,10 @@ def run_notebook(
     folder: Path,
     parameters: Mapping[str, Any] | None = None,
     *,
-    on_step: Report | None = None,
+    on_cell: OnCell | None = None,
     strict: bool = True,
     record: Path | None = None,
-    stop: Stop | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Run:
     """Runs the cells of a notebook in a new kernel that works in `folder`.
 
@@ -162,11 +169,11 @@ def run_notebook(
     reached: list[Any] = []
 
     def started(cell: Any, cell_index: int, **_: Any) -> None:
-        if stop is not None and stop.asked.is_set():
+        if cancellation is not None and cancellation.asked.is_set():
             raise KeyboardInterrupt
         reached.append(cell)
-        if on_step:
-            on_step(Step(name, cell_index + 1, len(notebook.cells)))
+        if on_cell:
+            on_cell(CellDone(name, cell_index + 1, len(notebook.cells)))
 
     failure = None
     began = time.monotonic()
@@ -194,7 +201,7 @@ def run_notebook(
             extra_arguments=[
                 "--log-level=CRITICAL"
             ],  # kernels speak to us by messages, not on the terminal
-            kernel_manager_class=kernel_with(variables, stop),
+            kernel_manager_class=kernel_with(variables, cancellation),
         )
     except papermill.PapermillExecutionError as error:
         trace = plain("\n".join(error.traceback))
@@ -215,19 +222,19 @@ def run_lessons(
     out: Path | None = None,
     *,
     jobs: int = 1,
-    on_step: Report | None = None,
+    on_cell: OnCell | None = None,
     on_done: Callable[[Run], None] | None = None,
 ) -> list[Run]:
     """Runs lessons, `jobs` at a time, and returns their runs in the order of `chosen`."""
     if not chosen:
         raise LessonError("There is no lesson to run", try_next="labkit build")
 
-    stop = Stop()
+    cancellation = Cancellation()
 
     def one(lesson: Lesson) -> Run:
         notebook = out / f"{lesson.name}.ipynb" if out else None
-        run = run_lesson(lesson, parameters, notebook, on_step=on_step, stop=stop)
-        if on_done and not stop.asked.is_set():
+        run = run_lesson(lesson, parameters, notebook, on_cell=on_cell, cancellation=cancellation)
+        if on_done and not cancellation.asked.is_set():
             on_done(run)
         return run
 
@@ -242,10 +249,10 @@ def run_lessons(
         except BaseException:  # Ctrl-C, say: those that have not started shall not start any more
             pool.shutdown(wait=False, cancel_futures=True)
             try:
-                stop.signal(signal.SIGINT)  # so that a lesson closes its mesh
+                cancellation.signal(signal.SIGINT)  # so that a lesson closes its mesh
                 wait([run for run in runs if not run.cancelled()], GRACE_S)
             finally:
-                stop.signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+                cancellation.signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
             raise
 
 
@@ -282,7 +289,7 @@ def with_own_loop(act: Callable[..., T], *args: Any, **options: Any) -> T:
     return act(*args, **options)  # called from a notebook, whose loop is not ours to close
 
 
-def kernel_with(variables: Mapping[str, str], stop: Stop | None = None) -> type:
+def kernel_with(variables: Mapping[str, str], cancellation: Cancellation | None = None) -> type:
     """A kernel manager whose kernels have these environment variables; the process itself keeps its
     own.
     """
@@ -292,8 +299,8 @@ def kernel_with(variables: Mapping[str, str], stop: Stop | None = None) -> type:
         async def _async_start_kernel(self, **options: Any) -> None:
             options["env"] = {**os.environ, **options.get("env", {}), **variables}
             await super()._async_start_kernel(**options)
-            if stop is not None:
-                stop.kernels.append(self)
+            if cancellation is not None:
+                cancellation.kernels.append(self)
 
         start_kernel = _async_start_kernel
 

@@ -11,7 +11,7 @@ A rule is a function from a World (all objects, indexed) to diagnoses; `linting.
 
 from labkit.resources.lint.codes import CODES, Code
 from labkit.resources.lint.diagnosis import Diagnoses, Diagnosis
-from labkit.resources.lint.linting import lint, lint_verdicts
+from labkit.resources.lint.linting import lint, lint_admissions
 from labkit.resources.lint.world import World
 
-__all__ = ["CODES", "Code", "Diagnoses", "Diagnosis", "World", "lint", "lint_verdicts"]
+__all__ = ["CODES", "Code", "Diagnoses", "Diagnosis", "World", "lint", "lint_admissions"]

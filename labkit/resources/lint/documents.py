@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from labkit.errors import UnsupportedError
-from labkit.resources.finding import Finding, Verdict
+from labkit.resources.finding import Admission, Finding
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.routes import is_of_reachability
 from labkit.resources.model import Resource
@@ -19,16 +19,16 @@ _ANYWAY = (
 _WHERE = re.compile(r"^(?P<file>.*?):(?P<line>\d+): (?P<rest>.*)$", re.DOTALL)
 
 
-def of_verdict(verdict: Verdict, *, accepted: bool = False) -> Iterator[Diagnosis]:
+def of_admission(admission: Admission, *, accepted: bool = False) -> Iterator[Diagnosis]:
     """What validation has said, with Istio's codes for it; warnings alone where a server has
     `accepted` the object.
     """
-    resource = verdict.resource
-    if verdict.error is not None:
-        yield _unreadable(verdict)
+    resource = admission.resource
+    if admission.error is not None:
+        yield _unreadable(admission)
     if resource is None:
         return
-    for finding in verdict.findings:
+    for finding in admission.findings:
         if not is_of_reachability(resource, finding) and not (
             accepted and finding.level == "error"
         ):
@@ -65,11 +65,11 @@ def _of_finding(resource: Resource, finding: Finding) -> Diagnosis:
     )
 
 
-def _unreadable(verdict: Verdict) -> Diagnosis:
-    error = verdict.error
+def _unreadable(admission: Admission) -> Diagnosis:
+    error = admission.error
     assert error is not None
     found = _WHERE.match(error.message)
-    resource = verdict.resource
+    resource = admission.resource
     line = (
         int(found["line"])
         if found
@@ -81,7 +81,7 @@ def _unreadable(verdict: Verdict) -> Diagnosis:
         object=title(resource) if resource else "",
         path="",
         line=line,
-        file=found["file"] if found else verdict.file,
+        file=found["file"] if found else admission.file,
         what=(found["rest"] if found else error.message) + seen,
         fix=error.try_next or "put the text right, then lint again",
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from labkit.resources.finding import Verdict
+from labkit.resources.finding import Admission
 from labkit.resources.lint import destination_rules, gateways, references, routes, workloads
 from labkit.resources.lint.diagnosis import Diagnoses, Diagnosis
-from labkit.resources.lint.documents import of_verdict
+from labkit.resources.lint.documents import of_admission
 from labkit.resources.lint.world import World
 from labkit.resources.model import Key, Resource
 from labkit.resources.yaml.loading import Loadable, check, load
@@ -46,11 +46,11 @@ def lint(*sources: Loadable, context: Iterable[Loadable] = (), complete: bool = 
     >>> lint("manifests/11_mistake_gallery/misspelt-host/broken.yaml", context=["manifests/hello-world.yaml"]).codes
     ('IST0174',)
     """  # noqa: E501
-    return lint_verdicts(check(*sources), context=context, complete=complete)
+    return lint_admissions(check(*sources), context=context, complete=complete)
 
 
-def lint_verdicts(
-    verdicts: Iterable[Verdict], *, context: Iterable[Loadable] = (), complete: bool = False
+def lint_admissions(
+    admissions: Iterable[Admission], *, context: Iterable[Loadable] = (), complete: bool = False
 ) -> Diagnoses:
     """The same for what was validated before."""
     objects: dict[Key, Resource] = {
@@ -59,12 +59,12 @@ def lint_verdicts(
     versions: dict[Key, list[Resource]] = {}
     found: list[Diagnosis] = []
     files: dict[str, int] = {}
-    for verdict in verdicts:
-        resource = verdict.resource
-        files.setdefault(verdict.file, len(files))
+    for admission in admissions:
+        resource = admission.resource
+        files.setdefault(admission.file, len(files))
         accepted = resource is not None and from_server(resource)
-        found.extend(of_verdict(verdict, accepted=accepted))
-        if resource is not None and (verdict.accepted or accepted):
+        found.extend(of_admission(admission, accepted=accepted))
+        if resource is not None and (admission.accepted or accepted):
             versions.setdefault(resource.key, []).append(
                 as_applied(resource, objects.get(resource.key))
             )

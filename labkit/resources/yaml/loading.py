@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
 from labkit.errors import LabkitError, ParseError
-from labkit.resources.finding import ManifestRefused, Verdict
+from labkit.resources.finding import Admission, ManifestRefused
 from labkit.resources.model import Resource, Source
 from labkit.resources.yaml.document import Document, documents
 
@@ -44,33 +44,33 @@ def load_text(text: str, name: str = _TEXT, *, strict: bool = True) -> list[Reso
     return load(*_from_text(text, name), strict=strict)
 
 
-def check(*sources: Loadable) -> list[Verdict]:
-    """The verdict on each object of the sources, in order. Raises nothing for a manifest that is
-    wrong.
+def check(*sources: Loadable) -> list[Admission]:
+    """Whether each object of the sources would be admitted, in order. Raises nothing for a
+    manifest that is wrong.
 
-    >>> [verdict.accepted for verdict in check("manifests/as-published/")]
+    >>> [admission.accepted for admission in check("manifests/as-published/")]
     [True, False, …]
     """
-    verdicts: list[Verdict] = []
+    admissions: list[Admission] = []
     for source in sources:
         for part in _parts(source):
-            verdicts.extend(_check(part))
-    return verdicts
+            admissions.extend(_check(part))
+    return admissions
 
 
-def check_text(text: str, name: str = _TEXT) -> list[Verdict]:
+def check_text(text: str, name: str = _TEXT) -> list[Admission]:
     """`check` for a text, whatever it looks like; `name` is what messages call it."""
-    return list(_verdicts(_from_text(text, name), name))
+    return list(_admissions(_from_text(text, name), name))
 
 
-def _check(source: Loadable) -> Iterator[Verdict]:
+def _check(source: Loadable) -> Iterator[Admission]:
     name = (
         str(source) if isinstance(source, os.PathLike) else _TEXT if isinstance(source, str) else ""
     )
-    yield from _verdicts(_load(source), name)
+    yield from _admissions(_load(source), name)
 
 
-def _verdicts(found: Iterator[Resource], name: str) -> Iterator[Verdict]:
+def _admissions(found: Iterator[Resource], name: str) -> Iterator[Admission]:
     from labkit.resources.rules.validation import validate
 
     resources: list[Resource] = []
@@ -83,11 +83,11 @@ def _verdicts(found: Iterator[Resource], name: str) -> Iterator[Verdict]:
     for resource in resources:
         file = resource.source.name if resource.source else name
         try:
-            yield Verdict(resource, tuple(validate(resource)), file=file)
+            yield Admission(resource, tuple(validate(resource)), file=file)
         except LabkitError as error:
-            yield Verdict(resource, (), error, file)
+            yield Admission(resource, (), error, file)
     if failed is not None:
-        yield Verdict(None, (), failed, name)
+        yield Admission(None, (), failed, name)
 
 
 def _parts(source: Loadable) -> Iterator[Loadable]:

@@ -14,13 +14,13 @@ from labkit.ui.plots.charts import SIDES
 from labkit.ui.plots.style import BLACK
 
 if TYPE_CHECKING:
-    from labkit.lessons.content.canary import Rollout, Rule
+    from labkit.lessons.content.canary import DecisionRule, Rollout
 
 
-def bounds(rule: Rule, answers: float) -> tuple[float, float]:
+def bounds(rule: DecisionRule, answers: float) -> tuple[float, float]:
     """After so many answers: the errors from which it is rolled back, and up to which it goes on.
 
-    >>> bounds(Rule(), 22)[1] > 0
+    >>> bounds(DecisionRule(), 22)[1] > 0
     True
     """
     per_error, shift = rule.per_error - rule.per_success, answers * rule.per_success
@@ -32,7 +32,7 @@ def evidence(rollout: Rollout) -> Any:
     """Step after step, how many of the canary's answers were errors. In the upper field it is
     rolled back.
 
-    >>> evidence(roll_out(Rule(), set_weight, send))
+    >>> evidence(roll_out(DecisionRule(), set_weight, send))
     """
     rows = pd.DataFrame(
         [(step.weight, *point) for step in rollout.steps for point in step.path],
@@ -63,7 +63,7 @@ def evidence(rollout: Rollout) -> Any:
     return axes
 
 
-def draw_bounds(axes: Any, rule: Rule, start: float, end: float, top: float) -> None:
+def draw_bounds(axes: Any, rule: DecisionRule, start: float, end: float, top: float) -> None:
     """The two fields of one step, where it is decided."""
     places = [start + (end - start) * part / 100 for part in range(101)]
     upper, lower = ([bounds(rule, place - start)[side] for place in places] for side in (0, 1))

@@ -10,8 +10,8 @@ from labkit.errors import LessonError
 from labkit.lessons import CheckFailed
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import Sample, ejections
-from labkit.lessons.checks.config_dump import told
-from labkit.lessons.checks.ejections import Caller, Watch, Watched, stays, watch_callers
+from labkit.lessons.checks.config_dump import configured
+from labkit.lessons.checks.ejections import Caller, CallerWatch, Watched, stays, watch_callers
 from tests.mesh.conftest import CLIENT, CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule
 
 QUICK = (
@@ -55,7 +55,8 @@ def test_three_callers_of_one_failing_pod() -> None:
         mesh.control(pod, fail_share=1.0)
         calm, capped = (one.name for one in mesh.pods("client"))
         mesh.runtime({"outlier_detection.max_ejection_time_ms": 2000}, proxy=capped)
-        assert told(mesh, CLUSTER, "outlier_detection", proxy=calm)["base_ejection_time"] == "2s"
+        policy = configured(mesh, CLUSTER, "outlier_detection", proxy=calm)
+        assert policy["base_ejection_time"] == "2s"
         inside = "http://hello-world/"
         callers = [
             Caller("out", URL),
@@ -99,7 +100,7 @@ def test_what_took_longer_than_an_interval_proves_nothing(
     monkeypatch: pytest.MonkeyPatch, call_s: float, anew: int
 ) -> None:
     mesh = Slow(monkeypatch)
-    watch = Watch(mesh, "a", Caller("b", URL), 0.4, 2)  # type: ignore[arg-type]
+    watch = CallerWatch(mesh, "a", Caller("b", URL), 0.4, 2)  # type: ignore[arg-type]
 
     def look_until(now: float) -> None:
         while mesh.now < now:

@@ -14,8 +14,8 @@ from labkit.lessons.content.canary import (
     GO_ON,
     ROLL_BACK,
     UNDECIDED,
+    DecisionRule,
     Rollout,
-    Rule,
     roll_out,
     weighted,
 )
@@ -23,24 +23,26 @@ from labkit.resources import load
 from labkit.traffic.result import COLUMNS, Result
 
 RULES = [
-    Rule(),
-    Rule(allowed=0.001, harmful=0.05),
-    Rule(allowed=0.05, harmful=0.1, wrong_rollback=0.05, wrong_promotion=0.05, steps=1),
-    Rule(wrong_rollback=1e-6, wrong_promotion=1e-6, steps=7),
+    DecisionRule(),
+    DecisionRule(allowed=0.001, harmful=0.05),
+    DecisionRule(allowed=0.05, harmful=0.1, wrong_rollback=0.05, wrong_promotion=0.05, steps=1),
+    DecisionRule(wrong_rollback=1e-6, wrong_promotion=1e-6, steps=7),
 ]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=["default", "strict", "close", "sure"])
 @pytest.mark.parametrize("look_after", [1, 5, 40])
 class TestPromises:
-    def test_a_good_version_is_rarely_rolled_back(self, rule: Rule, look_after: int) -> None:
+    def test_a_good_version_is_rarely_rolled_back(
+        self, rule: DecisionRule, look_after: int
+    ) -> None:
         for rate in (rule.allowed, rule.allowed / 3, 0.0):
             assert (
                 rule.steps * rule.chance_of_rollback(rate, look_after=look_after)
                 <= rule.wrong_rollback
             )
 
-    def test_a_harmful_version_rarely_passes(self, rule: Rule, look_after: int) -> None:
+    def test_a_harmful_version_rarely_passes(self, rule: DecisionRule, look_after: int) -> None:
         for rate in (rule.harmful, min(1.0, 2 * rule.harmful), 1.0):
             assert (
                 1 - rule.chance_of_rollback(rate, look_after=look_after)
@@ -50,13 +52,13 @@ class TestPromises:
 
 def test_the_promises_are_not_empty() -> None:
     """A near miss: with half the evidence the rule would break its word."""
-    rule = Rule()
+    rule = DecisionRule()
     hasty = replace(rule, wrong_promotion=rule.wrong_promotion**0.5)
     assert 1 - hasty.chance_of_rollback(rule.harmful) > rule.wrong_promotion
 
 
 def test_decisions() -> None:
-    rule = Rule()
+    rule = DecisionRule()
     assert rule.least == 22
     assert rule.decide(0, 0) == UNDECIDED
     assert rule.decide(0, rule.least - 1) == UNDECIDED
@@ -76,7 +78,7 @@ def test_decisions() -> None:
 )
 def test_rules_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(LessonError):
-        Rule(**wrong)
+        DecisionRule(**wrong)
 
 
 class Traffic:
@@ -122,7 +124,7 @@ class Traffic:
 
 
 def run(traffic: Traffic, **options: Any) -> Rollout:
-    return roll_out(Rule(), traffic.set_weight, traffic.send, **options)
+    return roll_out(DecisionRule(), traffic.set_weight, traffic.send, **options)
 
 
 def test_a_good_version_is_promoted() -> None:
@@ -169,7 +171,7 @@ def test_an_interrupt_takes_the_weight_back() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        roll_out(Rule(), traffic.set_weight, interrupted)
+        roll_out(DecisionRule(), traffic.set_weight, interrupted)
     assert traffic.weights == [1, 0]
 
 

@@ -9,7 +9,7 @@ import pytest
 import labkit
 from labkit.lessons import CheckFailed
 from labkit.lessons.checks import check
-from labkit.lessons.checks.config_dump import weights_told
+from labkit.lessons.checks.config_dump import configured_weights
 from labkit.lessons.content import canary
 from labkit.lessons.content.lesson_09 import TASKS, one_in_ten_to_v1
 from labkit.lessons.files import manifest
@@ -32,7 +32,7 @@ def mesh() -> Iterator[Mesh]:
 def test_the_solution(mesh: Mesh) -> None:
     exec(TASKS["09-1"].solution, {"mesh": mesh, "canary": canary})
     assert one_in_ten_to_v1(mesh)
-    assert [sorted(route.values()) for route in weights_told(mesh)] == [[10, 90]]
+    assert [sorted(route.values()) for route in configured_weights(mesh)] == [[10, 90]]
 
 
 @pytest.mark.parametrize("to_v2", [10, 70, 100])
@@ -53,7 +53,7 @@ def test_two_routes_are_not_a_split(mesh: Mesh) -> None:
     mesh.apply(virtual_service(f"[{', '.join(routes)}]"))
     with pytest.raises(CheckFailed):
         one_in_ten_to_v1(mesh)
-    assert weights_told(mesh) == [{CLUSTER.replace("||", "|v2|"): 100}], (
+    assert configured_weights(mesh) == [{CLUSTER.replace("||", "|v2|"): 100}], (
         "the second route is not even sent to Envoy"
     )
 
@@ -70,7 +70,10 @@ def test_a_canary(mesh: Mesh) -> None:
     def run() -> canary.Rollout:
         weights = (10, 100)
         return canary.roll_out(
-            canary.Rule(), lambda w: mesh.apply(canary.weighted(NAME, w)), send, weights=weights
+            canary.DecisionRule(),
+            lambda w: mesh.apply(canary.weighted(NAME, w)),
+            send,
+            weights=weights,
         )
 
     mesh.apply(manifest("09_canary_rollout/subsets.yaml"))

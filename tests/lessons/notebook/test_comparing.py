@@ -14,9 +14,9 @@ import pytest
 from labkit.lessons import CheckFailed
 from labkit.lessons.checks import check, recording
 from labkit.lessons.checks.power import ALPHA, band
-from labkit.lessons.checks.recording import Looked, Said, read
+from labkit.lessons.checks.recording import ColumnCounts, RecordedVerdict, read
 from labkit.lessons.notebook.compare_report import write_comparison
-from labkit.lessons.notebook.comparison import Compared, compare, gap, told
+from labkit.lessons.notebook.comparison import Compared, compare, describe, gap
 from labkit.lessons.notebook.run import Failure, Run
 from labkit.traffic import Result
 from labkit.traffic.result import COLUMNS
@@ -37,15 +37,17 @@ def run(
     return Run(lesson, "A lesson", 1.0, failure, notebook)
 
 
-def said(line: str = "PASS  a", *looked: Looked) -> Said:
-    return Said(line, "", looked)
+def said(line: str = "PASS  a", *looked: ColumnCounts) -> RecordedVerdict:
+    return RecordedVerdict(line, "", looked)
 
 
-def versions(v1: int, v2: int) -> Looked:
-    return Looked("version", {"v1": v1, "v2": v2})
+def versions(v1: int, v2: int) -> ColumnCounts:
+    return ColumnCounts("version", {"v1": v1, "v2": v2})
 
 
-def on_two(left: list[Said], right: list[Said], lesson: str = "03_load_balancing") -> Compared:
+def on_two(
+    left: list[RecordedVerdict], right: list[RecordedVerdict], lesson: str = "03_load_balancing"
+) -> Compared:
     return compare(run(lesson), run(lesson), left, right)
 
 
@@ -76,14 +78,16 @@ def test_what_is_the_same_agrees() -> None:
             "version: v1 9, v2 1; then nothing: by chance less",
         ),
         (
-            [said("PASS  a", Looked("pod", {"x": 9}))],
+            [said("PASS  a", ColumnCounts("pod", {"x": 9}))],
             [said("PASS  a", versions(9, 0))],
             "pod: x 9; then v1 9, v2 0",
         ),
         ([], [], "no verdict was recorded"),
     ],
 )
-def test_what_differs_is_said(left: list[Said], right: list[Said], words: str) -> None:
+def test_what_differs_is_said(
+    left: list[RecordedVerdict], right: list[RecordedVerdict], words: str
+) -> None:
     found = on_two(left, right)
     assert not found.agrees
     assert words in "\n".join(found.explain())
@@ -98,18 +102,19 @@ def test_a_lesson_that_fails_on_one_mesh_does_not_agree() -> None:
 
 def test_a_breaker_that_refuses_otherwise_is_a_disagreement() -> None:
     """What lesson 7's checks look at was held at the gate, and so is exact."""
-    left = [said("PASS  a", Looked("flags", {"": 20, "UO": 80}))]
-    right = [said("PASS  a", Looked("flags", {"": 80, "UO": 20}))]
+    left = [said("PASS  a", ColumnCounts("flags", {"": 20, "UO": 80}))]
+    right = [said("PASS  a", ColumnCounts("flags", {"": 80, "UO": 20}))]
     assert not on_two(left, right, "07_connection_pools").agrees
 
 
 def test_two_empty_columns_agree_and_one_alone_does_not() -> None:
-    nothing = Looked("status", {})
+    nothing = ColumnCounts("status", {})
     assert on_two([said("PASS  a", nothing)], [said("PASS  a", nothing)]).agrees
-    assert not gap(nothing, Looked("status", {"200": 1})).agrees
-    assert not gap(nothing, Looked("version", {})).agrees
+    assert not gap(nothing, ColumnCounts("status", {"200": 1})).agrees
+    assert not gap(nothing, ColumnCounts("version", {})).agrees
     assert (
-        told(gap(nothing, nothing)) == "status: nothing; then nothing (too few to differ clearly)"
+        describe(gap(nothing, nothing))
+        == "status: nothing; then nothing (too few to differ clearly)"
     )
 
 
@@ -117,11 +122,14 @@ def test_staying_at_one_pod_is_compared_by_rank() -> None:
     """Which one it is the hash decides, from addresses that differ; that all go to one is what
     counts.
     """
-    one, other = Looked("pod", {"hello-world-v1": 60}), Looked("pod", {"hello-world-v2": 60})
+    one, other = (
+        ColumnCounts("pod", {"hello-world-v1": 60}),
+        ColumnCounts("pod", {"hello-world-v2": 60}),
+    )
     line = "PASS  all requests went to the same pod"
     assert on_two([said(line, one)], [said(line, other)]).agrees
     assert not on_two([said("PASS  a", one)], [said("PASS  a", other)]).agrees
-    spread = Looked("pod", {"hello-world-v1": 30, "hello-world-v2": 30})
+    spread = ColumnCounts("pod", {"hello-world-v1": 30, "hello-world-v2": 30})
     assert not on_two([said(line, one)], [said(line, spread)]).agrees
 
 
@@ -131,8 +139,10 @@ def test_how_often_it_is_wrong() -> None:
     """
     draw = random.Random(20_261_122)
 
-    def sample(n: int) -> Looked:
-        return Looked("version", dict(Counter(draw.choices(["v1", "v2", "v3"], [5, 3, 2], k=n))))
+    def sample(n: int) -> ColumnCounts:
+        return ColumnCounts(
+            "version", dict(Counter(draw.choices(["v1", "v2", "v3"], [5, 3, 2], k=n)))
+        )
 
     runs = 600
     found = [gap(sample(200), sample(150)).p_value for _ in range(runs)]
@@ -152,14 +162,15 @@ def test_how_small_a_difference_it_finds() -> None:
 
 
 def test_told() -> None:
-    words = told(gap(versions(90, 10), versions(10, 90)))
+    words = describe(gap(versions(90, 10), versions(10, 90)))
     assert (
         words == "version: v1 90, v2 10; then v1 10, v2 90: by chance less than once in a million"
     )
     assert (
-        told(gap(versions(50, 50), versions(45, 55))) == "version: v1 50, v2 50; then v1 45, v2 55"
+        describe(gap(versions(50, 50), versions(45, 55)))
+        == "version: v1 50, v2 50; then v1 45, v2 55"
     )
-    assert told(gap(versions(1, 0), versions(0, 1))).endswith("(too few to differ clearly)")
+    assert describe(gap(versions(1, 0), versions(0, 1))).endswith("(too few to differ clearly)")
 
 
 def test_checks_write_down_what_they_looked_at(
@@ -177,12 +188,12 @@ def test_checks_write_down_what_they_looked_at(
         check.only(result, version="v2")
     first, second, third = read(path)
     assert first.line.startswith("PASS")
-    assert Looked("version", {"v1": 40}) in first.looked
-    assert second.looked == ()
+    assert ColumnCounts("version", {"v1": 40}) in first.columns
+    assert second.columns == ()
     assert third.line.startswith("FAIL")
-    recording.looked_at("pod", list(result.column("pod")))
-    recording.looked_at("latency_ms", [1.0])
-    assert recording.pending == [Looked("pod", {"hello-world-v1": 40})]
+    recording.note_column("pod", list(result.column("pod")))
+    recording.note_column("latency_ms", [1.0])
+    assert recording.pending == [ColumnCounts("pod", {"hello-world-v1": 40})]
     recording.pending.clear()
     assert read(tmp_path / "nothing") == []
 
@@ -223,4 +234,4 @@ def test_a_frame_of_endpoints_is_not_written_down(
         pd.DataFrame({"cluster": ["a"], "subset": [""], "pod": ["x"], "health": ["healthy"]})
     )
     (said,) = read(tmp_path / "record.jsonl")
-    assert said.looked == ()
+    assert said.columns == ()

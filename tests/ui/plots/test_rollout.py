@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from labkit.lessons.content.canary import GO_ON, ROLL_BACK, UNDECIDED, Rollout, Rule, Step
+from labkit.lessons.content.canary import (
+    GO_ON,
+    ROLL_BACK,
+    UNDECIDED,
+    DecisionRule,
+    Rollout,
+    RolloutStep,
+)
 from labkit.ui.plots.rollout import bounds, evidence
 from tests.ui.plots.test_plots import assert_whole
 
-PASSED = Step(1, 2200, 0, ((0, 0), (9, 0), (22, 0)), GO_ON)
-STOPPED = Step(5, 300, 4, ((0, 0), (5, 1), (12, 4)), ROLL_BACK)
+PASSED = RolloutStep(1, 2200, 0, ((0, 0), (9, 0), (22, 0)), GO_ON)
+STOPPED = RolloutStep(5, 300, 4, ((0, 0), (5, 1), (12, 4)), ROLL_BACK)
 
 
 def test_the_picture() -> None:
-    axes = evidence(Rollout(Rule(), (PASSED, STOPPED)))
+    axes = evidence(Rollout(DecisionRule(), (PASSED, STOPPED)))
     assert axes.get_title(loc="left") == "The canary was rolled back"
     assert_whole(axes)
     assert axes.as_table.to_numpy().tolist() == [
@@ -22,11 +29,14 @@ def test_the_picture() -> None:
         [5, 5, 1],
         [5, 12, 4],
     ]
-    assert evidence(Rollout(Rule(), (PASSED,))).get_title(loc="left") == "The canary was promoted"
+    assert (
+        evidence(Rollout(DecisionRule(), (PASSED,))).get_title(loc="left")
+        == "The canary was promoted"
+    )
 
 
 def test_the_bounds_are_those_of_the_rule() -> None:
-    rule = Rule(
+    rule = DecisionRule(
         wrong_rollback=0.0011
     )  # with 0.001 three errors of three lie on the bound, but for rounding
     for answers in range(1, rule.most):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabkitError, ManifestError
 from labkit.resources import Key, Path, Resource, dump, load_text
-from labkit.resources.finding import Verdict, written
-from labkit.resources.lint import lint_verdicts
+from labkit.resources.finding import Admission, written
+from labkit.resources.lint import lint_admissions
 from labkit.resources.yaml.document import compose_documents
 from labkit.resources.yaml.editing import edit
 from labkit.ui.panels.policy import text as policy_text
@@ -44,9 +44,9 @@ class Said:
         return {name: value for name, value in asdict(self).items() if name != "key"}
 
 
-def of_text(verdicts: Iterable[Verdict], objects: Sequence[Resource]) -> list[Said]:
+def of_text(verdicts: Iterable[Admission], objects: Sequence[Resource]) -> list[Said]:
     """All findings on a text among the objects of a mesh, the worst first."""
-    found = lint_verdicts(verdicts, context=objects, complete=True)
+    found = lint_admissions(verdicts, context=objects, complete=True)
     rank = {"error": 0, "warning": 1}
     # of several lines only the first: the others show the place, which is in view anyway
     said = [
