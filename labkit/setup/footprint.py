@@ -84,7 +84,7 @@ def certificates(api: Api) -> Footprint:
 
 def listed(api: Api, path: str) -> list[Json]:
     try:
-        items: list[Json] = api.json("GET", path)["items"]
+        items, _ = api.items(path)
     except Refused as error:
         if error.status == 404:
             return []

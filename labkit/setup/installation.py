@@ -23,7 +23,7 @@ import yaml
 
 from labkit.errors import LabkitError, MeshError, NotFound, NotReady
 from labkit.mesh.cluster.client.api import Api, path_of
-from labkit.mesh.cluster.client.guard import Pinned, kubeconfig_paths, pin, read, seen_of, why_local
+from labkit.mesh.cluster.client.guard import Pinned, clear, kubeconfig_paths, pin, read, seen_of
 from labkit.mesh.cluster.istio import (
     about,
     about_port,
@@ -175,7 +175,7 @@ class Up:
                 seen=error.seen,
                 try_next="labkit up --minikube, or labkit up --context NAME",
             ) from error
-        local = why_local(pinned)
+        pinned = clear(pinned, named=bool(self.options.context))
         if self.minikube and not is_of_minikube(pinned, [self.options.profile]):
             raise MeshError(
                 f"The kubeconfig's context {pinned.context!r} is not that of the Minikube of "
@@ -184,7 +184,7 @@ class Up:
                 try_next="labkit up --minikube --profile NAME, with a name that no other context "
                 "has",
             )
-        if not self.options.context and not local:
+        if not pinned.cleared:
             raise MeshError(
                 f"The context {pinned.context!r} is not known to be on this machine, so labkit "
                 "changes nothing there",
@@ -192,7 +192,7 @@ class Up:
                 try_next=f"if you mean it: labkit up --context {pinned.context}; if not: labkit "
                 "up --minikube",
             )
-        self.say(f"The context {pinned.context} is meant: {local or 'you named it'}")
+        self.say(f"The context {pinned.context} is meant: {pinned.cleared}")
         return pinned
 
     def know(self, pinned: Pinned, api: Api) -> None:
@@ -404,7 +404,7 @@ def pods_now(api: Api) -> str:
 
 def too_small(api: Api) -> str:
     """Why the nodes are too small for Istio's own requests; "" when they are not."""
-    nodes: list[Json] = api.json("GET", "/api/v1/nodes")["items"]
+    nodes, _ = api.items("/api/v1/nodes")
     cpus = sum(amount(n["status"]["allocatable"]["cpu"]) or 0 for n in nodes) / WHOLE
     memory = sum(amount(n["status"]["allocatable"]["memory"]) or 0 for n in nodes) / WHOLE / 2**20
     if cpus >= ENOUGH_CPUS and memory >= ENOUGH_MB:

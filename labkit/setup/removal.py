@@ -9,7 +9,7 @@ from pathlib import Path
 from labkit.errors import LabkitError, MeshError, NotFound
 from labkit.mesh.cluster.cleanup import leftovers
 from labkit.mesh.cluster.client.api import Api
-from labkit.mesh.cluster.client.guard import pin, read
+from labkit.mesh.cluster.client.guard import clear, pin, read
 from labkit.mesh.cluster.istio import cluster_uid
 from labkit.setup import hosts
 from labkit.setup.footprint import certificates, footprint, in_use, made_since, remove
@@ -109,6 +109,15 @@ def connect(record: Record) -> Api | None:
             seen=error.message,
             try_next="put the kubeconfig back; or, when the cluster is gone: labkit down --forget",
         ) from error
+    # where it is not local, the learner named this server for `up`, and no other
+    pinned = clear(pinned, named=pinned.server == record.server)
+    if not pinned.cleared:
+        raise Gone(
+            f"The context {record.context} leads to another server now, and nothing says that it "
+            "is local, so nothing is sent there",
+            seen=f"its server is {pinned.server}, it was {record.server}",
+            try_next="put the kubeconfig right; or, when the cluster is gone: labkit down --forget",
+        )
     try:
         api = Api(pinned)
         uid = cluster_uid(api)

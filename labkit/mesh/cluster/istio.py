@@ -43,7 +43,7 @@ class Istiod:
 
 def control_planes(api: Api) -> list[Istiod]:
     """Every istiod of the cluster, whoever installed it."""
-    found: list[Json] = api.json("GET", path_of("Deployment"), labelSelector=ISTIOD)["items"]
+    found, _ = api.items(path_of("Deployment"), labelSelector=ISTIOD)
     return [istiod(body) for body in found]
 
 
@@ -139,7 +139,7 @@ def injectors(api: Api) -> list[str]:
     """The webhooks that add sidecars to pods, and that have a certificate to be trusted by (istiod
     writes it).
     """
-    found: list[Json] = api.json("GET", WEBHOOKS, labelSelector="app=sidecar-injector")["items"]
+    found, _ = api.items(WEBHOOKS, labelSelector="app=sidecar-injector")
     return [
         body["metadata"]["name"]
         for body in found

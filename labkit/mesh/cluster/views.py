@@ -26,7 +26,8 @@ def get(api: Api, kind: str, name: str | None, namespaces: Iterable[str]) -> Tab
     spaces = [None] if kind == "Namespace" else sorted(namespaces)
     for namespace in spaces:
         query: dict[str, Any] = {"fieldSelector": f"metadata.name={name}"} if name else {}
-        found = json.loads(api.send("GET", path_of(kind, namespace), accept=AS_TABLE, **query).data)
+        path = path_of(kind, namespace)
+        found = api.parsed(path, api.send("GET", path, accept=AS_TABLE, **query).data)
         shown = [
             i
             for i, c in enumerate(found["columnDefinitions"])

@@ -198,7 +198,12 @@ def api_server(serve: Callable[[socket.socket], None]) -> Iterator[Api]:
         thread = threading.Thread(target=accept)
         thread.start()
         yield Api(
-            Pinned("lab", url := f"http://127.0.0.1:{listener.getsockname()[1]}", one_context(url))
+            Pinned(
+                "lab",
+                url := f"http://127.0.0.1:{listener.getsockname()[1]}",
+                one_context(url),
+                cleared="a test's",
+            )
         )
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()

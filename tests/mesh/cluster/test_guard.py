@@ -40,44 +40,84 @@ def written(path: Path, *parts: dict[str, Any]) -> Path:
 
 LOCAL = [
     ("lab", "https://127.0.0.1:6443"),
+    ("lab", "https://127.8.9.10:6443"),
     ("lab", "https://[::1]:6443"),
     ("lab", "https://localhost:6443"),
-    ("minikube", "https://192.168.49.2:8443"),
-    ("anything", "https://10.1.2.3:6443"),
+    ("lab", "http://127.0.0.1:8001"),
     ("kind-kind", "https://127.0.0.1:41234"),
-    ("k3d-lab", "https://0.0.0.0:6550"),
-    ("docker-desktop", "https://kubernetes.docker.internal:6443"),
-    ("microk8s", "https://172.16.0.9:16443"),
-    ("lab", "127.0.0.1:6443"),
-    ("lab", "https://[fd00::1]:6443"),
-    ("lab", "https://[::ffff:10.0.0.1]:6443"),
-    ("lab", "https://169.254.1.1:6443"),
+    ("microk8s", "https://127.0.0.1:16443/k8s/clusters/local"),
 ]
 ELSEWHERE = [
     ("prod-eu", "https://ABCDEF.gr7.eu-central-1.eks.amazonaws.com"),
     ("gke_project_zone_name", "https://34.89.1.2"),
     ("some", "https://api.example.com:6443"),
-    (
-        "kind-of-important",
-        "https://api.example.com:6443",
-    ),  # a name is a claim; the address says otherwise
+    ("kind-of-important", "https://api.example.com:6443"),  # a name is a claim
+    ("kind-prod", "https://10.20.30.40:6443"),
+    ("colimax", "https://10.20.30.40:6443"),
     ("minikube", "https://8.8.8.8:8443"),
+    ("minikube", "https://192.168.49.2:8443"),  # its tool was not there to say so
+    ("anything", "https://10.1.2.3:6443"),
     ("ten", "https://10.example.com:6443"),
     ("v6", "https://[2a00:1450::1]:6443"),
-    ("minikube", "prod.acme.com:6443"),  # without a scheme there is a host all the same
-    ("minikube", "https://[prod"),
+    ("v6", "https://[fd00::1]:6443"),
+    ("long", "https://[0:0:0:0:0:0:0:1]:6443"),
+    ("mapped", "https://[::ffff:127.0.0.1]:6443"),
+    ("linklocal", "https://169.254.169.254"),
+    ("k3d-lab", "https://0.0.0.0:6550"),
+    ("docker-desktop", "https://kubernetes.docker.internal:6443"),
+    ("lab", "https://printer.local:6443"),
+    ("lab", "https://localhost.example.com:6443"),
+    ("lab", "https://localhost.:6443"),
+    ("lab", "https://127.0.0.1.example.com:6443"),
+    ("decimal", "https://2130706433:6443"),
+    ("hexadecimal", "https://0x7f000001:6443"),
+    ("octal", "https://0177.0.0.1:6443"),
+    ("zeros", "https://127.0.0.01:6443"),
+    ("short", "https://127.1:6443"),
     ("kind-of-prod", "https://ip-1.ec2.internal"),  # clouds have such names too
     ("documented", "https://203.0.113.7:6443"),
-    ("benchmark", "https://198.18.0.1:6443"),
+]
+UNCLEAR = [
+    "http://evil.example.com:80\\@127.0.0.1",
+    "http://evil.example.com:80/\\@127.0.0.1",
+    "https://127.0.0.1@evil.example.com",
+    "https://me:secret@127.0.0.1:6443",
+    "https://127.0.0.1:6443@evil.example.com",
+    "https://127.0.0.1 .example.com",
+    " https://127.0.0.1",
+    "https://127.0.0.1\n.example.com",
+    "https://127.0.0.1\t:6443",
+    "https://127.0.0.1\x00.example.com",
+    "https://127.0.0.1\x7f",
+    "https://evil.example.com#@127.0.0.1",
+    "https://evil.example.com?@127.0.0.1",
+    "https://127.0.0.1%2eexample.com",
+    "https://[::1%25eth0]:6443",
+    "https://[127.0.0.1]:6443",
+    "https://[prod",
+    "https://①27.0.0.1",
+    "https://127。0。0。1",
+    "https:127.0.0.1",
+    "https:///127.0.0.1",
+    "https://127.0.0.1:99999",
+    "https://127.0.0.1:0",
+    "https://127.0.0.1:６443",
+    "HTTPS://127.0.0.1",
+    "ftp://127.0.0.1",
+    "file:///etc/passwd",
+    "127.0.0.1:6443",  # kubectl takes it for http://
+    "prod.acme.com:6443",
+    "localhost:6443",
+    "https://",
 ]
 EXEC = {
     "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "gke-gcloud-auth-plugin"}
 }
 FAR_ALL_THE_SAME = [
-    ("https://172.16.0.2", {}, EXEC, "gke-gcloud-auth-plugin logs in"),
+    ("https://127.0.0.1:443", {}, EXEC, "gke-gcloud-auth-plugin logs in"),
     ("https://127.0.0.1:6443", {}, {"auth-provider": {"name": "oidc"}}, "an auth-provider logs in"),
     (
-        "https://10.1.2.3:6443",
+        "https://127.0.0.1:6443",
         {"proxy-url": "socks5://bastion.acme.com:1080"},
         {},
         "proxy socks5://bastion.acme.com",
@@ -111,7 +151,24 @@ def test_a_context_elsewhere_is_refused_with_the_sentence_to_type(
     with pytest.raises(MeshError) as caught:
         guarded(kubeconfig=file)
     assert server in caught.value.seen
+    assert not pin(read([file])).cleared
     assert f'labkit.open_mesh("cluster", context="{name}")' in caught.value.try_next
+
+
+@pytest.mark.parametrize("named", [None, "some"])
+@pytest.mark.parametrize("server", UNCLEAR)
+def test_an_address_that_can_be_read_in_two_ways_is_refused_also_when_named(
+    server: str, named: str | None, tmp_path: Path
+) -> None:
+    file = written(tmp_path / "config", config("some", server))
+    with pytest.raises(MeshError, match="not one that can be read in one way only"):
+        guarded(named, file)
+
+
+def test_an_empty_name_names_nothing(tmp_path: Path) -> None:
+    file = written(tmp_path / "config", config("prod", "https://34.89.1.2"))
+    with pytest.raises(MeshError, match="not known to be on this machine"):
+        guarded("", file)
 
 
 @pytest.mark.parametrize(("server", "cluster", "user", "words"), FAR_ALL_THE_SAME)
@@ -145,13 +202,6 @@ def test_a_context_that_is_named_is_taken(tmp_path: Path) -> None:
     )
     assert guarded(kubeconfig=file).context == "lab"
     assert guarded("prod", file).server == "https://34.89.1.2"
-
-
-def test_minikubes_certificates_prove_it_too() -> None:
-    found = config(
-        "m", "https://vm.example.com:8443", **{"certificate-authority": "/home/me/.minikube/ca.crt"}
-    )
-    assert "Minikube" in why_local(pin(found))
 
 
 def test_what_was_read_stays_whatever_happens_to_the_file(tmp_path: Path) -> None:
@@ -214,7 +264,9 @@ def test_an_unknown_context_says_which_there_are(tmp_path: Path) -> None:
         guarded("lba", file)
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "\x80"])
+@pytest.mark.parametrize(
+    "text", ["- a\n- b\n", "a: [", "\x80", "[" * 9999, f"a: {'9' * 5000}", "a: 2020-99-99"]
+)
 def test_what_is_no_kubeconfig_is_said(text: str, tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_bytes(text.encode("latin-1"))
@@ -242,7 +294,8 @@ def test_entries_that_are_none_are_said(section: str, entries: Any, tmp_path: Pa
 def test_a_user_without_anything_is_an_entry(tmp_path: Path) -> None:
     assert guarded(
         kubeconfig=written(
-            tmp_path / "config", config() | {"users": [{"name": "some", "user": None}]}
+            tmp_path / "config",
+            config(server="https://127.0.0.1:6443") | {"users": [{"name": "some", "user": None}]},
         )
     )
 
@@ -258,7 +311,10 @@ def test_a_user_without_anything_is_an_entry(tmp_path: Path) -> None:
 def test_credentials_that_cannot_be_read_are_said(
     user: dict[str, str], words: str, tmp_path: Path
 ) -> None:
-    file = written(tmp_path / "config", config("lab") | {"users": [{"name": "lab", "user": user}]})
+    file = written(
+        tmp_path / "config",
+        config("lab", "https://127.0.0.1:6443") | {"users": [{"name": "lab", "user": user}]},
+    )
     with pytest.raises(MeshError, match="context 'lab' can't be used") as caught:
         Api(guarded(kubeconfig=file))
     assert words in str(caught.value)

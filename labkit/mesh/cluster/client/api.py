@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from labkit.errors import MeshError, NotFound, NotReady, ValidationError, shorten
+from labkit.mesh.cluster.client.address import address_of
 from labkit.mesh.cluster.client.guard import Pinned
 from labkit.resources import Resource
 
 Json = dict[str, Any]
 Key = tuple[str, str, str]
+Objects = list[Json]  # in a class whose method has the name of the type
 
 MANAGER = "labkit"
 APPLY = "application/apply-patch+yaml"
@@ -81,11 +83,21 @@ class Api:
         from kubernetes import client, config
 
         reader: Any = config
+        if not pinned.cleared:  # the client below would run its programs and send its token
+            raise MeshError(
+                f"The context {pinned.context!r} was not cleared by the guard, so nothing is sent "
+                "there",
+                seen=pinned.server,
+            )
         self.pinned = pinned
         self.settings: Any = client.Configuration()
         try:
             reader.load_kube_config_from_dict(pinned.config, client_configuration=self.settings)
             self.settings.connection_pool_maxsize = 16
+            if pinned.direct:  # no proxy of the environment, as kubectl does for this machine
+                self.settings.proxy = None
+            if address_of(self.settings.host) != pinned.address:
+                raise MeshError("The client would ask another server", seen=self.settings.host)
             self.client = client.ApiClient(self.settings)
         except (
             Exception
@@ -127,12 +139,18 @@ class Api:
         timeout = urllib3.Timeout(connect=5, read=READ_TIMEOUT_S)
         try:
             answer = self.pool.request(
-                method, url, body=body, headers=headers, timeout=timeout, retries=False
+                method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
             )
         except urllib3.exceptions.HTTPError as error:
             raise self.silent(error) from error
-        if answer.status >= 400:
-            raise self.refused(method, path, answer.status, answer.data)
+        if answer.status >= 300:
+            raise self.refused(method, path, answer.status, answer.data, answer.headers)
         return answer
 
     def silent(self, error: Exception) -> MeshError:
@@ -142,9 +160,19 @@ class Api:
             try_next="minikube status, or kubectl cluster-info",
         )
 
-    def refused(self, method: str, path: str, status: int, body: bytes) -> MeshError:
+    def refused(
+        self, method: str, path: str, status: int, body: bytes, headers: Mapping[str, str]
+    ) -> MeshError:
+        if status < 400:
+            return Refused(
+                f"The API server of context {self.pinned.context!r} sends requests on to another "
+                "address, and labkit follows nowhere",
+                status=status,
+                seen=f"{self.host}{path}: {status}, location {headers.get('location', 'none')}",
+                try_next="put the cluster's own address into the kubeconfig",
+            )
         try:
-            words = json.loads(body)
+            words = json_object(body)
             message = str(words.get("message") or body.decode(errors="replace"))
         except ValueError:
             words, message = {}, body.decode(errors="replace")
@@ -178,8 +206,19 @@ class Api:
 
     def json(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
         data = None if body is None else json.dumps(body).encode()
-        answer: Json = json.loads(self.send(method, path, data, **query).data)
-        return answer
+        return self.parsed(path, self.send(method, path, data, **query).data)
+
+    def parsed(self, path: str, body: bytes) -> Json:
+        """The object of an answer. Raises MeshError where it holds none."""
+        try:
+            return json_object(body)
+        except ValueError as error:
+            raise MeshError(
+                f"What answers for context {self.pinned.context!r} is no API server: its answer is "
+                "no JSON object",
+                seen=f"{self.host}{path}: {body[:200].decode(errors='replace')!r}",
+                try_next="kubectl cluster-info",
+            ) from error
 
     def find(self, path: str) -> Json | None:
         """One object, or None where there is none."""
@@ -192,8 +231,24 @@ class Api:
 
     def list(self, kind: str, namespace: str | None = None, **query: Any) -> list[Json]:
         """Objects of a kind, in one namespace or in all."""
-        found: list[Json] = self.json("GET", path_of(kind, namespace), **query)["items"]
-        return [{"kind": kind, **item} for item in found]
+        return [{"kind": kind, **item} for item in self.items(path_of(kind, namespace), **query)[0]]
+
+    def items(self, path: str, **query: Any) -> tuple[Objects, str]:
+        """The objects under a path, and the version of their list."""
+        listing = self.json("GET", path, **query)
+        try:
+            items = listing["items"] or []  # null: some servers write an empty list so
+            for item in items:
+                if not isinstance(item["metadata"]["name"], str):
+                    raise TypeError
+            return items, str((listing.get("metadata") or {}).get("resourceVersion", ""))
+        except (LookupError, TypeError, AttributeError) as error:
+            raise MeshError(
+                f"What answers for context {self.pinned.context!r} is no API server: its answer is "
+                "no list",
+                seen=f"{self.host}{path}: {shorten(json.dumps(listing), 200)}",
+                try_next="kubectl cluster-info",
+            ) from error
 
     def apply(self, resource: Resource) -> tuple[str, Json, tuple[str, ...]]:
         """Server-side apply, strict, never forced: what happened, the object, and the API server's
@@ -214,11 +269,11 @@ class Api:
             if error.status == 404 and resource.namespace:
                 raise self.no_namespace(resource) from error
             raise
-        found: Json = json.loads(answer.data)
+        found = self.parsed(path, answer.data)
         warnings = tuple(warning_text(w) for w in answer.headers.getlist("Warning"))
         if before is None:
             return "created", found, warnings
-        same = before["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]
+        same = version_of(before) == version_of(found)
         return ("unchanged" if same else "configured"), found, warnings
 
     def put(self, path: str, body: Json) -> Any:
@@ -246,12 +301,10 @@ class Api:
     def patch(self, path: str, change: Json) -> Json:
         """A merge patch, by labkit's own name."""
         data = json.dumps(change).encode()
-        answer: Json = json.loads(
-            self.send(
-                "PATCH", path, data, "application/merge-patch+json", fieldManager=MANAGER
-            ).data
+        answer = self.send(
+            "PATCH", path, data, "application/merge-patch+json", fieldManager=MANAGER
         )
-        return answer
+        return self.parsed(path, answer.data)
 
     def delete(self, path: str, **query: Any) -> bool:
         """Deletes; False where it was gone already."""
@@ -278,6 +331,7 @@ class Api:
                 headers=self.headers(),
                 timeout=timeout,
                 retries=False,
+                redirect=False,
                 preload_content=False,
             )
         except (
@@ -285,16 +339,30 @@ class Api:
         ) as error:  # it went away since it was asked for the list
             raise self.silent(error) from error
         try:
-            if answer.status >= 400:
-                raise self.refused("GET", path, answer.status, answer.read())
+            if answer.status >= 300:
+                raise self.refused("GET", path, answer.status, answer.read(), answer.headers)
             rest = b""
             for part in answer.stream(amt=None):
                 *lines, rest = (rest + part).split(b"\n")
-                yield from (json.loads(line) for line in lines if line)
+                yield from (self.event(path, line) for line in lines if line)
         except urllib3.exceptions.HTTPError:  # the watch ended early: the caller looks again
             return
         finally:
             answer.close()
+
+    def event(self, path: str, line: bytes) -> Json:
+        """One line of a watch. Raises MeshError where it is none."""
+        found = self.parsed(path, line)
+        if found.get("type") != "ERROR":
+            try:
+                found["type"], found["object"]["metadata"]["name"]
+            except (LookupError, TypeError) as error:
+                raise MeshError(
+                    f"What answers for context {self.pinned.context!r} is no API server: its watch "
+                    "tells of no object",
+                    seen=f"{self.host}{path}: {shorten(json.dumps(found), 200)}",
+                ) from error
+        return found
 
     def wait(
         self,
@@ -314,8 +382,8 @@ class Api:
         query = {"fieldSelector": f"metadata.name={name}"} if name else {}
         deadline = time.monotonic() + timeout_s
         while True:
-            listing = self.json("GET", path, **query)
-            objects = {item["metadata"]["name"]: item for item in listing["items"]}
+            items, version = self.items(path, **query)
+            objects = {item["metadata"]["name"]: item for item in items}
             if done(objects):
                 return
             left = deadline - time.monotonic()
@@ -323,7 +391,7 @@ class Api:
                 raise NotReady(
                     f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else ""
                 )
-            for event in self.events(path, listing["metadata"]["resourceVersion"], left, **query):
+            for event in self.events(path, version, left, **query):
                 if event["type"] == "ERROR":  # the version is too old: list again
                     break
                 one = event["object"]
@@ -348,6 +416,22 @@ def conflicts(status: Json) -> list[str]:
         for cause in causes
         if cause.get("reason") == "FieldManagerConflict"
     ]
+
+
+def json_object(body: bytes) -> Json:
+    """The JSON object that a body holds. Raises ValueError where it holds none."""
+    try:
+        found = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    return found
+
+
+def version_of(body: Json) -> object:
+    """An object's version; None where it names none."""
+    return (body.get("metadata") or {}).get("resourceVersion")
 
 
 def warning_text(header: str) -> str:

@@ -1,52 +1,48 @@
-"""The context guard: labkit writes to local clusters only, unless the learner names the context.
+"""The context guard: nothing is sent to a cluster that is not local, unless the learner names it.
 
-A lesson creates, breaks and deletes things. On a machine whose kubeconfig leads to more than one
-cluster, the current context may well be somebody's production. So before the first write:
+A lesson creates, breaks and deletes things, and each request carries the learner's credentials. On
+a machine whose kubeconfig leads to more than one cluster, the current context may well be
+somebody's production; and a kubeconfig may come from anybody. So before the first request, also
+before a GET:
 
 - the kubeconfig is read once and *pinned*: a copy with one context, one cluster and one user, kept
   in memory. A `kubectl config use-context` in another terminal changes nothing for an open mesh.
-- the context must be local: its server has a loopback or private address, or it is one that a local
-  tool made (Minikube, kind, k3d, Docker Desktop, MicroK8s). A name alone proves little, so a tool's
-  name counts only while the server's address does not speak against it.
-- an address alone proves little too: a company's clusters have private ones, and the near end of a
-  tunnel is this machine. So a context counts as local only with plain credentials (certificates, a
-  token), and without a proxy (`proxy-url`), a foreign name in the server's certificate
-  (`tls-server-name`) or a program that logs in (`exec`, `auth-provider`): no local tool writes
-  these. A tunnel that leaves no such trace can't be seen here.
+- its server's address must be one that every parser reads in the same way (address.py).
+- the context must be local, by that address alone: this machine, or the very address and
+  certificate authority that Minikube, kind or k3d report for a cluster of theirs (localtools.py).
+  The name of a context proves nothing, nor does a private address: companies' clusters have them.
+- the near end of a tunnel is this machine too. So a context counts as local only with plain
+  credentials (certificates, a token), and without a proxy (`proxy-url`), a foreign name in the
+  server's certificate (`tls-server-name`) or a program that logs in (`exec`, `auth-provider`): no
+  local tool writes these. A tunnel that leaves no such trace can't be seen here.
 - or the learner says which context is meant: `labkit.open_mesh("cluster", context="NAME")`.
 
-Nothing here asks the network; a name is not looked up.
+Only a context that came through here is *cleared*, and the client (api.py) takes no other. Nothing
+here asks the network; a name is not looked up. No program of the kubeconfig is run.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
 from labkit.errors import MeshError, NotFound
+from labkit.mesh.cluster.client.address import Address, address_of
+from labkit.mesh.cluster.client.localtools import reported_by
 
 Json = dict[str, Any]
 
-TOOLS = (
+# what local tools put into the certificate of a server of theirs; clouds have names in .internal
+# as well
+OWN_NAMES = (
+    "localhost",
     "minikube",
-    "kind-",
-    "k3d-",
-    "docker-desktop",
-    "docker-for-desktop",
-    "microk8s",
-    "rancher-desktop",
-    "colima",
-)
-LOCAL_NAMES = (".local", ".localhost", ".test")
-# what local tools call this machine or theirs; clouds have names in .internal as well
-INTERNAL_NAMES = (
     "host.docker.internal",
     "gateway.docker.internal",
     "kubernetes.docker.internal",
@@ -55,21 +51,6 @@ INTERNAL_NAMES = (
     "host.k3d.internal",
     "host.lima.internal",
     "host.rancher-desktop.internal",
-)
-OWN_NAMES = ("localhost", "minikube", *INTERNAL_NAMES)
-# `is_private` would also take addresses of documentation, of benchmarks and other reserved ones
-PRIVATE = tuple(
-    map(
-        ip_network,
-        (
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "169.254.0.0/16",
-            "fc00::/7",
-            "fe80::/10",
-        ),
-    )
 )
 SECTIONS = {"contexts": "context", "clusters": "cluster", "users": "user"}
 FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
@@ -82,6 +63,12 @@ class Pinned:
     context: str
     server: str
     config: Json = field(repr=False)
+    cleared: str = ""  # why requests may be sent there; "" where nothing says that they may
+    direct: bool = False  # it is local, so no proxy has a place between us
+
+    @property
+    def address(self) -> Address:
+        return address_of(self.server)
 
     @property
     def cluster(self) -> Json:
@@ -115,7 +102,7 @@ def read(paths: Sequence[Path]) -> Json:
         "current-context": "",
         **{s: [] for s in SECTIONS},
     }
-    there = [p for p in paths if p.is_file()]
+    there = [p for p in paths if is_ordinary(p)]
     if not there:
         raise NotFound(
             "There is no kubeconfig, so there is no cluster to work on",
@@ -126,7 +113,8 @@ def read(paths: Sequence[Path]) -> Json:
     for path in there:
         try:
             found = yaml.safe_load(path.read_text("utf-8")) or {}
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        # ValueError: no UTF-8, or a number that is no date; RecursionError: too deep
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise MeshError(f"The kubeconfig {path} can't be read", seen=str(error)) from error
         if not isinstance(found, dict):
             raise MeshError(f"The kubeconfig {path} is not one: it holds no mapping")
@@ -145,10 +133,19 @@ def read(paths: Sequence[Path]) -> Json:
                 )
             for entry in entries:
                 if entry["name"] not in known:
+                    known.add(entry["name"])
                     merged[section].append(
                         {"name": entry["name"], inner: absolute(entry.get(inner) or {}, path)}
                     )
     return merged
+
+
+def is_ordinary(path: Path) -> bool:
+    """Whether there is a file to read: no FIFO, no circle of links."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def is_entry(entry: object, inner: str) -> bool:
@@ -199,7 +196,9 @@ def pin(config: Json, context: str | None = None) -> Pinned:
         "clusters": clusters,
         "users": users,
     }
-    return Pinned(name, str(clusters[0]["cluster"]["server"]), pinned)
+    server = clusters[0]["cluster"]["server"]
+    address_of(server)  # raises where it can be read in two ways
+    return Pinned(name, server, pinned)
 
 
 def why_local(pinned: Pinned) -> str:
@@ -207,26 +206,15 @@ def why_local(pinned: Pinned) -> str:
     not.
 
     >>> why_local(pin(read([Path("~/.kube/config").expanduser()])))
-    'its server 192.168.49.2 has a private address'
+    'Minikube, profile minikube, has its server 192.168.49.2'
     """
     if why_elsewhere(pinned):
         return ""
-    host = host_of(pinned.server)
-    address = numeric(host)
-    if address is not None and is_here(address):
-        return f"its server {host} is this machine"
-    if address is not None and any(address in net for net in PRIVATE):
-        return f"its server {host} has a private address"
-    if host == "localhost":
-        return "its server is this machine"
-    values = [*pinned.cluster.items(), *pinned.user.items()]
-    if any(key in FILES and ".minikube" in Path(str(value)).parts for key, value in values):
-        return "its certificates are Minikube's"
-    undecided = address is None and (
-        "." not in host or host.endswith(LOCAL_NAMES) or host in INTERNAL_NAMES
-    )
-    if host and undecided and pinned.context.startswith(TOOLS):
-        return f"its name {pinned.context!r} is one that a local tool gives"
+    address = pinned.address
+    if address.is_here:
+        return f"its server {address.host} is this machine"
+    if tool := reported_by(pinned.context, address, pinned.cluster):
+        return f"{tool}, has its server {address.host}"
     return ""
 
 
@@ -238,8 +226,7 @@ def why_elsewhere(pinned: Pinned) -> str:
     if cluster.get("proxy-url"):
         return f"it is reached by the proxy {cluster['proxy-url']}"
     name = str(cluster.get("tls-server-name") or "")
-    address = numeric(name)
-    if name and name not in OWN_NAMES and not (address and is_here(address)):
+    if name and name not in OWN_NAMES and not Address("https", name, 443).is_here:
         return f"the name in its certificate is {name}"
     if user.get("exec"):
         program = user["exec"].get("command") if isinstance(user["exec"], dict) else user["exec"]
@@ -254,43 +241,31 @@ def seen_of(pinned: Pinned) -> str:
     return ", and ".join(filter(None, (f"its server is {pinned.server}", why_elsewhere(pinned))))
 
 
-def host_of(server: str) -> str:
-    """The host of a server's address, which may lack its scheme; "" where there is none."""
-    try:
-        found = urlsplit(server if "://" in server else f"//{server}")
-    except ValueError:  # brackets without an address in them
-        return ""
-    return (found.hostname or "").rstrip(".")
-
-
-def numeric(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        found = ip_address(host)
-    except ValueError:  # a name
-        return None
-    return getattr(found, "ipv4_mapped", None) or found
-
-
-def is_here(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is this machine: k3d writes 0.0.0.0, all of its own."""
-    return address.is_loopback or address.is_unspecified
+def clear(pinned: Pinned, *, named: bool) -> Pinned:
+    """The same context, cleared where it is local or was named; `named` says that the learner named
+    it. Without either it stays as it is, and no client takes it.
+    """
+    if local := why_local(pinned):
+        return replace(pinned, cleared=local, direct=True)
+    return replace(pinned, cleared="you named it") if named else pinned
 
 
 def guarded(context: str | None = None, kubeconfig: str | Path | None = None) -> Pinned:
-    """The pinned context, if labkit may write to it. Raises MeshError with the sentence to type
-    otherwise.
+    """The pinned context, if labkit may ask and change what is there. Raises MeshError with the
+    sentence to type otherwise.
 
     >>> guarded()
     MeshError: The context 'prod-eu' is not known to be on this machine, so labkit changes nothing
     there
     """
-    pinned = pin(read(kubeconfig_paths(kubeconfig)), context)
-    if context is None and not why_local(pinned):
+    pinned = clear(pin(read(kubeconfig_paths(kubeconfig)), context), named=bool(context))
+    if not pinned.cleared:
         raise MeshError(
             f"The context {pinned.context!r} is not known to be on this machine, so labkit "
             "changes nothing there",
             seen=seen_of(pinned),
-            try_next=f'if you mean it: labkit.open_mesh("cluster", context="{pinned.context}")'
+            try_next="if you mean it: "
+            f'labkit.open_mesh("cluster", context={json.dumps(pinned.context)})'
             "; if not: kubectl config use-context minikube",
         )
     return pinned

@@ -218,9 +218,14 @@ def open_websocket(api: Api, url: str) -> Any:
     tls |= {name: value for name, value in names.items() if value}
     headers = {**api.headers(), "sec-websocket-protocol": PROTOCOL}
     options: dict[str, Any] = {"header": [f"{name}: {value}" for name, value in headers.items()]}
-    if settings.proxy or settings.proxy_headers:
+    if api.pinned.direct:
+        # This client looks into the environment for a proxy by itself, unless it is given one; with
+        # one given that is for no host at all, it uses none.
+        options |= {"http_proxy_host": "none", "http_proxy_port": 1, "http_no_proxy": ["*"]}
+    elif settings.proxy or settings.proxy_headers:
         options = client.websocket_proxycare(options, settings, url, headers)
-    return websocket.create_connection(url, timeout=OPEN_S, sslopt=tls, **options)
+    # a redirect would take the headers, with their token, to wherever it leads
+    return websocket.create_connection(url, timeout=OPEN_S, sslopt=tls, redirect_limit=0, **options)
 
 
 class Reader(io.RawIOBase):
