@@ -64,6 +64,12 @@ class Document:
     text: str
     lines: dict[Path, int] = field(default_factory=dict)
     repeated: list[Path] = field(default_factory=list)
+    offset: int = 0
+    """Where its own text begins in the whole text, in characters."""
+    node: yaml.Node | None = field(default=None, repr=False)
+    """The parser's tree, for edits; marks in it count from the offset. None where nothing was
+    parsed.
+    """
 
 
 def documents(text: str, name: str) -> Iterator[Document]:
@@ -72,27 +78,14 @@ def documents(text: str, name: str) -> Iterator[Document]:
     >>> [document.value for document in documents("a: 1\\n---\\nb: yes\\n", "<text>")]
     [{'a': 1}, {'b': True}]
     """
-    for first, chunk in _chunks(text.removeprefix("\ufeff")):
+    offset = len(text) - len(text.removeprefix("\ufeff"))
+    for first, chunk in _chunks(text[offset:]):
         node = _compose(chunk, name, first)
-        if node is None:
-            continue
-        document = Document(None, first, chunk)
-        document.value = _Builder(document, name).build(node, ())
-        if document.value is not None:
-            yield document
-
-
-def compose_documents(text: str, name: str) -> Iterator[tuple[int, str, yaml.Node]]:
-    """(offset, text, root node) of each document that is not empty; marks in the nodes count from
-    the offset.
-    """
-    offset = 0
-    for first, chunk in _chunks(text):
-        node = _compose(chunk, name, first)
-        if node is not None and not (
-            isinstance(node, yaml.ScalarNode) and node.tag == _PLAIN and node.value in _NULLS
-        ):
-            yield offset, chunk, node
+        if node is not None:
+            document = Document(None, first, chunk, offset=offset, node=node)
+            document.value = _Builder(document, name).build(node, ())
+            if document.value is not None:
+                yield document
         offset += len(chunk)
 
 

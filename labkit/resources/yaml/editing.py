@@ -18,7 +18,7 @@ import yaml
 from labkit.errors import ManifestError
 from labkit.resources.finding import written
 from labkit.resources.model import Path
-from labkit.resources.yaml.document import compose_documents, documents
+from labkit.resources.yaml.document import Document, documents
 from labkit.resources.yaml.text import block, flow, scalar
 
 
@@ -34,28 +34,73 @@ def edit(text: str, path: str | Path, value: Any, *, document: int = 0) -> str:
     `document` counts the documents of the text that are not empty. Raises ManifestError where the
     field can't be changed in place, such as inside an alias.
     """
-    steps = parse_path(path)
-    found = list(compose_documents(text, "<text>"))
-    if not 0 <= document < len(found):
+    parts = list(documents(text, "<text>"))
+    return edit_documents(text, parts, [(parse_path(path), value)], document=document)[0]
+
+
+def edit_documents(
+    text: str,
+    parts: Sequence[Document],
+    changes: Sequence[tuple[Path, Any]],
+    *,
+    document: int = 0,
+) -> tuple[str, list[Document]]:
+    """`edit` for a text that was parsed before: several fields at once, (path, value) each, in
+    order. Returns the new text and its documents.
+
+    The result is parsed once, however many the changes are, unless they are so close together that
+    they have to be made one after the other. Raises what `edit` raises.
+    """
+    if not 0 <= document < len(parts):
         raise ManifestError(
-            f"There is no document {document} in this text", seen=f"{len(found)} documents"
+            f"There is no document {document} in this text", seen=f"{len(parts)} documents"
         )
-    offset, chunk, node = found[document]
-    before = next(
-        part for number, part in enumerate(documents(text, "<text>")) if number == document
-    ).value
-    wanted = changed(before, steps, value)
-    if wanted == before:
-        return text
-    edited = _Editor(chunk).apply(node, steps, value)
-    result = text[:offset] + edited + text[offset + len(chunk) :]
+    before = parts[document]
+    wanted = before.value
+    due = []
+    for path, value in changes:
+        value_before, wanted = wanted, changed(wanted, path, value)
+        if wanted != value_before:
+            due.append((path, value))
+    if not due:
+        return text, list(parts)
+    found = _edited(text, before, due, wanted, document)
+    if found is not None:
+        return found
+    if len(due) == 1:
+        raise _impossible(due[0][0])
+    for change in due:
+        text, parts = edit_documents(text, parts, [change], document=document)
+    return text, list(parts)
+
+
+def _edited(
+    text: str, before: Document, changes: Sequence[tuple[Path, Any]], wanted: Any, document: int
+) -> tuple[str, list[Document]] | None:
+    """The text with all changes made in one go; None where it then does not say what is wanted."""
+    editor = _Editor(before.text)
+    spans = []
+    for path, value in changes:
+        above = path[:-1]
+        filled = any(
+            other != path and new is not None and other[: len(above)] == above
+            for other, new in changes
+        )
+        spans.append(editor.span(before.node, path, value, filled=filled))
+    edited, done = "", 0
+    for start, end, new in sorted(spans, key=lambda span: span[:2]):
+        if start < done:
+            return None  # two changes of one place
+        edited, done = edited + before.text[done:start] + new, end
+    edited += before.text[done:]
+    end = before.offset + len(before.text)
+    result = text[: before.offset] + edited + text[end:]
     try:
-        got = [part.value for part in documents(result, "<text>")][document]
-    except (ManifestError, IndexError) as error:
-        raise _impossible(steps) from error
-    if got != wanted:
-        raise _impossible(steps)
-    return result
+        parts = list(documents(result, "<text>"))
+    except ManifestError:
+        return None
+    got = parts[document].value if document < len(parts) else None
+    return (result, parts) if got == wanted else None
 
 
 def parse_path(path: str | Path) -> Path:
@@ -103,14 +148,22 @@ def _impossible(path: Path) -> ManifestError:
     )
 
 
+_Span = tuple[int, int, str]
+"""From where to where a text is replaced, and by what."""
+
+
 class _Editor:
-    """Edits the text of one document."""
+    """Says what to replace in the text of one document, so that a field changes."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def apply(self, node: yaml.Node, path: Path, value: Any) -> str:
-        """The edited text; `node` is the document's root."""
+    def span(self, node: yaml.Node | None, path: Path, value: Any, *, filled: bool) -> _Span:
+        """What to replace; `node` is the document's root. `filled` says that what the field is in
+        gets others at the same time, and so is not empty without it.
+        """
+        if node is None:
+            raise _impossible(path)
         parents: list[yaml.Node] = []
         key: yaml.Node | None = None
         for depth, step in enumerate(path):
@@ -120,10 +173,10 @@ class _Editor:
                 return self.add(node, key, path[depth:], value)
             key, node = below
         if value is None:
-            return self.remove(parents[-1], path[-1])
+            return self.remove(parents[-1], path[-1], filled=filled)
         return self.replace(node, key, value)
 
-    def replace(self, node: yaml.Node, key: yaml.Node | None, value: Any) -> str:
+    def replace(self, node: yaml.Node, key: yaml.Node | None, value: Any) -> _Span:
         start, end = node.start_mark.index, self.end(node)
         if isinstance(value, (dict, list)) and value and not self.in_flow(node):
             return self.nested(node, key, value)
@@ -134,26 +187,25 @@ class _Editor:
             # Nothing, or a block below its key: the new value goes behind the colon.
             start = self.colon(key) if key is not None else start
             new = " " + new
-        return self.text[:start] + new + self.text[end:]
+        return start, end, new
 
-    def nested(self, node: yaml.Node, key: yaml.Node | None, value: Any) -> str:
+    def nested(self, node: yaml.Node, key: yaml.Node | None, value: Any) -> _Span:
         """Puts a block in the place of a value that is not inside brackets."""
         end = self.end(node)
         if key is None:
-            column = node.start_mark.column
-            return self.text[: node.start_mark.index] + block(value, column) + self.text[end:]
+            return node.start_mark.index, end, block(value, node.start_mark.column)
         start = self.colon(key)
         column = key.start_mark.column + (2 if isinstance(value, dict) else 0)
         if node.start_mark.index == node.end_mark.index and "\n" in self.text[start:]:
             start = end = (
                 self.line_end(start) - 1
             )  # nothing so far: stay behind a comment on that line
-        return self.text[:start] + "\n" + " " * column + block(value, column) + self.text[end:]
+        return start, end, "\n" + " " * column + block(value, column)
 
-    def add(self, node: yaml.Node, key: yaml.Node | None, path: Path, value: Any) -> str:
+    def add(self, node: yaml.Node, key: yaml.Node | None, path: Path, value: Any) -> _Span:
         """Adds what is left of a path below the last node that exists."""
         if value is None:
-            return self.text
+            return 0, 0, ""
         body = (
             [changed(None, path[1:], value)]
             if isinstance(path[0], int)
@@ -163,17 +215,14 @@ class _Editor:
         if empty or isinstance(node, yaml.MappingNode) != isinstance(body, dict):
             return self.replace(node, key, body)
         if flow_style(node):
-            close = node.end_mark.index - 1
-            inner = flow(body)[1:-1]
-            last = self.text[: self.end(self.last_leaf(node))]
-            return last + ", " + inner + self.text[len(last) : close] + self.text[close:]
+            last = self.end(self.last_leaf(node))
+            return last, last, ", " + flow(body)[1:-1]
         column = node.start_mark.column
         at = self.line_end(self.end(node))
         line_break = "" if self.text[:at].endswith("\n") else "\n"
-        new = " " * column + block(body, column) + "\n"
-        return self.text[:at] + line_break + new + self.text[at:]
+        return at, at, line_break + " " * column + block(body, column) + "\n"
 
-    def remove(self, parent: yaml.Node, step: str | int) -> str:
+    def remove(self, parent: yaml.Node, step: str | int, *, filled: bool) -> _Span:
         places = parent.value
         index = step if isinstance(step, int) else position(parent, step)
         node = places[index] if isinstance(step, int) else places[index][1]
@@ -186,28 +235,25 @@ class _Editor:
             item.start_mark.index if isinstance(step, int) else item[0].start_mark.index
             for item in places
         ]
-        if len(places) == 1:
+        if len(places) == 1 and (flow_style(parent) or not filled):
             if flow_style(parent):
-                return (
-                    self.text[: parent.start_mark.index + 1]
-                    + self.text[parent.end_mark.index - 1 :]
-                )
+                return parent.start_mark.index + 1, parent.end_mark.index - 1, ""
             empty = "[]" if isinstance(step, int) else "{}"
-            return self.text[: parent.start_mark.index] + empty + self.text[self.end(node) :]
+            return parent.start_mark.index, self.end(node), empty
         if flow_style(parent):
             if index + 1 < len(places):
-                return self.text[: starts[index]] + self.text[starts[index + 1] :]
+                return starts[index], starts[index + 1], ""
             ends = self.end(places[index - 1] if isinstance(step, int) else places[index - 1][1])
-            return self.text[:ends] + self.text[end:]
+            return ends, end, ""
         if (
             isinstance(step, str)
+            and index + 1 < len(places)
             and self.text[self.line_start(starts[index]) : starts[index]].strip()
         ):
             # The first field of a list's item stands behind the dash: the next field takes its
             # place.
-            return self.text[: starts[index]] + self.text[starts[index + 1] :]
-        begin = self.line_start(starts[index])
-        return self.text[:begin] + self.text[self.line_end(end) :]
+            return starts[index], starts[index + 1], ""
+        return self.line_start(starts[index]), self.line_end(end), ""
 
     def last_leaf(self, node: yaml.Node) -> yaml.Node:
         last: yaml.Node = (

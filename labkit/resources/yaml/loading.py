@@ -60,7 +60,19 @@ def check(*sources: Loadable) -> list[Admission]:
 
 def check_text(text: str, name: str = _TEXT) -> list[Admission]:
     """`check` for a text, whatever it looks like; `name` is what messages call it."""
-    return list(_admissions(_from_text(text, name), name))
+    return check_documents(documents(text, name), name)
+
+
+def check_documents(found: Iterable[Document], name: str = _TEXT) -> list[Admission]:
+    """`check` for documents that were parsed before. Where the iterator raises a ParseError, that
+    is the last one.
+    """
+    return list(_admissions(_from_documents(found, name), name))
+
+
+def load_documents(found: Iterable[Document], name: str = _TEXT) -> list[Resource]:
+    """The objects of documents that were parsed before; they are not validated."""
+    return list(_from_documents(found, name))
 
 
 def _check(source: Loadable) -> Iterator[Admission]:
@@ -160,7 +172,11 @@ def _read(path: FilePath) -> str:
 
 
 def _from_text(text: str, name: str) -> Iterator[Resource]:
-    for document in documents(text, name):
+    yield from _from_documents(documents(text, name), name)
+
+
+def _from_documents(found: Iterable[Document], name: str) -> Iterator[Resource]:
+    for document in found:
         yield from _objects(document, name)
 
 

@@ -13,8 +13,9 @@ import traitlets
 
 from labkit.mesh import Mesh
 from labkit.ui.panels.live import LivePanel, Ticker, weakly
-from labkit.ui.panels.meshview import WatchingPanel
-from labkit.ui.panels.watching import COUNTERS, Watch
+from labkit.ui.panels.meshwatch import MeshWatch
+from labkit.ui.panels.samples import COUNTERS
+from labkit.ui.panels.watching import WatchingPanel
 from labkit.ui.plots.axes import new_axes, styled
 from labkit.ui.plots.charts import frame_of
 from labkit.ui.plots.style import BLACK, BLUE, ORANGE, VERMILLION
@@ -166,7 +167,7 @@ def table(frame: pd.DataFrame, counts: pd.DataFrame, last: float) -> pd.DataFram
     return pd.DataFrame(rows, columns=["what", "from s", "until s", "how much"])
 
 
-def counted(watch: Watch, end: float) -> pd.DataFrame:
+def counted(watch: MeshWatch, end: float) -> pd.DataFrame:
     """What a watch counted, on the picture's time: at_s, refused, retries; the last row is now."""
     rows = [(at - watch.began, refused, retries) for at, refused, retries in watch.counts]
     if rows:

@@ -11,8 +11,8 @@ import traitlets
 
 from labkit.errors import LessonError
 from labkit.lessons.checks.power import unlikely_difference, unlikely_rank
+from labkit.ui.panels.base import action
 from labkit.ui.panels.live import LivePanel
-from labkit.ui.panels.panel import action
 from labkit.ui.plots import charts as plots
 from labkit.ui.plots.charts import column_of, frame_of
 

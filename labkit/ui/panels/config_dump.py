@@ -18,10 +18,11 @@ NOISE = {"@type", "last_updated", "eds_cluster_config", "max_grpc_timeout"}
 UNWRITTEN = "# lb_policy is not written: Envoy's own default, ROUND_ROBIN"
 
 
-def told(config_dump: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+def envoy_lines(config_dump: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
     """The lines of YAML that a proxy has for one object; empty where it has none.
 
-    >>> told(mesh.config("gateway"), mesh.resource("DestinationRule", "hello-world-dr").body)[:3]
+    >>> rule = mesh.resource("DestinationRule", "hello-world-dr")
+    >>> envoy_lines(mesh.config("gateway"), rule.body)[:3]
     ['# cluster outbound|80||hello-world.hello-world.svc.cluster.local', 'type: EDS',
     'connect_timeout: 10s']
     """

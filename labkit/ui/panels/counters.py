@@ -93,7 +93,7 @@ def summed(stats: Mapping[str, int]) -> Counts:
 
 
 @dataclass(frozen=True)
-class Line:
+class AnswerCount:
     """One kind of answer: how many the rows have, and how many the proxy counted, in which of its
     counters.
     """
@@ -110,7 +110,7 @@ class Agreement:
     counted.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[AnswerCount, ...]
     warm_ups: int
     proxy: str
 
@@ -182,7 +182,7 @@ def agreement(
     >>> agreement({200: 40}, {"upstream_rq_200": 40}).equal
     True
     """
-    lines: list[Line] = []
+    lines: list[AnswerCount] = []
     for first in range(1, 6):
         rows = {status: n for status, n in statuses.items() if status // 100 == first}
         own = {
@@ -201,7 +201,7 @@ def agreement(
         ):
             for status in sorted({*rows, *own}):
                 lines.append(
-                    Line(
+                    AnswerCount(
                         str(status),
                         rows.get(status, 0),
                         own.get(status, 0),
@@ -210,7 +210,9 @@ def agreement(
                 )
         else:
             names = ", ".join(map(str, sorted(rows))) or f"{first}xx"
-            lines.append(Line(names, sum(rows.values()), of_class, f"downstream_rq_{first}xx"))
+            lines.append(
+                AnswerCount(names, sum(rows.values()), of_class, f"downstream_rq_{first}xx")
+            )
     if statuses.get(FAILED):
-        lines.append(Line("no answer", statuses[FAILED], None, "none: nobody answered"))
+        lines.append(AnswerCount("no answer", statuses[FAILED], None, "none: nobody answered"))
     return Agreement(tuple(lines), warm_ups, proxy)

@@ -14,7 +14,7 @@ from typing import Any
 
 import traitlets
 
-from labkit.ui.panels.panel import Panel
+from labkit.ui.panels.base import Panel
 
 log = logging.getLogger(__name__)
 

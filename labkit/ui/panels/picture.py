@@ -1,6 +1,6 @@
 """The picture of a mesh as plain data, and as SVG: who sends to whom, how much, and who is out.
 
-`model` turns what a Watch knows into a dict of texts and numbers; `svg` draws that, and nothing
+`model` turns what a MeshWatch knows into a dict of texts and numbers; `svg` draws that, and nothing
 else. The drawing is made here and not in the browser, so that a notebook without a browser and an
 exported page show the same one.
 """
@@ -12,15 +12,14 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from labkit.ui.panels.watching import COUNTERS
+from labkit.mesh import PodInfo
+from labkit.ui.panels.meshwatch import MeshWatch, SeenEjection
+from labkit.ui.panels.samples import COUNTERS, MeshSample
 from labkit.ui.plots.style import BLACK, GREY, VERMILLION, look
 from labkit.ui.plots.timelines import short
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from labkit.mesh import PodInfo
-    from labkit.ui.panels.watching import Ejection, Facts, Watch
 
 Model = dict[str, Any]
 
@@ -37,7 +36,7 @@ CRASHES = re.compile(r"(Init:)?(CrashLoopBackOff|Error|OOMKilled)")
 STARTS = re.compile(r"Pending|ContainerCreating|PodInitializing|Init:\d+/\d+")
 
 
-def model(watch: Watch) -> Model:
+def model(watch: MeshWatch) -> Model:
     """What is to be seen: {"source", "per_second", "requests", "counters", "groups": [{…, "pods":
     […]}]}.
 
@@ -78,7 +77,7 @@ def model(watch: Watch) -> Model:
     }
 
 
-def pod_model(pod: PodInfo, watch: Watch, now: Facts) -> Model:
+def pod_model(pod: PodInfo, watch: MeshWatch, now: MeshSample) -> Model:
     state, out = state_of(pod, watch, now)
     left = out.left_s(now.at) if out is not None else None
     words = state
@@ -115,7 +114,7 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def state_of(pod: PodInfo, watch: Watch, now: Facts) -> tuple[str, Ejection | None]:
+def state_of(pod: PodInfo, watch: MeshWatch, now: MeshSample) -> tuple[str, SeenEjection | None]:
     """One word for a pod; of an ejected one also its ejection."""
     if pod.status == "Terminating":
         return ENDING, None

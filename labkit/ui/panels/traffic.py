@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from labkit.errors import LabkitError, LessonError
+from labkit.ui.panels.base import action, work
 from labkit.ui.panels.live import LivePanel, Ticker, cells_of, weakly
-from labkit.ui.panels.panel import action, work
 from labkit.ui.panels.stream import Stream, Traffic
 from labkit.ui.plots import timelines as over_time
 

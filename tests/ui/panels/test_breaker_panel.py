@@ -16,7 +16,8 @@ from labkit.mesh import Mesh
 from labkit.mesh.history import Change
 from labkit.ui import BreakerTimeline
 from labkit.ui.panels import breaker
-from labkit.ui.panels.watching import Outlier, Watch
+from labkit.ui.panels.meshwatch import MeshWatch
+from labkit.ui.panels.samples import OutlierSettings
 from labkit.waiting import wait_until
 from tests.mesh.conftest import CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule
 from tests.ui.panels.test_mesh_view import Told, seen
@@ -157,14 +158,14 @@ def test_no_ejection_is_a_picture_too() -> None:
 
 
 def test_how_often_it_was_ejected_is_told_by_how_long_it_was_out() -> None:
-    watch = Watch(Told("2s", "1s"), began=0.0)  # type: ignore[arg-type]
+    watch = MeshWatch(Told("2s", "1s"), began=0.0)  # type: ignore[arg-type]
     looks = [0.0, 0.2, *(round(0.2 * number, 1) for number in range(2, 60))]
     out_from, out_until = 1.0, 5.4  # 2 × 2 s and a little: it was ejected before anybody looked
     for at in looks:
         watch.see(seen(at, *(["a-1"] if out_from <= at < out_until else [])))
     (found,) = watch.ejections
     assert (found.n, found.since, found.until) == (2, 1.0, 5.4)
-    blurred = replace(found, outlier=Outlier(2.0, 1.9), n=1)
+    blurred = replace(found, outlier=OutlierSettings(2.0, 1.9), n=1)
     assert watch.measured(blurred, 0.2).n == 1
 
 

@@ -18,7 +18,8 @@ from labkit.errors import LabkitError, MeshError
 from labkit.mesh import Mesh, PodInfo
 from labkit.ui import MeshView
 from labkit.ui.panels import picture
-from labkit.ui.panels.watching import Endpoint, Facts, Outlier, Watch, outliers
+from labkit.ui.panels.meshwatch import MeshWatch
+from labkit.ui.panels.samples import Endpoint, MeshSample, OutlierSettings, outlier_settings
 from labkit.waiting import wait_until
 from tests.mesh.conftest import CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule, virtual_service
 
@@ -108,7 +109,7 @@ def test_an_ejected_pod_is_crossed_out_with_the_seconds_that_are_left(
     assert len([part for part in group(view, bad) if part.tag.endswith("line")]) == 2
     assert pod["words"] in view.table.set_index("pod").loc[bad, "state"]
     assert "ejected" in view.caption
-    assert view.watch.outlier(CLUSTER) == Outlier(60.0, 0.2, 300.0)
+    assert view.watch.outlier(CLUSTER) == OutlierSettings(60.0, 0.2, 300.0)
 
 
 def test_a_pod_that_starts_is_there_before_it_is_ready(mesh: Mesh, view: MeshView) -> None:
@@ -310,18 +311,18 @@ PODS = (pod("a-1"), pod("a-2"))
 
 def seen(
     at: float, *out: str, pods: tuple[PodInfo, ...] = PODS, ejections: int = 0, **counters: int
-) -> Facts:
+) -> MeshSample:
     ends = tuple(
         Endpoint("c", p.name, "v1", "failed_outlier_check" if p.name in out else "healthy", 0)
         for p in pods
     )
-    return Facts(
+    return MeshSample(
         at, pods, ends, counters, {("c", word): n for word, n in counters.items()}, {"c": ejections}
     )
 
 
-def watch_of(*looks: Facts, told: Told | None = None) -> Watch:
-    watch = Watch(told or Told(), began=looks[0].at)  # type: ignore[arg-type]
+def watch_of(*looks: MeshSample, told: Told | None = None) -> MeshWatch:
+    watch = MeshWatch(told or Told(), began=looks[0].at)  # type: ignore[arg-type]
     for look in looks:
         watch.see(look)
     return watch
@@ -410,7 +411,7 @@ def test_a_clusters_own_values_or_envoys() -> None:
     dump = {
         "configs": [{"dynamic_active_clusters": [{"cluster": cluster}, {"cluster": {"name": "d"}}]}]
     }
-    assert outliers(dump) == {"c": Outlier(30.0, 0.5, 300.0)}
+    assert outlier_settings(dump) == {"c": OutlierSettings(30.0, 0.5, 300.0)}
 
 
 def test_a_proxy_that_started_again_does_not_make_counts_fall() -> None:
@@ -469,6 +470,6 @@ def test_names_cannot_break_the_drawing() -> None:
 
 
 def test_a_picture_before_the_first_look_is_empty() -> None:
-    watch = Watch(SimpleNamespace(history=[]))  # type: ignore[arg-type]
+    watch = MeshWatch(SimpleNamespace(history=[]))  # type: ignore[arg-type]
     assert picture.model(watch)["groups"] == []
     assert picture.svg(picture.model(watch)).startswith("<svg")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from colorspacious import cspace_convert
 
-from labkit.ui.panels.panel import static
+from labkit.ui.panels.base import static
 from labkit.ui.plots.charts import SIDES
 from labkit.ui.plots.style import OTHERS, STATUSES, VERSIONS, look
 

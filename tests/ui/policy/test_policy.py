@@ -13,6 +13,7 @@ import labkit
 from labkit.errors import LabkitError, LessonError, ManifestError, MeshError, NotFound
 from labkit.lessons import manifest
 from labkit.mesh import Mesh
+from labkit.resources.yaml import document
 from labkit.ui import PolicyPanel
 from labkit.waiting import wait_until
 
@@ -314,3 +315,42 @@ def test_many_threads_at_once(mesh: Mesh, panel: PolicyPanel) -> None:
         f"consecutive5xxErrors: {cluster(mesh)['outlier_detection']['consecutive_5xx']}"
         in panel.yaml
     )
+
+
+@pytest.mark.parametrize("applied", [None, RANDOM, "03_load_balancing/round-robin.yaml"])
+def test_a_keystroke_parses_the_text_at_most_three_times(
+    mesh: Mesh, panel: PolicyPanel, applied: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if applied is not None:
+        mesh.apply(manifest(applied))
+        panel.look()
+    parses: list[str] = []
+    parse = document._compose
+
+    def counted(text: str, name: str, first: int) -> Any:
+        parses.append(text)
+        return parse(text, name, first)
+
+    monkeypatch.setattr(document, "_compose", counted)
+    keys = [
+        ("type", panel.yaml + "# a", "view", 1),
+        ("turn", "loadBalancer", "consistentHash.httpCookie"),
+        ("turn", "loadBalancer.consistentHash.httpCookie.ttl", "90s"),
+        ("turn", "loadBalancer", "consistentHash.httpHeaderName"),
+        ("turn", "outlierDetection.interval", "5s"),
+        ("turn", "outlierDetection.maxEjectionPercent", "50"),
+        ("add", "subsets"),
+        ("turn", "spec.subsets[0].labels", "version=v9"),
+        ("turn", "loadBalancer", "RANDOM"),
+        ("turn", "outlierDetection.interval", ""),
+        ("remove", "spec.subsets[0]"),
+        ("turn", "loadBalancer", ""),
+        ("undo",),
+        ("type", "spec: {", "view", 2),
+        ("reset",),
+    ]
+    for key in keys:
+        parses.clear()
+        ask(panel, *key)
+        assert not panel.failed, key
+        assert len(parses) <= 3, key

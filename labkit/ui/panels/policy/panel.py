@@ -26,16 +26,16 @@ import traitlets
 from labkit.errors import LabkitError, LessonError, ManifestError
 from labkit.lessons.files import manifest as course_manifest
 from labkit.mesh import Applied, Mesh
-from labkit.resources import diff, load_text
-from labkit.resources.yaml.loading import check_text
-from labkit.ui.panels.config_dump import marked, told
-from labkit.ui.panels.panel import Panel, action, work
-from labkit.ui.panels.policy import text as policy_text
+from labkit.resources import load_text
+from labkit.ui.panels.base import Panel, action, work
+from labkit.ui.panels.config_dump import envoy_lines, marked
+from labkit.ui.panels.policy import controls, export
 from labkit.ui.panels.policy.drafts import Draft, key_of
 from labkit.ui.panels.policy.fields import MODE, Field
-from labkit.ui.panels.policy.findings import Context, as_notes, of_text
-from labkit.ui.panels.policy.page import page, plain
-from labkit.ui.panels.policy.text import NAME
+from labkit.ui.panels.policy.in_force import InForce
+from labkit.ui.panels.policy.paths import at, place, subset_names
+from labkit.ui.panels.policy.state import PolicyState, state_of
+from labkit.ui.panels.policy.text import NAME, PolicyText
 
 UNDO_STEPS = 200
 ONE_STEP_S = 1.0
@@ -74,17 +74,19 @@ class PolicyPanel(Panel):
         self.mesh = mesh
         self.proxy = proxy
         self.published, key = read(manifest)
-        self.context = Context(mesh)
+        self.in_force = InForce(mesh)
         self.draft = Draft(draft or key, self.published, on_error=self.show_error)
-        self.current, kept_at = self.draft.load()
+        text, kept_at = self.draft.load()
+        self.policy = PolicyText.parse(text)
+        self.policy_state = PolicyState()
         self.past: list[str] = []
         self.touched: tuple[str, float] = ("", 0.0)
         self.together = False
         self.heard: list[Any] = ["", 0]
         self.document = 0
         self.subset = ""
-        self.told_before: list[str] = []
-        self.told_now: list[str] = []
+        self.envoy_before: list[str] = []
+        self.envoy_now: list[str] = []
         note = f"Your draft of {kept_at} is back." if kept_at else ""
         super().__init__(note=note, drafts_kept=self.draft.lasts)
         self.look()
@@ -94,13 +96,12 @@ class PolicyPanel(Panel):
     @property
     def yaml(self) -> str:
         """The text in view."""
-        return self.current
+        return self.policy.text
 
     @property
     def body(self) -> Any:
         """The object in view as plain values. Raises ParseError where the text is not YAML."""
-        found = policy_text.bodies(self.current)
-        return found[self.document] if self.document < len(found) else {}
+        return self.policy.body(self.document)
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -115,7 +116,7 @@ class PolicyPanel(Panel):
     @property
     def got(self) -> list[str]:
         """What Envoy has for it now, as lines of YAML."""
-        return list(self.told_now)
+        return list(self.envoy_now)
 
     # actions
 
@@ -127,15 +128,11 @@ class PolicyPanel(Panel):
         >>> panel.set("outlierDetection.consecutive5xxErrors", 3)
         >>> panel.set("spec.http[0].route[1].weight", 20)
         """
-        where = policy_text.place(self.body, path, self.subset if subset is None else subset)
+        where = place(self.body, path, self.subset if subset is None else subset)
         if where[-1:] == (MODE,) and isinstance(value, str):
-            self.put(policy_text.with_mode(self.current, where[:-1], value, self.document))
-            return
-        text = policy_text.changed(self.current, where, value, self.document)
-        other = policy_text.partner(self.body, where)
-        if other is not None and isinstance(value, int) and 0 <= value <= 100:
-            text = policy_text.changed(text, other, 100 - value, self.document)
-        self.put(text)
+            self.put(self.policy.with_mode(where[:-1], value, document=self.document))
+        else:
+            self.put(self.policy.with_field(where, value, document=self.document))
 
     @action
     def turn(self, path: str, words: str) -> None:
@@ -147,7 +144,7 @@ class PolicyPanel(Panel):
         if field.kind == "choice":
             self.set(path, words)
         else:
-            self.set(path, policy_text.parsed(words, field))
+            self.set(path, controls.parsed(words, field))
 
     @action
     def type(self, text: str, view: str = "", number: int = 0) -> None:
@@ -156,17 +153,16 @@ class PolicyPanel(Panel):
         """
         self.heard = [view, number]
         self.soon_again(f"text {view}" if view else "")
-        self.put(text)
+        self.put(PolicyText.parse(text))
 
     @action
     def add(self, group: str) -> None:
         """Adds one more of a group: a subset."""
-        names = policy_text.subset_names(self.body)
+        names = subset_names(self.body)
         number = next(n for n in range(1, len(names) + 2) if f"v{n}" not in names)
         more = {"name": f"v{number}", "labels": {"version": f"v{number}"}}
-        self.put(
-            policy_text.changed(self.current, ("spec", "subsets", len(names)), more, self.document)
-        )
+        where = ("spec", "subsets", len(names))
+        self.put(self.policy.with_field(where, more, document=self.document))
 
     @action
     def remove(self, path: str) -> None:
@@ -178,11 +174,8 @@ class PolicyPanel(Panel):
         """Chooses what the controls are about: a subset ("" is the whole service), or a document of
         the text.
         """
-        if subset is not None and subset and subset not in policy_text.subset_names(self.body):
-            raise ManifestError(
-                f"There is no subset {subset!r}",
-                seen=", ".join(policy_text.subset_names(self.body)),
-            )
+        if subset:
+            place(self.body, (), subset)  # raises where there is none of that name
         self.subset = self.subset if subset is None else subset
         if document is not None:
             self.document, self.subset = int(document), ""
@@ -203,13 +196,13 @@ class PolicyPanel(Panel):
         """
         self.draft.flush()
         with self.lock:
-            text = self.current
-        before = self.ask_envoy(text)
-        applied = self.mesh.apply(load_text(text, NAME))
-        now = self.ask_envoy(text)
+            policy = self.policy
+        before = self.ask_envoy(policy)
+        applied = self.mesh.apply(load_text(policy.text, NAME))
+        now = self.ask_envoy(policy)
         with self.lock:
-            self.context.applied(text)
-            self.told_before, self.told_now = before, now
+            self.in_force.applied(policy)
+            self.envoy_before, self.envoy_now = before, now
             self.said = f"Applied at {time.strftime('%H:%M:%S')}. {' '.join(str(applied).split())}"
             self.show_envoy()
             self.refresh()
@@ -219,27 +212,27 @@ class PolicyPanel(Panel):
     def undo(self) -> None:
         """The text before the last change. The mesh keeps what it has until the next Apply."""
         if self.past:
-            self.put(self.past.pop(), remember=False)
+            self.put(PolicyText.parse(self.past.pop()), remember=False)
 
     @action
     def reset(self) -> None:
         """The published text. The mesh keeps what it has until the next Apply."""
         self.note = ""
-        self.put(self.published)
+        self.put(PolicyText.parse(self.published))
 
     @action
     def back_to_applied(self) -> None:
         """The text that is in force."""
-        self.put(self.context.text(self.current))
+        self.put(PolicyText.parse(self.in_force.text(self.policy)))
 
     @work("Looking")
     def look(self) -> None:
         """Reads again what is applied and what Envoy has: somebody else may have changed it."""
-        now = self.ask_envoy(self.current)
+        now = self.ask_envoy(self.policy)
         with self.lock:
-            if now != self.told_now:
-                self.told_before = self.told_now = now
-            self.context.look()
+            if now != self.envoy_now:
+                self.envoy_before = self.envoy_now = now
+            self.in_force.look()
             self.show_envoy()
             self.refresh()
 
@@ -248,7 +241,7 @@ class PolicyPanel(Panel):
     def control(self, path: str) -> Field:
         """The control of a path in what is in view; a plain text field where there is none."""
         found = (
-            field for group in policy_text.groups(self.body, self.subset) for field in group.fields
+            field for group in controls.groups(self.body, self.subset) for field in group.fields
         )
         return next((field for field in found if field.path == path), Field(path, path, ""))
 
@@ -260,15 +253,15 @@ class PolicyPanel(Panel):
         self.together = bool(place) and place == last and time.monotonic() - at < ONE_STEP_S
         self.touched = (place, time.monotonic())
 
-    def put(self, text: str, *, remember: bool = True) -> None:
+    def put(self, policy: PolicyText, *, remember: bool = True) -> None:
         """Takes a new text: remembers the old one, keeps the draft, and finds out
         all that follows.
         """
-        if text != self.current:
+        if policy != self.policy:
             if remember and not (self.together and self.past):
-                self.past = [*self.past[-UNDO_STEPS:], self.current]
-            self.current = text
-            self.draft.save(text)
+                self.past = [*self.past[-UNDO_STEPS:], self.policy.text]
+            self.policy = policy
+            self.draft.save(policy.text)
             self.drafts_kept = self.draft.lasts
         self.together = False
         self.refresh()
@@ -278,87 +271,40 @@ class PolicyPanel(Panel):
         text goes on.
         """
         try:
-            self.context.look_again()
+            self.in_force.look_again()
         except LabkitError as error:
             self.show_error(error)
-        verdicts = check_text(self.current, NAME)
-        findings = of_text(verdicts, self.context.objects)
-        unreadable = next(
-            (str(v.error.message) for v in verdicts if v.resource is None and v.error), ""
+        self.policy_state = state_of(
+            self.policy,
+            self.in_force,
+            self.policy_state,
+            document=self.document,
+            subset=self.subset,
         )
-        old = self.state
-        groups, values, documents, subsets = (
-            old.get("groups", []),
-            old.get("values", {}),
-            old.get("documents", []),
-            [],
-        )
-        notes: dict[str, list[Any]] = {}
-        if not unreadable:
-            found = policy_text.bodies(self.current)
-            self.document = min(self.document, max(0, len(found) - 1))
-            body = found[self.document] if found else {}
-            if self.subset not in policy_text.subset_names(body):
-                self.subset = ""
-            documents = [
-                f"{policy_text.at(each, ('kind',))} {policy_text.at(each, ('metadata', 'name'))}"
-                for each in found
-            ]
-            subsets = (
-                policy_text.subset_names(body)
-                if policy_text.at(body, ("kind",)) == "DestinationRule"
-                else []
-            )
-            shape = policy_text.groups(body, self.subset)
-            groups, values = [group.as_dict() for group in shape], self.values(body, shape)
-            notes = as_notes(findings, self.document, body, self.subset, shape)
-        applied = self.context.text(self.current)
-        rows = [(line[:1], line[1:]) for line in diff(applied, self.current, context=2)[2:]]
+        self.document, self.subset = self.policy_state.document, self.policy_state.subset
         self.state = {
-            "text": self.current,
+            **self.policy_state.as_dict(),
             "heard": list(self.heard),
-            "unreadable": unreadable,
-            "documents": documents,
-            "document": self.document,
-            "subsets": [name for name in subsets if name],
-            "subset": self.subset,
-            "groups": groups,
-            "values": values,
-            "notes": notes,
-            "findings": [finding.as_dict() for finding in findings],
-            "diff": [("…", "") if mark == "@" else (mark, line) for mark, line in rows][1:],
-            "is_new": not applied,
-            "is_applied": applied == self.current,
-            "is_published": self.current == self.published,
+            "is_published": self.yaml == self.published,
             "can_undo": bool(self.past),
         }
 
-    def values(self, body: Any, shape: list[Any]) -> dict[str, str]:
-        """What each control shows, by its path."""
-        found = {}
-        for field in (field for group in shape for field in group.fields):
-            where = policy_text.place(body, field.path, self.subset)
-            value = policy_text.at(body, where)
-            found[field.path] = (
-                policy_text.mode(policy_text.at(body, where[:-1]))
-                if field.path == MODE
-                else policy_text.shown(value, field)
-            )
-        return found
-
-    def ask_envoy(self, text: str) -> list[str]:
+    def ask_envoy(self, policy: PolicyText) -> list[str]:
         """What the proxy has for the objects of a text; what was seen before, where the text can't
         be read.
         """
-        try:
-            found = policy_text.bodies(text)
-        except ManifestError:
-            return self.told_now
+        if policy.error is not None:
+            return self.envoy_now
         dump = self.mesh.config(self.proxy)
-        return [line for body in found if isinstance(body, dict) for line in told(dump, body)]
+        return [
+            line
+            for body in policy.bodies
+            if isinstance(body, dict)
+            for line in envoy_lines(dump, body)
+        ]
 
     def show_envoy(self) -> None:
-        rows = marked(self.told_before, self.told_now)
+        rows = marked(self.envoy_before, self.envoy_now)
         count = sum(mark != " " for mark, _ in rows)
         about = (
             f"{count} lines changed with the last Apply"
@@ -377,10 +323,10 @@ class PolicyPanel(Panel):
         return {"label": "Try again", "do": doing} if doing in ("apply", "look") else {}
 
     def text(self) -> str:
-        return plain(self)
+        return export.plain(self.title, self.policy_state, self.said)
 
     def page(self) -> str:
-        return page(self)
+        return export.page(self.title, self.policy_state, self.said, self.envoy)
 
     def close(self) -> None:
         if "draft" in vars(self):  # a widget is also closed when it is thrown away half-made
@@ -393,9 +339,9 @@ def read(manifest: str | os.PathLike[str]) -> tuple[str, str]:
     its draft.
     """
     if isinstance(manifest, str) and "\n" in manifest:
-        body: Any = next(iter(policy_text.bodies(manifest)), {})
+        body = PolicyText.parse(manifest).body()
         name = [
-            str(policy_text.at(body, path))
+            str(at(body, path))
             for path in (("kind",), ("metadata", "namespace"), ("metadata", "name"))
         ]
         return manifest, "/".join(name)

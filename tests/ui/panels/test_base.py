@@ -12,8 +12,8 @@ import traitlets
 from jupyter_client.manager import start_new_kernel
 
 from labkit.errors import LabkitError, MeshError
-from labkit.ui.panels import panel as panel_module
-from labkit.ui.panels.panel import Panel, action, static, work
+from labkit.ui.panels import base as base_module
+from labkit.ui.panels.base import Panel, action, static, work
 from labkit.waiting import wait_until
 
 
@@ -174,10 +174,10 @@ def test_a_cell_that_is_run_again_closes_the_panels_of_its_last_run(
     monkeypatch.setattr(Counter, "close", lambda self: closed.append(self))
 
     def run(cell: str, number: str) -> Counter:
-        monkeypatch.setattr(panel_module, "running_cell", lambda: (cell, number))
+        monkeypatch.setattr(base_module, "running_cell", lambda: (cell, number))
         return Counter()
 
-    monkeypatch.setattr(panel_module, "made", {})
+    monkeypatch.setattr(base_module, "made", {})
     first, second = run("a", "1"), run("a", "1")  # two of one run
     other = run("b", "2")
     assert closed == []
@@ -194,7 +194,7 @@ def test_a_kernel_forgets_the_panel_of_a_cell_that_is_run_again() -> None:
     """ipywidgets would hold it: seen in a real kernel, which is told the cell's id as JupyterLab
     tells it.
     """
-    made = "import gc, ipywidgets; from labkit.ui.panels.panel import Panel; panel = Panel()"
+    made = "import gc, ipywidgets; from labkit.ui.panels.base import Panel; panel = Panel()"
     held = "(gc.collect(), sum(isinstance(each, Panel) for each in gc.get_objects()))[1]"
     manager, client = start_new_kernel()
     try:

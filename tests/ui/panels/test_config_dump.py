@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labkit.ui.panels.config_dump import UNWRITTEN, marked, told
+from labkit.ui.panels.config_dump import UNWRITTEN, envoy_lines, marked
 
 RULE = {
     "kind": "DestinationRule",
@@ -69,7 +69,7 @@ DUMP = {
 
 
 def test_a_rule_has_the_clusters_of_its_host_and_the_routes_that_lead_there() -> None:
-    lines = told(DUMP, RULE)
+    lines = envoy_lines(DUMP, RULE)
     assert [line for line in lines if line.startswith("# ")] == [
         "# cluster outbound|80||a.n.svc.cluster.local",
         "# cluster outbound|80|v1|a.n.svc.cluster.local",
@@ -82,14 +82,14 @@ def test_a_rule_has_the_clusters_of_its_host_and_the_routes_that_lead_there() ->
 
 
 def test_a_virtual_service_has_the_routes_made_of_it_and_no_other() -> None:
-    lines = told(DUMP, ROUTE)
+    lines = envoy_lines(DUMP, ROUTE)
     assert sum(line.startswith("# ") for line in lines) == 1
     assert not any("shop-vs" in line for line in lines)
 
 
 def test_other_objects_have_none() -> None:
-    assert told(DUMP, {"kind": "Gateway"}) == []
-    assert told({}, RULE) == []
+    assert envoy_lines(DUMP, {"kind": "Gateway"}) == []
+    assert envoy_lines({}, RULE) == []
 
 
 def test_new_and_old_lines_are_marked() -> None:
