@@ -1,5 +1,8 @@
 """The files an Envoy reads its configuration from, replaced one whole file at a time.
 
+A configuration says nothing of files: which there are, how they are called and which messages point
+to which is decided here alone.
+
 Envoy takes a new file only when it is *moved* into place, and never sees half of one. Each file is
 a DiscoveryResponse with a version; Envoy says which version of each it holds, and so a change can
 be followed until it is in force.
@@ -7,10 +10,13 @@ be followed until it is in force.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -49,27 +55,99 @@ class File:
 
 
 def files_of(config: Config, folder: Path) -> dict[str, File]:
-    """The files of a configuration by subscription. Endpoints and routes go where their cluster or
-    listener says, one each: a subscription by file hands Envoy everything in the file, and Envoy
-    wants just one there."""
-    files = {
-        "cds": File("cds", folder / "cds.json", tuple(config.clusters)),
-        "lds": File("lds", folder / "lds.json", tuple(config.listeners)),
-    }
+    """The files of a configuration by subscription.
+
+    Clusters of type EDS and listeners with `rds` are pointed to files in `folder`, whatever source
+    of endpoints and routes they name themselves. Each has a file of its own: a subscription by file
+    hands Envoy everything in the file, and Envoy wants just one resource there. Raises KeyError
+    where a listener asks for routes that the configuration has not.
+    """
     endpoints = {str(e["cluster_name"]): e for e in config.endpoints}
-    for cluster in config.clusters:
-        source = cluster.get("eds_cluster_config")
-        if source:
-            name = str(source.get("service_name") or cluster["name"])
-            path = Path(source["eds_config"]["path_config_source"]["path"])
-            files[f"eds {name}"] = File(
-                f"eds {name}", path, (endpoints.get(name, {"cluster_name": name}),)
-            )
     routes = {str(r["name"]): r for r in config.routes}
-    for name, path in route_files(config.listeners):
+    own: dict[str, File] = {}
+    for name in eds_names(config.clusters):
+        subscription = f"eds {name}"
+        assignment = endpoints.get(name, {"cluster_name": name})
+        own[subscription] = File(subscription, folder / file_name("eds", name), (assignment,))
+    for name in rds_names(config.listeners):
         subscription = f"rds {stat_name(name)}"
-        files[subscription] = File(subscription, path, (routes[name],))
-    return files
+        own[subscription] = File(subscription, folder / file_name("rds", name), (routes[name],))
+    clusters = tuple(with_eds_file(cluster, folder) for cluster in config.clusters)
+    listeners = tuple(with_rds_files(listener, folder) for listener in config.listeners)
+    return {
+        "cds": File("cds", folder / "cds.json", clusters),
+        "lds": File("lds", folder / "lds.json", listeners),
+        **own,
+    }
+
+
+def subscriptions(config: Config) -> set[str]:
+    """What an Envoy subscribes to when it holds a configuration."""
+    eds = (f"eds {name}" for name in eds_names(config.clusters))
+    rds = (f"rds {stat_name(name)}" for name in rds_names(config.listeners))
+    return {"cds", "lds", *eds, *rds}
+
+
+@lru_cache(maxsize=4096)  # the same few names at each change
+def file_name(kind: str, name: str) -> str:
+    """The file of a cluster's endpoints ("eds") or of a route configuration ("rds"). Names that
+    differ have files that differ, also where a file system takes "A" for "a".
+
+    >>> file_name("eds", "outbound|80|v1|hello-world.hello-world.svc.cluster.local")
+    'eds-outbound_80_v1_hello-world.hello-world.svc.cluster.local-….json'
+    """
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:80]
+    digest = hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:8]
+    return f"{kind}-{readable}-{digest}.json"
+
+
+def source(path: Path) -> Message:
+    """Envoy's ConfigSource for a file."""
+    return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
+
+
+def eds_names(clusters: Sequence[Message]) -> Iterator[str]:
+    """The clusters whose endpoints come on their own."""
+    for cluster in clusters:
+        if cluster.get("type") == "EDS":
+            yield str(cluster["name"])
+
+
+def with_eds_file(cluster: Message, folder: Path) -> Message:
+    if cluster.get("type") != "EDS":
+        return cluster
+    name = str(cluster["name"])
+    eds = {"service_name": name, "eds_config": source(folder / file_name("eds", name))}
+    return {**cluster, "eds_cluster_config": eds}
+
+
+def rds_names(listeners: Sequence[Message]) -> Iterator[str]:
+    """The route configurations that listeners ask for."""
+    for listener in listeners:
+        for chain in (*listener.get("filter_chains", ()), listener.get("default_filter_chain", {})):
+            for network_filter in chain.get("filters", ()):
+                rds = network_filter["typed_config"].get("rds")
+                if rds:
+                    yield str(rds["route_config_name"])
+
+
+def with_rds_files(listener: Message, folder: Path) -> Message:
+    def pointed(network_filter: Message) -> Message:
+        config = network_filter["typed_config"]
+        if "rds" not in config:
+            return network_filter
+        name = str(config["rds"]["route_config_name"])
+        path = folder / file_name("rds", name)
+        rds = {"route_config_name": name, "config_source": source(path)}
+        return {**network_filter, "typed_config": {**config, "rds": rds}}
+
+    def chain(before: Message) -> Message:
+        return {**before, "filters": [pointed(each) for each in before.get("filters", ())]}
+
+    found = {**listener, "filter_chains": [chain(c) for c in listener.get("filter_chains", ())]}
+    if "default_filter_chain" in listener:
+        found["default_filter_chain"] = chain(listener["default_filter_chain"])
+    return found
 
 
 def stat_name(name: str) -> str:
@@ -80,19 +158,6 @@ def stat_name(name: str) -> str:
     'hello-world.hello-world.svc.cluster.local_80'
     """
     return name.replace(":", "_")
-
-
-def route_files(listeners: Sequence[Message]) -> Iterator[tuple[str, Path]]:
-    """Each route configuration that a listener subscribes to, with its file."""
-    for listener in listeners:
-        for chain in (*listener.get("filter_chains", ()), listener.get("default_filter_chain", {})):
-            for network_filter in chain.get("filters", ()):
-                rds = network_filter["typed_config"].get("rds")
-                if rds:
-                    yield (
-                        str(rds["route_config_name"]),
-                        Path(rds["config_source"]["path_config_source"]["path"]),
-                    )
 
 
 @dataclass
@@ -128,7 +193,7 @@ class XdsFolder:
 
     def differs(self, file: File) -> bool:
         there = self.written.get(file.subscription)
-        return there is None or there.resources != file.resources or there.path != file.path
+        return there is None or there.resources != file.resources
 
     def move(self, step: Sequence[File]) -> dict[str, str]:
         """Moves one step's files into place; returns the version that each subscription must come
@@ -144,8 +209,7 @@ class XdsFolder:
 
     def forget(self, config: Config) -> None:
         """Removes the files of clusters and routes that are no longer there."""
-        keep = files_of(config, self.folder)
-        for subscription in self.written.keys() - keep.keys():
+        for subscription in self.written.keys() - subscriptions(config):
             self.written.pop(subscription).path.unlink(missing_ok=True)
             self.versions.pop(subscription, None)
 

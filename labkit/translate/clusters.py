@@ -1,19 +1,18 @@
-"""Envoy clusters: one for each port of each Service, and one more for each subset."""
+"""Envoy clusters: one for each port of each Service, and one more for each subset.
+
+As istiod's `pilot/pkg/networking/core/cluster.go` and `cluster_builder.go` make them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from labkit.translate import protocols
 from labkit.translate.destination_rules import Rule, port_policy, subset_policy
 from labkit.translate.model import Json, Pod
 from labkit.translate.registry import Registry, Service, ServicePort, Target
-from labkit.translate.traffic_policy import (
-    HTTP_OPTIONS,
-    apply_inbound,
-    apply_outbound,
-    use_client_protocol,
-)
+from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
 
 FOR_EVER = "9223372035s"
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -29,10 +28,25 @@ def cluster_name(port: int, subset: str, host: str) -> str:
     return f"outbound|{port}|{subset}|{host}"
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster, and the pods behind it as a load assignment."""
+
+    message: Json
+    assignment: Json
+
+    @property
+    def is_original_dst(self) -> bool:
+        """Whether Envoy goes where a redirected connection was going, and needs no endpoints."""
+        return bool(self.message["type"] == "ORIGINAL_DST")
+
+
 def outbound(
     registry: Registry, namespace: str, labels: Mapping[str, str], sidecar: bool
-) -> Iterator[tuple[Json, Json]]:
-    """All clusters of a proxy, each with its load assignment."""
+) -> Iterator[Cluster]:
+    """All clusters of a proxy in `namespace` with `labels`: of each Service that it may see, a
+    cluster for each port (UDP aside) and, where a DestinationRule has subsets, for each of those.
+    """
     for service in registry.visible_services(namespace):
         rule = registry.destination_rules.find(service.host, service.namespace, namespace, labels)
         for port in service.ports:
@@ -43,29 +57,25 @@ def outbound(
 
 def clusters_of_port(
     registry: Registry, service: Service, port: ServicePort, rule: Rule | None, sidecar: bool
-) -> Iterator[tuple[Json, Json]]:
-    # A sidecar passes on to a headless Service's pod as the client chose it; a gateway has nothing
-    # to pass on.
-    kind = "ORIGINAL_DST" if service.headless and sidecar else "EDS"
-    policy, _ = port_policy(rule.policy if rule else None, port.number)
-    cluster = {
-        **new_cluster(cluster_name(port.number, "", service.host), kind, port, sidecar),
-        **origin(rule),
-    }
-    apply_outbound(cluster, policy)
-    yield finished(cluster), assignment(registry, cluster, service, port, {}, policy)
+) -> Iterator[Cluster]:
+    """The port's own cluster, then one for each subset of the rule that the proxy obeys."""
+    whole = rule.policy if rule else None
+
+    def made(subset: str, labels: Mapping[str, str], policy: Json | None) -> Cluster:
+        name = cluster_name(port.number, subset, service.host)
+        # A sidecar passes on to a headless Service's pod as the client chose it; a gateway has
+        # nothing to pass on.
+        kind = "ORIGINAL_DST" if service.headless and sidecar else "EDS"
+        draft = new_cluster(name, kind, port, sidecar)
+        draft.message.update(origin(rule))
+        apply_outbound(draft, policy)
+        message = finished(draft)
+        return Cluster(message, assignment(registry, message, service, port, labels, policy))
+
+    yield made("", {}, port_policy(whole, port.number)[0])
     for subset in rule.subsets if rule else []:
-        name = str(subset.get("name") or "")
-        own = subset_policy(rule.policy if rule else None, subset, port.number)
-        cluster = {
-            **new_cluster(cluster_name(port.number, name, service.host), kind, port, sidecar),
-            **origin(rule),
-        }
-        apply_outbound(cluster, own)
-        yield (
-            finished(cluster),
-            assignment(registry, cluster, service, port, subset.get("labels") or {}, own),
-        )
+        policy = subset_policy(whole, subset, port.number)
+        yield made(str(subset.get("name") or ""), subset.get("labels") or {}, policy)
 
 
 def origin(rule: Rule | None) -> Json:
@@ -77,19 +87,19 @@ def origin(rule: Rule | None) -> Json:
     return {"metadata": {"filter_metadata": {"istio": {"config": path}}}}
 
 
-def new_cluster(name: str, kind: str, port: ServicePort, sidecar: bool) -> Json:
-    cluster: Json = {"name": name, "type": kind, "common_lb_config": {}}
+def new_cluster(name: str, kind: str, port: ServicePort, sidecar: bool) -> Draft:
+    draft = Draft({"name": name, "type": kind, "common_lb_config": {}})
     if protocols.is_http2(port.protocol):
-        cluster[HTTP_OPTIONS] = {"explicit_http_config": {"http2_protocol_options": {}}}
+        draft.http["explicit_http_config"] = {"http2_protocol_options": {}}
     elif sidecar and port.protocol == protocols.UNKNOWN:
-        use_client_protocol(cluster)
-    return cluster
+        draft.use_client_protocol()
+    return draft
 
 
-def finished(cluster: Json) -> Json:
+def finished(draft: Draft) -> Json:
     """The cluster as it goes out: its HTTP options typed, and complete."""
-    options = cluster.pop(HTTP_OPTIONS, None)
-    if options is not None:
+    cluster, options = draft.message, draft.http
+    if options:
         if not options.keys() & {"explicit_http_config", "use_downstream_protocol_config"}:
             options["explicit_http_config"] = {"http_protocol_options": {}}
         cluster["typed_extension_protocol_options"] = {
@@ -160,20 +170,20 @@ def inbound(registry: Registry, pod: Pod) -> Iterator[Json]:
             target.service.host, target.service.namespace, pod.namespace, None
         )
         policy, _ = port_policy(rule.policy if rule else None, target.port.number)
-        cluster = new_cluster(f"inbound|{number}||", "ORIGINAL_DST", target.port, sidecar=True)
-        cluster.pop("common_lb_config")
-        cluster["cleanup_interval"] = FOR_EVER
-        cluster["upstream_bind_config"] = {
+        draft = new_cluster(f"inbound|{number}||", "ORIGINAL_DST", target.port, sidecar=True)
+        draft.message.pop("common_lb_config")
+        draft.message["cleanup_interval"] = FOR_EVER
+        draft.message["upstream_bind_config"] = {
             "source_address": {"address": "127.0.0.6", "port_value": 0}
         }
-        apply_inbound(cluster, policy)
-        yield finished(cluster)
+        apply_inbound(draft, policy)
+        yield finished(draft)
 
 
 def passthrough() -> Json:
     """Where a sidecar sends what no Service owns: on to wherever the client meant it to go."""
-    cluster: Json = {"name": PASSTHROUGH_CLUSTER, "type": "ORIGINAL_DST"}
-    use_client_protocol(cluster)
-    cluster[HTTP_OPTIONS]["common_http_protocol_options"] = {"idle_timeout": "300s"}
-    apply_inbound(cluster, None)
-    return finished(cluster)
+    draft = Draft({"name": PASSTHROUGH_CLUSTER, "type": "ORIGINAL_DST"})
+    draft.use_client_protocol()
+    draft.http["common_http_protocol_options"] = {"idle_timeout": "300s"}
+    apply_inbound(draft, None)
+    return finished(draft)

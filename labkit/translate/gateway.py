@@ -61,8 +61,9 @@ def gateway_config(
     found = list(clusters.outbound(registry, namespace, labels, sidecar=False))
     ports = ports_of(registry, labels, namespace)
     return ProxyConfig(
-        clusters=tuple(cluster for cluster, _ in found),
-        endpoints=tuple(endpoints for _, endpoints in found),
+        clusters=tuple(cluster.message for cluster in found),
+        endpoints=tuple(c.assignment for c in found if not c.is_original_dst),
+        original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
         routes=tuple(route_config(registry, port, labels, namespace) for port in ports),
         listeners=tuple(
             listeners.gateway(port.bind or "0.0.0.0", port.number, port.route_config)

@@ -35,16 +35,18 @@ class Pod:
 
 @dataclass(frozen=True)
 class ProxyConfig:
-    """The resources that one Envoy gets: CDS, EDS, RDS and LDS, each a tuple of messages.
+    """The resources that istiod gives one Envoy: CDS, EDS, RDS and LDS, each a tuple of messages.
 
-    `endpoints` has also those of ORIGINAL_DST clusters, for `to_loopback`; on a cluster no Envoy is
-    told them.
+    Beside them, in `original_destinations`, what istiod knows and sends to nobody: the pods behind
+    each ORIGINAL_DST cluster, as load assignments. Envoy needs none there, since it follows a
+    connection that was redirected to it; the embedded mesh redirects none, and does need them.
     """
 
     clusters: tuple[Json, ...]
     endpoints: tuple[Json, ...]
     routes: tuple[Json, ...]
     listeners: tuple[Json, ...]
+    original_destinations: tuple[Json, ...] = ()
 
     def __repr__(self) -> str:
         sizes = ", ".join(

@@ -32,8 +32,9 @@ def sidecar_config(registry: Registry, pod: Pod) -> ProxyConfig:
     own = list(clusters.inbound(registry, pod))
     names, listening = outbound_listeners(registry, pod)
     return ProxyConfig(
-        clusters=(*(cluster for cluster, _ in found), clusters.passthrough(), *own),
-        endpoints=tuple(endpoints for _, endpoints in found),
+        clusters=(*(cluster.message for cluster in found), clusters.passthrough(), *own),
+        endpoints=tuple(c.assignment for c in found if not c.is_original_dst),
+        original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
         routes=tuple(route_config(registry, pod, name) for name in names),
         listeners=(*listening, *inbound_listeners(registry, pod)),
     )

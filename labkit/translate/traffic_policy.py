@@ -1,61 +1,68 @@
-"""A DestinationRule's trafficPolicy as fields of an Envoy cluster."""
+"""A DestinationRule's trafficPolicy as fields of an Envoy cluster.
+
+As istiod's `pilot/pkg/networking/core/cluster_traffic_policy.go` does it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 from labkit.translate.model import Json
 from labkit.translate.values import at, double_percent, duration, whole_seconds
 
 UNLIMITED = 4294967295
-HTTP_OPTIONS = "http options"
-"""The key under which a cluster in the making keeps its HttpProtocolOptions."""
 
 
-def apply_outbound(cluster: Json, policy: Json | None) -> None:
+@dataclass(frozen=True)
+class Draft:
+    """A cluster in the making. What is decided bit by bit is kept beside the message: `http` are
+    its HttpProtocolOptions, empty where the cluster needs none.
+    """
+
+    message: Json
+    http: Json = dataclasses.field(default_factory=dict)
+
+    def upgrade_to_http2(self) -> None:
+        """HTTP/2 to the upstream, unless its protocol is settled already."""
+        if not self.http.keys() & {"explicit_http_config", "use_downstream_protocol_config"}:
+            self.http["explicit_http_config"] = {"http2_protocol_options": {}}
+
+    def use_client_protocol(self) -> None:
+        """The protocol that the downstream speaks, whatever was settled before."""
+        self.http.pop("explicit_http_config", None)
+        self.http["use_downstream_protocol_config"] = {
+            "http_protocol_options": {},
+            "http2_protocol_options": {},
+        }
+
+
+def apply_outbound(draft: Draft, policy: Json | None) -> None:
     """Everything that a policy says of traffic to a service."""
-    upgrade_to_http2(cluster, at(policy, "connectionPool", "http") or {})
-    apply_connection_pool(cluster, at(policy, "connectionPool") or {}, at(policy, "retryBudget"))
+    cluster, http = draft.message, at(policy, "connectionPool", "http") or {}
+    if http.get("h2UpgradePolicy") == "UPGRADE" and not http.get("useClientProtocol"):
+        draft.upgrade_to_http2()
+    apply_connection_pool(draft, at(policy, "connectionPool") or {}, at(policy, "retryBudget"))
     apply_outlier_detection(cluster, at(policy, "outlierDetection"))
     apply_load_balancer(cluster, at(policy, "loadBalancer") or {})
     if cluster["type"] == "ORIGINAL_DST":
         cluster["lb_policy"] = "CLUSTER_PROVIDED"
 
 
-def apply_inbound(cluster: Json, policy: Json | None) -> None:
+def apply_inbound(draft: Draft, policy: Json | None) -> None:
     """What a policy says of traffic from a sidecar to its own application: the connection pool
     alone.
     """
-    apply_connection_pool(cluster, at(policy, "connectionPool") or {}, at(policy, "retryBudget"))
-    cluster["lb_policy"] = "CLUSTER_PROVIDED"
+    apply_connection_pool(draft, at(policy, "connectionPool") or {}, at(policy, "retryBudget"))
+    draft.message["lb_policy"] = "CLUSTER_PROVIDED"
 
 
-def http_options(cluster: Json) -> Json:
-    options: Json = cluster.setdefault(HTTP_OPTIONS, {})
-    return options
-
-
-def upgrade_to_http2(cluster: Json, http: Json) -> None:
-    if http.get("h2UpgradePolicy") == "UPGRADE" and not http.get("useClientProtocol"):
-        options = http_options(cluster)
-        if not options.keys() & {"explicit_http_config", "use_downstream_protocol_config"}:
-            options["explicit_http_config"] = {"http2_protocol_options": {}}
-
-
-def use_client_protocol(cluster: Json) -> None:
-    options = http_options(cluster)
-    options.pop("explicit_http_config", None)
-    options["use_downstream_protocol_config"] = {
-        "http_protocol_options": {},
-        "http2_protocol_options": {},
-    }
-
-
-def apply_connection_pool(cluster: Json, pool: Json, retry_budget: Json | None) -> None:
+def apply_connection_pool(draft: Draft, pool: Json, retry_budget: Json | None) -> None:
     """Circuit breakers, time-outs and connection options. Zero means "not set", as it does to
     Istio.
     """
-    tcp, http = pool.get("tcp") or {}, pool.get("http") or {}
+    cluster, tcp, http = draft.message, pool.get("tcp") or {}, pool.get("http") or {}
     cluster["connect_timeout"] = (
         duration(tcp["connectTimeout"]) if tcp.get("connectTimeout") else "10s"
     )
@@ -71,12 +78,12 @@ def apply_connection_pool(cluster: Json, pool: Json, retry_budget: Json | None) 
     keepalive = tcp.get("tcpKeepalive")
     if keepalive is not None:
         cluster["upstream_connection_options"] = {"tcp_keepalive": tcp_keepalive(keepalive)}
-    apply_http_options(cluster, tcp, http)
+    apply_http_options(draft, tcp, http)
     if http.get("useClientProtocol"):
-        use_client_protocol(cluster)
+        draft.use_client_protocol()
 
 
-def apply_http_options(cluster: Json, tcp: Json, http: Json) -> None:
+def apply_http_options(draft: Draft, tcp: Json, http: Json) -> None:
     common: Json = {}
     idle = http.get("idleTimeout") or tcp.get("idleTimeout")
     if idle:
@@ -87,8 +94,8 @@ def apply_http_options(cluster: Json, tcp: Json, http: Json) -> None:
         common["max_connection_duration"] = duration(tcp["maxConnectionDuration"])
     streams, keepalive = http.get("maxConcurrentStreams"), http.get("http2KeepAlive")
     if common or streams or keepalive is not None:
-        http_options(cluster).setdefault("common_http_protocol_options", {}).update(common)
-    http2 = at(cluster.get(HTTP_OPTIONS), "explicit_http_config", "http2_protocol_options")
+        draft.http.setdefault("common_http_protocol_options", {}).update(common)
+    http2 = at(draft.http, "explicit_http_config", "http2_protocol_options")
     if http2 is not None and streams:
         http2["max_concurrent_streams"] = streams
     if http2 is not None and keepalive is not None:

@@ -13,7 +13,7 @@ import pytest
 from labkit.envoy import Envoy, run_changes
 from labkit.errors import ConfigRejected, EnvoyDied, NotReady
 from labkit.processes import Family
-from tests.envoy.test_xds import Config, source
+from tests.envoy.test_xds import Config
 
 pytestmark = pytest.mark.embedded
 
@@ -35,7 +35,7 @@ def envoys(folder: Path) -> Iterator[list[Envoy]]:
         own = folder / name
         own.mkdir()
         envoy = Envoy(name, own, family, node=name, cluster="test")
-        envoy.start(config(envoy))
+        envoy.start(config())
         found.append(envoy)
     for envoy in found:
         envoy.wait_live()
@@ -45,12 +45,11 @@ def envoys(folder: Path) -> Iterator[list[Envoy]]:
     family.close()
 
 
-def config(envoy: Envoy, **fields: Any) -> Config:
+def config(**fields: Any) -> Config:
     cluster = {
         "name": "a",
         "type": "EDS",
         "connect_timeout": "1s",
-        "eds_cluster_config": {"eds_config": source(envoy.xds.folder / "eds-a.json")},
         **fields,
     }
     return Config(clusters=[cluster], endpoints=[{"cluster_name": "a"}])
@@ -67,7 +66,7 @@ def dumped_policy(envoy: Envoy) -> str | None:
 
 def test_a_change_is_in_force_when_apply_returns(envoys: list[Envoy]) -> None:
     envoy = envoys[0]
-    envoy.apply(config(envoy, lb_policy="RANDOM"))
+    envoy.apply(config(lb_policy="RANDOM"))
     assert dumped_policy(envoy) == "RANDOM"
     assert envoy.held().versions["cds"] == envoy.xds.versions["cds"]
 
@@ -90,8 +89,8 @@ def test_when_one_refuses_all_go_back_and_the_reason_is_told(
 ) -> None:
     one, two = envoys
     for envoy in envoys:
-        envoy.apply(config(envoy, lb_policy="RANDOM"))
-    good, bad = one.stage(config(one, lb_policy="LEAST_REQUEST")), two.stage(config(two, **fields))
+        envoy.apply(config(lb_policy="RANDOM"))
+    good, bad = one.stage(config(lb_policy="LEAST_REQUEST")), two.stage(config(**fields))
     assert good is not None
     assert bad is not None
     with pytest.raises(ConfigRejected, match="Envoy two refused") as raised:
@@ -99,7 +98,7 @@ def test_when_one_refuses_all_go_back_and_the_reason_is_told(
     assert reason in str(raised.value)
     assert [dumped_policy(e) for e in envoys] == ["RANDOM", "RANDOM"]
     for envoy in envoys:  # and both can be changed again
-        envoy.apply(config(envoy, lb_policy="LEAST_REQUEST"))
+        envoy.apply(config(lb_policy="LEAST_REQUEST"))
         assert dumped_policy(envoy) == "LEAST_REQUEST"
 
 
@@ -107,10 +106,10 @@ def test_one_that_does_not_go_back_keeps_no_other_from_it(
     envoys: list[Envoy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = envoys
-    two.apply(config(two, lb_policy="RANDOM"))
+    two.apply(config(lb_policy="RANDOM"))
     late, good = (
-        one.stage(config(one, no_such_field=1)),
-        two.stage(config(two, lb_policy="LEAST_REQUEST")),
+        one.stage(config(no_such_field=1)),
+        two.stage(config(lb_policy="LEAST_REQUEST")),
     )
     assert late is not None
     assert good is not None
@@ -126,7 +125,7 @@ def test_one_that_does_not_go_back_keeps_no_other_from_it(
 
 
 def test_an_envoy_that_ends_is_named(envoys: list[Envoy]) -> None:
-    change = envoys[0].stage(config(envoys[0], lb_policy="RANDOM"))
+    change = envoys[0].stage(config(lb_policy="RANDOM"))
     assert change is not None
     envoys[0].kill()
     with pytest.raises(EnvoyDied, match="one ended"):
@@ -135,7 +134,7 @@ def test_an_envoy_that_ends_is_named(envoys: list[Envoy]) -> None:
 
 def test_started_again_it_reads_what_it_was_told_last(envoys: list[Envoy]) -> None:
     envoy = envoys[0]
-    envoy.apply(config(envoy, lb_policy="RANDOM"))
+    envoy.apply(config(lb_policy="RANDOM"))
     envoy.kill()
     assert not envoy.serving
     envoy.start()

@@ -77,7 +77,7 @@ class Proxy:
             listeners=self.listeners,
             endpoints=endpoints,
             applications=self.app_ports,
-            xds_dir=str(self.envoy.xds.folder),
+            access_log=str(self.envoy.access_log.path),
             inline_endpoints=not self.asked,
         )
         return to_loopback(config, addresses)

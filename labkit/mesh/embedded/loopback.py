@@ -4,8 +4,6 @@ cluster.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,14 +22,14 @@ class Addresses:
 
     `listeners`: listener name → port. `endpoints`: (pod's address, its port) → the port where that
     pod takes traffic. `applications`, for a sidecar: port of its pod → port of the application.
-    `xds_dir`: the folder of the proxy's xDS files. `inline_endpoints`: see point 9 of
+    `access_log`: the file of the proxy's access log. `inline_endpoints`: see point 8 of
     `to_loopback`.
     """
 
     listeners: Mapping[str, int]
     endpoints: Mapping[tuple[str, int], int]
     applications: Mapping[int, int]
-    xds_dir: str
+    access_log: str
     inline_endpoints: bool = False
 
 
@@ -50,19 +48,17 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
        out.
     4. A sidecar's cluster to its application (`inbound|8080||`) is STATIC, at the application's
        port, in place of ORIGINAL_DST. It needs no address to bind to: nothing is redirected here.
-    5. Clusters and routes come from files in place of istiod: `eds_file` and `rds_file` name them.
-    6. Each HTTP connection manager writes an access log, one JSON object a line
+    5. Each HTTP connection manager writes an access log, one JSON object a line
        (`ACCESS_LOG_FORMAT`).
-    7. A host that no Service and no VirtualService has: on a cluster a sidecar passes the
+    6. A host that no Service and no VirtualService has: on a cluster a sidecar passes the
        connection on (`PassthroughCluster`); here there is nowhere to pass it to, and it answers
        502, as a mesh does whose `outboundTrafficPolicy` is REGISTRY_ONLY.
-
-    8. A sidecar's ORIGINAL_DST cluster (`loadBalancer.simple: PASSTHROUGH`, a headless Service)
+    7. A sidecar's ORIGINAL_DST cluster (`loadBalancer.simple: PASSTHROUGH`, a headless Service)
        sends a request where the client's connection was going. No connection is redirected here, so
        it becomes EDS with RANDOM over all pods of the Service: as kube-proxy chooses for a
        Service's address, and DNS for a headless one. The gateway's stays as it is: nothing is
        redirected there on a cluster either, and it answers 503.
-    9. With `inline_endpoints` (sidecars that only receive, as most do) a cluster has its endpoints
+    8. With `inline_endpoints` (sidecars that only receive, as most do) a cluster has its endpoints
        in itself and is STATIC, in place of EDS. Envoy takes an inotify instance for each file it
        watches, one for each cluster's endpoints, and Linux gives a user 128 of them by default:
        nine Envoys that know eight clusters each need 99, and Envoy aborts when there are none left.
@@ -74,7 +70,8 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
         for cluster in config.clusters
         if cluster["name"] != PASSTHROUGH_CLUSTER
     ]
-    endpoints = [loopback_endpoints(e, addresses) for e in config.endpoints]
+    assignments = (*config.endpoints, *(config.original_destinations if sidecar else ()))
+    endpoints = [loopback_endpoints(e, addresses) for e in assignments]
     if addresses.inline_endpoints:
         rows = {e["cluster_name"]: e for e in endpoints}
         clusters = [with_endpoints(cluster, rows) for cluster in clusters]
@@ -91,32 +88,6 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
     )
 
 
-def eds_file(cluster_name: str) -> str:
-    """The file of a cluster's endpoints in the folder of xDS files.
-
-    >>> eds_file("outbound|80|v1|hello-world.hello-world.svc.cluster.local")
-    'eds-outbound_80_v1_hello-world.hello-world.svc.cluster.local-….json'
-    """
-    return file_name("eds", cluster_name)
-
-
-def rds_file(route_config_name: str) -> str:
-    """The file of a route configuration. Each has its own: Envoy wants exactly one in the file it
-    is given.
-    """
-    return file_name("rds", route_config_name)
-
-
-def file_name(kind: str, name: str) -> str:
-    readable = re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:80]
-    return f"{kind}-{readable}-{hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest()[:8]}.json"  # noqa: E501
-
-
-def from_file(addresses: Addresses, name: str) -> Json:
-    source = {"path": f"{addresses.xds_dir}/{name}"}
-    return {"path_config_source": source, "resource_api_version": "V3"}
-
-
 def address(port: int) -> Json:
     return {"socket_address": {"address": LOOPBACK, "port_value": port}}
 
@@ -125,12 +96,9 @@ def loopback_cluster(cluster: Json, addresses: Addresses, sidecar: bool) -> Json
     name = cluster["name"]
     if name.startswith("inbound|"):
         return to_application(cluster, addresses)
-    if cluster["type"] == "ORIGINAL_DST":
-        if not sidecar:
-            return cluster
-        cluster = {**cluster, "type": "EDS", "lb_policy": "RANDOM"}
-    source = from_file(addresses, eds_file(name))
-    return {**cluster, "eds_cluster_config": {"service_name": name, "eds_config": source}}
+    if cluster["type"] == "ORIGINAL_DST" and sidecar:
+        return {**cluster, "type": "EDS", "lb_policy": "RANDOM"}
+    return cluster
 
 
 def with_endpoints(cluster: Json, rows: Mapping[str, Json]) -> Json:
@@ -206,13 +174,9 @@ def loopback_listener(listener: Json, addresses: Addresses) -> Json:
 
 def loopback_manager(manager: Json, addresses: Addresses, direction: str) -> Json:
     config: dict[str, Any] = dict(manager["typed_config"])
-    if "rds" in config:
-        name = config["rds"]["route_config_name"]
-        if name.startswith("http."):
-            direction = "gateway"
-        source = from_file(addresses, rds_file(name))
-        config["rds"] = {"route_config_name": name, "config_source": source}
-    config["access_log"] = [access_log(f"{addresses.xds_dir}/../access.log", direction)]
+    if "rds" in config and config["rds"]["route_config_name"].startswith("http."):
+        direction = "gateway"
+    config["access_log"] = [access_log(addresses.access_log, direction)]
     return {**manager, "typed_config": config}
 
 

