@@ -12,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from textwrap import wrap
-from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, Refused, path_of
 
-Json = dict[str, Any]
 Footprint = dict[str, str]  # path: the object's uid, which no later object of the same name has
 
 NAMESPACE = "istio-system"

@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from labkit.errors import LabkitError, MeshError, NotFound, NotReady
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.guard import Pinned, clear, kubeconfig_paths, pin, read, seen_of
 from labkit.mesh.cluster.istio import (
@@ -50,8 +50,6 @@ from labkit.setup.minikube_tunnel import Tunnel
 from labkit.setup.record import Record, key_for, known, load
 from labkit.setup.steps import Steps
 from labkit.waiting import wait_until
-
-Json = dict[str, Any]
 
 READY_TIMEOUT_S = 300.0
 ENOUGH_CPUS, ENOUGH_MB = 4, 7000  # a node with less gets an Istio that asks for less

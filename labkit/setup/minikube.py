@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.errors import MeshError
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.guard import Pinned
 from labkit.setup.drivers import Driver
 from labkit.setup.machine import Machine
 from labkit.setup.steps import Done, Steps, last_words
-
-Json = dict[str, Any]
 
 PROFILE = "minikube"  # the name that Minikube itself gives, and that its documentation means
 # What Istio and the lessons want (istiod alone asks for 2 GB), and what they can live with when

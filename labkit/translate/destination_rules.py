@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate.hosts import ROOT_NAMESPACE, full_host, most_specific
-from labkit.translate.model import Json
 from labkit.translate.values import at
 
 POLICY_FIELDS = ("connectionPool", "outlierDetection", "loadBalancer", "tls")

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from labkit.jsontypes import Json
 from labkit.translate import clusters, listeners, protocols
 from labkit.translate.hosts import for_namespace, intersection, specificity
-from labkit.translate.model import Json, ProxyConfig
+from labkit.translate.model import ProxyConfig
 from labkit.translate.registry import Registry
 from labkit.translate.routes.http_routes import Viewer, routes_of
 from labkit.translate.routes.match import is_catch_all

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.translate.model import Json
+from labkit.jsontypes import Json
 from labkit.translate.routes.retries import inbound_retry_policy
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
-from labkit.translate.model import Json, Pod
+from labkit.translate.model import Pod
 from labkit.translate.registry import Registry
 
 FIRST_CLUSTER_IP = "10.96.230.27"

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
-"""A message of Envoy's API as config_dump shows it: snake_case names, durations
-such as "0.500s".
-"""
+from labkit.jsontypes import Json
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.translate.clusters import HTTP_PROTOCOL_OPTIONS
-from labkit.translate.model import Json, Pod, ProxyConfig
+from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.routes.filters import FAULT
 
 OWN_CLUSTERS = re.compile(r"(outbound|inbound)\|")

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from labkit.jsontypes import Json
 from labkit.translate import clusters, listeners, protocols
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER, cluster_name
 from labkit.translate.destination_rules import hash_for_port
 from labkit.translate.hosts import MESH_GATEWAY, is_wildcard, matches, specificity, subset_of
-from labkit.translate.model import Json, Pod, ProxyConfig
+from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
 from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of
 from labkit.translate.routes.retries import retry_policy

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from labkit.errors import UnsupportedError
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import protocols
-from labkit.translate.model import Json
 from labkit.translate.values import at
 
 SUPPORTED_KINDS = {

@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.translate.model import Json
+from labkit.jsontypes import Json
 from labkit.translate.values import at, double_percent, duration, whole_seconds
 
 UNLIMITED = 4294967295

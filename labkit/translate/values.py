@@ -8,7 +8,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from labkit.translate.model import Json
+from labkit.jsontypes import Json
 
 UNITS = {
     "ns": Decimal("1e-9"),

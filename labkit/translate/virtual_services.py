@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate.delegates import merge_routes
 from labkit.translate.hosts import MESH_GATEWAY, full_host, gateway_name
-from labkit.translate.model import Json
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import Pod, Registry, gateway_config, sidecar_config
 from labkit.translate.manifests import pod_of
@@ -18,8 +18,6 @@ from labkit.translate.normalise import normalised
 from labkit.waiting import wait_until
 from tests.translate.record import RULES, config_dump, kubectl
 from tests.translate.recorded import differences
-
-Json = dict[str, Any]
 
 
 def items(namespace: str, *kinds: str) -> list[Json]:

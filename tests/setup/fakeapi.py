@@ -21,7 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-Json = dict[str, Any]
+from labkit.jsontypes import Json
+
 NAMESPACED = re.compile(r"(/(?:api/v1|apis/[^/]+/[^/]+))/namespaces/([^/]+)/([^/]+)/([^/]+)")
 PLAIN = re.compile(r"/(?:api/v1|apis/[^/]+/[^/]+)/[a-z]+/[^/]+")
 WATCH_S = 0.05

@@ -18,6 +18,7 @@ import sys
 from typing import Any
 
 from labkit.errors import LabkitError
+from labkit.jsontypes import Json
 from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.normalise import normalised
 from labkit.waiting import wait_until
@@ -32,8 +33,6 @@ PARTS = {
     "RoutesConfigDump": ("routes", ("dynamic_route_configs",), "route_config"),
     "ListenersConfigDump": ("listeners", ("dynamic_listeners",), "active_state"),
 }
-
-Json = dict[str, Any]
 
 
 def kubectl(*words: str, given: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:

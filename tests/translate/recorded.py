@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import Registry, gateway_config, registry_of, sidecar_config
 from labkit.translate.model import ProxyConfig
@@ -26,8 +27,6 @@ from labkit.translate.normalise import normalised
 DATA = Path(__file__).parent / "data"
 FURTHER = DATA / "further.json"
 PARTS = ("clusters", "endpoints", "routes", "listeners")
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

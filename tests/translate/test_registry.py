@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import Pod, Registry, gateway_config, registry_of, sidecar_config
 
 from .recorded import first_cases
 
-Json = dict[str, Any]
 OBJECTS = first_cases()["nothing"].objects
 WHOLE = "outbound|80||hello-world.hello-world.svc.cluster.local"
 

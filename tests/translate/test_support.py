@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from labkit.errors import UnsupportedError
+from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import check_supported
 
 from .recorded import first_cases, further_cases
 
-Json = dict[str, Any]
 KINDS = ("DestinationRule", "VirtualService", "Gateway")
 
 # Fields that Istio's schema has and its control plane reads for TLS, TCP or another kind of gateway

@@ -22,14 +22,13 @@ from typing import Any
 from urllib.parse import quote
 
 from labkit.errors import ConfigRejected, TrafficError
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.proxies import PodAdmin, Proxies
 from labkit.resources import Resource
 from labkit.traffic import ID_HEADER
 from labkit.waiting import wait_until
-
-Json = dict[str, Any]
 
 PORT = 15999
 DOMAIN = "labkit.internal"

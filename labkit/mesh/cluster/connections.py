@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from labkit.errors import TrafficError
+from labkit.jsontypes import Json
 from labkit.mesh.base import GATEWAY_PORTS
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.forward import Forward
 from labkit.mesh.cluster.client.streams import Tunnel
 from labkit.mesh.cluster.pods import application
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
-
-Json = dict[str, Any]
 
 READY = "Connected to|Established connection|open|succeeded"  # as the programs below say it
 RELAY = """

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, Refused, path_of
 from labkit.mesh.cluster.pods import info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY_LABELS
-
-Json = dict[str, Any]
 
 OLDEST = (1, 24)
 TESTED = ((1, 31), (1, 31))  # the first and the last version that the course was run on

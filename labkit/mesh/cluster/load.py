@@ -8,9 +8,9 @@ import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from labkit.errors import UnsupportedError
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.streams import Tunnel
 from labkit.mesh.cluster.pods import info, why_not
@@ -19,8 +19,6 @@ from labkit.traffic.plan import Load
 from labkit.traffic.programs.fortio import arguments
 from labkit.traffic.programs.fortio_stream import IMAGE, LOG, RESULT
 from labkit.traffic.target import split_authority
-
-Json = dict[str, Any]
 
 NAME = "fortio"
 SERVICE = f"istio-ingressgateway.{GATEWAY_NAMESPACE}.svc.cluster.local"

@@ -7,16 +7,16 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.errors import NotReady
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
     from labkit.mesh.cluster.barrier import Barrier
 
-Json = dict[str, Any]
 
 LABEL, LABEL_VALUE = (
     "labkit",

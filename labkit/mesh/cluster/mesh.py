@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.envoy.accesslog import rows_of_log
 from labkit.errors import LabkitError, MeshError, NotFound, TrafficError
+from labkit.jsontypes import Json
 from labkit.mesh.base import Applied, Mesh, PodInfo, Program
 from labkit.mesh.cluster import views
 from labkit.mesh.cluster.barrier import Barrier, healthy
@@ -44,8 +45,6 @@ from labkit.traffic.target import split_authority, split_url
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Json = dict[str, Any]
 
 
 RESET_TIMEOUT_S = 60.0

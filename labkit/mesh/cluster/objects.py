@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
 
 from labkit.errors import LabkitError, NotFound
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
 from labkit.mesh.cluster.observability import LOG_NAME, add_access_log, with_counters
 from labkit.mesh.cluster.ownership.ledger import MARKERS, Ledger, hurry, wait_gone
@@ -16,8 +16,6 @@ from labkit.mesh.cluster.ownership.owner import MADE
 from labkit.mesh.lookup import ISTIO_KINDS, only_one
 from labkit.resources import Resource
 from labkit.resources.model import ISTIO_GROUP, Key
-
-Json = dict[str, Any]
 
 SYSTEM = ("kube-", "istio-system", MARKERS)
 NOTES = (

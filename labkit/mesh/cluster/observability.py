@@ -20,19 +20,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import yaml
 
 from labkit.envoy.accesslog import ACCESS_LOG_FORMAT
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, Refused, path_of
 from labkit.mesh.cluster.logs import LABEL, LABEL_VALUE
 from labkit.mesh.cluster.pods import rolled_out
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
 from labkit.resources import Resource
 from labkit.waiting import wait_until
-
-Json = dict[str, Any]
 
 CONFIG = "proxy.istio.io/config"
 LOG_NAME = "labkit-access-log"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.mesh.base import PodInfo
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.objects import Objects
 from labkit.mesh.cluster.pods import info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, Proxies
 from labkit.mesh.lookup import no_such_pod
-
-Json = dict[str, Any]
 
 
 class Finder:

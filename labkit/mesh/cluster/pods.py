@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.mesh.base import PodInfo
-
-Json = dict[str, Any]
 
 
 def is_terminating(pod: Json) -> bool:

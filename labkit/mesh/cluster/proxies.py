@@ -7,15 +7,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from labkit.envoy.admin import Admin
 from labkit.errors import EnvoyError, NotFound
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.pods import info, is_terminating
-
-Json = dict[str, Any]
 
 GATEWAY = "gateway"
 GATEWAY_NAMESPACE = "istio-system"

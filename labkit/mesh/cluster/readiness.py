@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.barrier import Barrier
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.objects import Objects
 from labkit.mesh.cluster.pods import info, is_terminating, rolled_out, why_not
 from labkit.mesh.cluster.proxies import Proxies
 from labkit.resources.model import Key
-
-Json = dict[str, Any]
 
 NO_CONCERN = ("Namespace", "ConfigMap")  # of these a proxy is told nothing
 WORKLOADS = ("Deployment", "Service", "Pod")

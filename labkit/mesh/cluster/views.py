@@ -9,12 +9,11 @@ from typing import Any
 
 import yaml
 
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.pods import condition, info, stays
 from labkit.mesh.table import Table, age, table
 from labkit.mesh.views import pairs
-
-Json = dict[str, Any]
 
 AS_TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1,application/json"
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.envoy.accesslog import ACCESS_LOG_FORMAT
+from labkit.jsontypes import Json
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER
 from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
-from labkit.translate.model import Json, ProxyConfig
+from labkit.translate.model import ProxyConfig
 
 LOOPBACK = "127.0.0.1"
 

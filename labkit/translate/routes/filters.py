@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from labkit.translate.model import Json
+from labkit.jsontypes import Json
 from labkit.translate.values import (
     at,
     duration,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from labkit.jsontypes import Json
 from labkit.translate.clusters import cluster_name
 from labkit.translate.destination_rules import hash_for_destination
-from labkit.translate.model import Json
 from labkit.translate.registry import Registry, Service
 from labkit.translate.routes import filters as route_filters
 from labkit.translate.routes.match import is_catch_all, route_match

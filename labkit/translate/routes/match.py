@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labkit.translate.model import Json
+from labkit.jsontypes import Json
 from labkit.translate.values import is_presence, string_match
 
 

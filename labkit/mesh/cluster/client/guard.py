@@ -28,15 +28,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from labkit.errors import MeshError, NotFound
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.address import Address, address_of
 from labkit.mesh.cluster.client.localtools import reported_by
-
-Json = dict[str, Any]
 
 # what local tools put into the certificate of a server of theirs; clouds have names in .internal
 # as well

@@ -22,9 +22,8 @@ from typing import Any
 import yaml
 
 from labkit.errors import MeshError
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.address import Address, address_of
-
-Json = dict[str, Any]
 
 ASK_S = 10.0
 LARGEST = 1 << 20

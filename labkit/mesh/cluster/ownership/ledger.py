@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
 
 from labkit.errors import MeshError
+from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import MANAGER, Api, Refused, path_of
 from labkit.mesh.cluster.ownership.owner import MADE, MANAGED, OWNER, Owner, own
-
-Json = dict[str, Any]
 
 MARKERS = "labkit-marker-"
 LEDGER = "ledger"
