@@ -38,8 +38,8 @@ from labkit.errors import LabkitError, LessonError
 from labkit.lessons.files import course_folder
 from labkit.lessons.notebook.sources import Lesson, lessons
 from labkit.resources import load
+from labkit.resources.kinds import ISTIO_KINDS
 
-KINDS = ("Gateway", "VirtualService", "DestinationRule")
 MAPS = ("labels", "headers", "withoutHeaders", "queryParams", "selector", "set", "add")
 """Fields whose keys are names that the author chose, and so are values too."""
 ENUMS = (("RANDOM", "ROUND_ROBIN", "LEAST_REQUEST"), ("HTTP", "TCP"))
@@ -147,7 +147,7 @@ def wrong_values(document: Any) -> Iterator[tuple[Path_, Any, Any, bool]]:
     value of one object.
     """
     kind = document.get("kind") if isinstance(document, dict) else None
-    if kind in KINDS:
+    if kind in ISTIO_KINDS:
         yield from walk(document.get("spec"), ("spec",))
     elif kind == "Namespace":
         for name, value in (document["metadata"].get("labels") or {}).items():

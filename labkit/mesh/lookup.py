@@ -4,34 +4,10 @@ name alone.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from labkit.errors import NotFound
-from labkit.resources import Resource
-
-# kubectl's short names
-SHORT = {
-    "ns": "Namespace",
-    "cm": "ConfigMap",
-    "svc": "Service",
-    "deploy": "Deployment",
-    "po": "Pod",
-    "gw": "Gateway",
-    "vs": "VirtualService",
-    "dr": "DestinationRule",
-}
-KINDS = (
-    "Namespace",
-    "ConfigMap",
-    "Service",
-    "Deployment",
-    "Pod",
-    "Gateway",
-    "VirtualService",
-    "DestinationRule",
-)
-ISTIO_KINDS = ("Gateway", "VirtualService", "DestinationRule")
+from labkit.resources import Resource, kinds
 
 
 def kind_of(word: str) -> str:
@@ -40,21 +16,13 @@ def kind_of(word: str) -> str:
     >>> kind_of("dr"), kind_of("virtualservices"), kind_of("Pod")
     ('DestinationRule', 'VirtualService', 'Pod')
     """
-    low = word.lower()
-    if low in SHORT:
-        return SHORT[low]
-    singular = re.sub(r"s$", "", low)
-    for kind in KINDS:
-        if kind.lower() in (low, singular):
-            return kind
+    row = kinds.named(word)
+    if row is not None:
+        return row.kind
     raise NotFound(
         f"The mesh has no kind {word!r}",
-        try_next="one of " + ", ".join(sorted(plural(k) for k in KINDS)),
+        try_next="one of " + ", ".join(sorted(row.plural for row in kinds.RUN)),
     )
-
-
-def plural(kind: str) -> str:
-    return kind.lower() + "s"
 
 
 def only_one(
@@ -82,7 +50,9 @@ def no_such(kind: str, name: str, namespace: str | None, names: Iterable[str]) -
     """The error that says there is no object of that name, and which ones there are."""
     where = f" in namespace {namespace!r}" if namespace else ""
     there = ", ".join(names) or "none"
-    return NotFound(f"There is no {kind} {name!r}{where}", seen=f"{plural(kind)} there: {there}")
+    return NotFound(
+        f"There is no {kind} {name!r}{where}", seen=f"{kinds.of(kind).plural} there: {there}"
+    )
 
 
 def no_such_pod(name: str, names: Iterable[str]) -> NotFound:

@@ -13,7 +13,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from labkit.resources.finding import Admission, Finding, ManifestRefused
-from labkit.resources.model import ISTIO_GROUP, Key, Path, Resource, Source
+from labkit.resources.kinds import ISTIO_GROUP
+from labkit.resources.model import Key, Path, Resource, Source
 from labkit.resources.yaml.loading import check, load, load_text
 
 if TYPE_CHECKING:

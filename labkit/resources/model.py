@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ISTIO_GROUP = "networking.istio.io"
+from labkit.resources import kinds
 
 Key = tuple[str, str, str]
 """(kind, namespace, name); the namespace is "" for an object that has none."""
@@ -70,8 +70,10 @@ class Resource:
 
     @property
     def namespace(self) -> str:
-        """ "" for a Namespace; "default" where none is written, as kubectl does."""
-        if self.kind == "Namespace":
+        """ "" for a kind that is in none, as a Namespace; "default" where none is written, as
+        kubectl does.
+        """
+        if self.kind in kinds.CLUSTER_WIDE:
             return ""
         return str(self.metadata.get("namespace") or "default")
 

@@ -15,6 +15,7 @@ from textwrap import wrap
 
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, Refused, path_of
+from labkit.resources import kinds
 
 Footprint = dict[str, str]  # path: the object's uid, which no later object of the same name has
 
@@ -23,35 +24,38 @@ CERTIFICATES = (
     "istio-ca-root-cert",
     "istio-ca-crl",
 )  # istiod puts them into each namespace, also into later ones
-ADMISSION = "/apis/admissionregistration.k8s.io/v1"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+DEFINITIONS = kinds.of("CustomResourceDefinition").path()
 # In the order in which they are removed: first the webhooks, which would refuse requests once
 # istiod is gone. A list that the API server does not have (an older Kubernetes, no Gateway API) is
 # empty.
-LISTS = (
-    f"{ADMISSION}/mutatingwebhookconfigurations",
-    f"{ADMISSION}/validatingwebhookconfigurations",
-    f"{ADMISSION}/validatingadmissionpolicybindings",
-    f"{ADMISSION}/validatingadmissionpolicies",
-    "/apis/gateway.networking.k8s.io/v1/gatewayclasses",
-    "/api/v1/namespaces",
-    f"{RBAC}/clusterrolebindings",
-    f"{RBAC}/clusterroles",
-    DEFINITIONS,
-)
-
-INSIDE = tuple(
-    f"{group}/namespaces/{NAMESPACE}/{plural}"
-    for group, plurals in (
-        ("/apis/apps/v1", ("deployments",)),
-        ("/apis/autoscaling/v2", ("horizontalpodautoscalers",)),
-        ("/apis/policy/v1", ("poddisruptionbudgets",)),
-        ("/apis/rbac.authorization.k8s.io/v1", ("rolebindings", "roles")),
-        ("/apis/coordination.k8s.io/v1", ("leases",)),
-        ("/api/v1", ("services", "serviceaccounts", "secrets", "configmaps")),
+LISTS = tuple(
+    kinds.of(kind).path()
+    for kind in (
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingAdmissionPolicy",
+        "GatewayClass",
+        "Namespace",
+        "ClusterRoleBinding",
+        "ClusterRole",
+        "CustomResourceDefinition",
     )
-    for plural in plurals
+)
+INSIDE = tuple(
+    kinds.of(kind).path(NAMESPACE)
+    for kind in (
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+        "RoleBinding",
+        "Role",
+        "Lease",
+        "Service",
+        "ServiceAccount",
+        "Secret",
+        "ConfigMap",
+    )
 )
 
 
@@ -188,12 +192,7 @@ def command(*paths: str) -> str:
     '-n default configmap istio-ca-root-cert'
     """
     words = paths[0].split("/")
-    kind = words[-2]
-    singular = (
-        kind[:-3] + "y"
-        if kind.endswith("ies")
-        else kind.removesuffix("es" if kind.endswith("sses") else "s")
-    )
+    singular = next(row.singular for row in kinds.TABLE if row.plural == words[-2])
     space = f"-n {words[words.index('namespaces') + 1]} " if "namespaces" in words[:-2] else ""
     names = " ".join(path.rpartition("/")[2] for path in paths)
     return " \\\n      ".join(wrap(f"{space}{singular} {names}", 100, break_on_hyphens=False))

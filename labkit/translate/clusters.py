@@ -14,6 +14,7 @@ from labkit.translate.destination_rules import Rule, port_policy, subset_policy
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry, Service, ServicePort, Target
 from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
+from labkit.translate.values import made_of
 
 FOR_EVER = "9223372035s"
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
@@ -84,8 +85,7 @@ def origin(rule: Rule | None) -> Json:
     rule that is in force from one that is not, where what it asks for is the default as well."""
     if rule is None:
         return {}
-    path = f"/apis/networking.istio.io/v1/namespaces/{rule.namespace}/destination-rule/{rule.name}"
-    return {"metadata": {"filter_metadata": {"istio": {"config": path}}}}
+    return {"metadata": made_of("DestinationRule", rule.namespace, rule.name)}
 
 
 def new_cluster(name: str, kind: str, port: ServicePort, sidecar: bool) -> Draft:

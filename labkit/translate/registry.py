@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from labkit.resources.kinds import ISTIO_GROUP
 from labkit.resources.model import Resource
 from labkit.translate import protocols
 from labkit.translate.destination_rules import DestinationRules
@@ -217,7 +218,7 @@ def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> 
     headless = spec.get("clusterIP") == "None"
     address = addresses.get((resource.namespace, resource.name), NO_ADDRESS)
     annotations = resource.metadata.get("annotations") or {}
-    export_to = str(annotations.get("networking.istio.io/exportTo") or "")
+    export_to = str(annotations.get(f"{ISTIO_GROUP}/exportTo") or "")
     return Service(
         name=resource.name,
         namespace=resource.namespace,

@@ -12,20 +12,11 @@ from typing import Any
 
 from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
+from labkit.resources import kinds
 from labkit.resources.model import Resource
 from labkit.translate import protocols
 from labkit.translate.values import at
 
-SUPPORTED_KINDS = {
-    "Namespace",
-    "ConfigMap",
-    "Service",
-    "Deployment",
-    "Pod",
-    "Gateway",
-    "VirtualService",
-    "DestinationRule",
-}
 ON_A_CLUSTER = 'do it on a cluster: labkit.open_mesh("cluster")'
 
 # Field → why it is refused. Paths are those of the objects, without list positions.
@@ -55,7 +46,7 @@ def check_supported(resources: Iterable[Resource]) -> None:
     UnsupportedError: ServiceEntry hello-world/external is not supported here …
     """
     for resource in resources:
-        if resource.kind not in SUPPORTED_KINDS:
+        if resource.kind not in kinds.RUN_NAMES:
             raise refusal(resource, "", f"objects of kind {resource.kind} are not translated")
         for path, why in unsupported_fields(resource):
             raise refusal(resource, path, why)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from labkit.jsontypes import Json
+from labkit.resources.kinds import api_version
 
 UNITS = {
     "ns": Decimal("1e-9"),
@@ -72,6 +73,17 @@ def duration(text: str) -> str:
 def whole_seconds(text: str) -> int:
     """A duration cut to whole seconds, for Envoy's fields that are plain numbers."""
     return int(seconds_of(text))
+
+
+def made_of(kind: str, namespace: str, name: str) -> Json:
+    """Which object a message was made of, for those who read a config_dump.
+
+    >>> made_of("DestinationRule", "shop", "cart")["filter_metadata"]["istio"]["config"]
+    '/apis/networking.istio.io/v1/namespaces/shop/destination-rule/cart'
+    """
+    words = re.sub(r"\B(?=[A-Z])", "-", kind).lower()
+    path = f"/apis/{api_version(kind)}/namespaces/{namespace}/{words}/{name}"
+    return {"filter_metadata": {"istio": {"config": path}}}
 
 
 def million_percent(percentage: Json) -> Json:

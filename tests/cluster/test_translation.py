@@ -8,7 +8,8 @@ import pytest
 
 from labkit.errors import ManifestError, NotReady
 from labkit.resources import load
-from labkit.resources.model import ISTIO_GROUP, Key, Resource
+from labkit.resources.kinds import ISTIO_GROUP
+from labkit.resources.model import Key, Resource
 from labkit.translate import Registry
 from tests.translate.record import RULES, kubectl
 

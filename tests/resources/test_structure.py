@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from labkit.resources import Resource, check, validate
 from labkit.resources.finding import Report
-from labkit.resources.rules.schemas import ISTIO_KINDS, KUBERNETES_KINDS, schema_of
+from labkit.resources.kinds import ISTIO_KINDS, RUN
+from labkit.resources.rules.schemas import schema_of
 from labkit.resources.rules.structure import CEL_RULES, check_structure
 
 
@@ -42,10 +43,9 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
 def all_schemas() -> Iterator[dict[str, Any]]:
     for kind in ISTIO_KINDS:
         yield from parts(schema_of(resource(kind, {})).root)
-    for kind, version in KUBERNETES_KINDS.items():
-        yield from parts(
-            dict(schema_of(Resource({"apiVersion": version, "kind": kind})).definitions)
-        )
+    for row in RUN:
+        found = schema_of(Resource({"apiVersion": row.api_version, "kind": row.kind}))
+        yield from parts(dict(found.definitions))
 
 
 def test_each_cel_rule_of_the_schemas_is_handled() -> None:

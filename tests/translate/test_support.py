@@ -14,12 +14,11 @@ import pytest
 
 from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
+from labkit.resources.kinds import ISTIO_KINDS
 from labkit.resources.model import Resource
 from labkit.translate import check_supported
 
 from .recorded import first_cases, further_cases
-
-KINDS = ("DestinationRule", "VirtualService", "Gateway")
 
 # Fields that Istio's schema has and its control plane reads for TLS, TCP or another kind of gateway
 # only.
@@ -187,7 +186,7 @@ def schema_of(kind: str) -> Json:
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ISTIO_KINDS)
 def test_every_field_of_the_schema_is_held_to_istiod_or_refused(kind: str) -> None:
     """A newer Istio's schema with a new field makes this fail until the field is recorded or
     refused.

@@ -26,7 +26,7 @@ from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.proxies import PodAdmin, Proxies
-from labkit.resources import Resource
+from labkit.resources import Resource, kinds
 from labkit.traffic import ID_HEADER
 from labkit.waiting import wait_until
 
@@ -64,7 +64,7 @@ class Barrier:
     def gateway(self) -> Json:
         port = {"number": PORT, "name": "http-labkit", "protocol": "HTTP"}
         return {
-            "apiVersion": "networking.istio.io/v1",
+            "apiVersion": kinds.api_version("Gateway"),
             "kind": "Gateway",
             "metadata": {"name": "marker", "namespace": self.namespace},
             "spec": {
@@ -81,7 +81,7 @@ class Barrier:
         self.number += 1
         answer = {"directResponse": {"status": 200, "body": {"string": self.token()}}}
         body = {
-            "apiVersion": "networking.istio.io/v1",
+            "apiVersion": kinds.api_version("VirtualService"),
             "kind": "VirtualService",
             "metadata": {"name": "marker", "namespace": self.namespace},
             "spec": {"hosts": [self.host], "gateways": ["marker", "mesh"], "http": [answer]},

@@ -35,10 +35,10 @@ from labkit.mesh.cluster.pod_lookup import Finder, order
 from labkit.mesh.cluster.pods import application, info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, GATEWAY_NAMESPACE, PodAdmin, Proxies, has_sidecar
 from labkit.mesh.cluster.readiness import Settling, selects
-from labkit.mesh.lookup import KINDS, kind_of, no_pods_of
+from labkit.mesh.lookup import kind_of, no_pods_of
 from labkit.mesh.table import Table
 from labkit.mesh.views import Backing, endpoints_frame
-from labkit.resources import Resource, load
+from labkit.resources import Resource, kinds, load
 from labkit.resources.model import Key
 from labkit.traffic import FortioResult, Result, Target, curl
 from labkit.traffic.target import split_authority, split_url
@@ -162,7 +162,7 @@ class ClusterMesh(Mesh):
         return found
 
     def objects(self) -> list[Resource]:
-        found = [(kind, body) for kind in KINDS for body in self.store.all(kind)]
+        found = [(kind, body) for kind in kinds.RUN_NAMES for body in self.store.all(kind)]
         found += [
             ("Pod", pod) for pod in self.proxies.gateways()
         ]  # Gateways of any namespace select them

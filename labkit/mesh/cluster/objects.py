@@ -13,9 +13,9 @@ from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
 from labkit.mesh.cluster.observability import LOG_NAME, add_access_log, with_counters
 from labkit.mesh.cluster.ownership.ledger import MARKERS, Ledger, hurry, wait_gone
 from labkit.mesh.cluster.ownership.owner import MADE
-from labkit.mesh.lookup import ISTIO_KINDS, only_one
-from labkit.resources import Resource
-from labkit.resources.model import ISTIO_GROUP, Key
+from labkit.mesh.lookup import only_one
+from labkit.resources import Resource, kinds
+from labkit.resources.model import Key
 
 SYSTEM = ("kube-", "istio-system", MARKERS)
 NOTES = (
@@ -98,7 +98,7 @@ class Objects:
         pods have started.
         """
         for resource, before in reversed(done):
-            if ISTIO_GROUP not in resource.api_version:
+            if kinds.ISTIO_GROUP not in resource.api_version:
                 continue
             if before is None:
                 self.api.delete(self.path(resource.key))
@@ -177,7 +177,7 @@ class Objects:
         """Istio's objects in the course's namespaces that labkit applied: what a reset deletes."""
         return [
             (kind, body["metadata"]["namespace"], body["metadata"]["name"])
-            for kind in ISTIO_KINDS
+            for kind in kinds.ISTIO_KINDS
             for body in self.all(kind)
             if applied_by_labkit(body)
         ]
@@ -215,5 +215,4 @@ def path_version(kind: str, body: Json) -> str:
     """The apiVersion; the items of a list come without one."""
     if "apiVersion" in body:
         return str(body["apiVersion"])
-    path = path_of(kind)
-    return "/".join(path.split("/")[2:-1])
+    return kinds.api_version(kind)

@@ -29,7 +29,7 @@ from labkit.mesh.cluster.client.api import Api, Refused, path_of
 from labkit.mesh.cluster.logs import LABEL, LABEL_VALUE
 from labkit.mesh.cluster.pods import rolled_out
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
-from labkit.resources import Resource
+from labkit.resources import Resource, kinds
 from labkit.waiting import wait_until
 
 CONFIG = "proxy.istio.io/config"
@@ -97,7 +97,7 @@ def access_log_filter(namespace: str, labels: dict[str, str] | None = None) -> J
     if labels:
         spec["workloadSelector"] = {"labels": labels}
     return {
-        "apiVersion": "networking.istio.io/v1alpha3",
+        "apiVersion": kinds.api_version("EnvoyFilter"),
         "kind": "EnvoyFilter",
         "metadata": {"name": LOG_NAME, "namespace": namespace},
         "spec": spec,
@@ -165,7 +165,11 @@ def change_users(
             "namespace": GATEWAY_NAMESPACE,
             "resourceVersion": live["metadata"]["resourceVersion"],
         }
-        body: Json = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+        body: Json = {
+            "apiVersion": kinds.api_version("Deployment"),
+            "kind": "Deployment",
+            "metadata": metadata,
+        }
         settings: Json = {}
         if names:  # else labkit owns nothing any more, not even an empty map
             metadata["annotations"] = {USER + name: owner for name, owner in names.items()}

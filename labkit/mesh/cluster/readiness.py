@@ -13,10 +13,8 @@ from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.objects import Objects
 from labkit.mesh.cluster.pods import info, is_terminating, rolled_out, why_not
 from labkit.mesh.cluster.proxies import Proxies
+from labkit.resources import kinds
 from labkit.resources.model import Key
-
-NO_CONCERN = ("Namespace", "ConfigMap")  # of these a proxy is told nothing
-WORKLOADS = ("Deployment", "Service", "Pod")
 
 
 class Settling:
@@ -33,8 +31,8 @@ class Settling:
         """
         keys = list(keys)
         deadline = time.monotonic() + timeout_s
-        told = [key for key in keys if key[0] not in NO_CONCERN]
-        rollouts = wait and any(key[0] in WORKLOADS for key in told)
+        told = [key for key in keys if kinds.of(key[0]).role]
+        rollouts = wait and any(kinds.of(key[0]).role in ("workload", "service") for key in told)
         if not rollouts and told:
             # at once: istiod has a tenth of a second to gather what belongs together
             self.barrier.mark()

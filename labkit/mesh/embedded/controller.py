@@ -21,14 +21,13 @@ from labkit.mesh.embedded.ports import Ports
 from labkit.mesh.embedded.store import Store
 from labkit.mesh.embedded.workloads import plan, pod_name, template_hash
 from labkit.processes import Family
-from labkit.resources import Resource
+from labkit.resources import Resource, kinds
 from labkit.resources.model import Key
 from labkit.translate import Pod, Registry
 from labkit.translate.manifests import next_address, pod_of
 
 FIRST_POD_IP = "10.244.0.12"
 GATEWAY = "gateway"
-WORKLOADS = ("Deployment", "Pod")
 GATEWAY_WORKLOAD = "istio-ingressgateway"
 GATEWAY_LISTENER = "0.0.0.0_8080"
 
@@ -228,7 +227,7 @@ class Controller:
         """Makes the pods that are missing and marks those that are too many; adds their names to
         the two lists.
         """
-        owners = {r.key: r for kind in WORKLOADS for r in self.store.all(kind)}
+        owners = {r.key: r for kind in kinds.WORKLOADS for r in self.store.all(kind)}
         for owner in owners.values():
             mine = self.pods_of(owner)
             if owner.kind == "Pod":
@@ -245,7 +244,7 @@ class Controller:
                 self.make_pod(owner, template, name, hash_)
                 made.append(name)
         for name, pod in self.running.items():
-            keys = [(kind, pod.spec.namespace, pod.spec.workload) for kind in WORKLOADS]
+            keys = [(kind, pod.spec.namespace, pod.spec.workload) for kind in kinds.WORKLOADS]
             if not any(k in owners for k in keys) and name not in ended:
                 ended.append(name)
         for name in ended:
@@ -284,7 +283,7 @@ class Controller:
         )
 
     def workloads(self) -> list[Key]:
-        return [r.key for kind in WORKLOADS for r in self.store.all(kind)]
+        return [r.key for kind in kinds.WORKLOADS for r in self.store.all(kind)]
 
     def wait_settled(self, workloads: Collection[Key], timeout_s: float) -> None:
         """Waits until the pods of these are ready, and what runs is known to every proxy. Raises

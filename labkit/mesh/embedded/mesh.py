@@ -20,16 +20,15 @@ from labkit.mesh.embedded import views
 from labkit.mesh.embedded.controller import (
     GATEWAY,
     GATEWAY_LISTENER,
-    WORKLOADS,
     Controller,
     ended_from_outside,
 )
 from labkit.mesh.embedded.controlplane import Proxy
 from labkit.mesh.embedded.pod import RunningPod
-from labkit.mesh.lookup import ISTIO_KINDS, kind_of, no_pods_of, no_such_pod
+from labkit.mesh.lookup import kind_of, no_pods_of, no_such_pod
 from labkit.mesh.table import Table
 from labkit.mesh.views import Backing, endpoints_frame
-from labkit.resources import Resource, load
+from labkit.resources import Resource, kinds, load
 from labkit.traffic import Target
 from labkit.traffic.target import split_authority, split_url
 from labkit.waiting import wait_until
@@ -83,7 +82,7 @@ class EmbeddedMesh(Mesh):
         # for the pods of what was applied: a rule has none, and others may be unready on purpose
         if wait:
             self.controller.wait_settled(
-                [r.key for r in resources if r.kind in WORKLOADS], timeout_s
+                [r.key for r in resources if r.kind in kinds.WORKLOADS], timeout_s
             )
         return Applied(tuple(lines), views.warnings(resources), took)
 
@@ -183,7 +182,7 @@ class EmbeddedMesh(Mesh):
                     self.app(pod.spec.name, "POST", "/control/reset")
                 pod.look_now()
         applied = self.remove(
-            [r.key for kind in ISTIO_KINDS for r in self.controller.store.all(kind)]
+            [r.key for kind in kinds.ISTIO_KINDS for r in self.controller.store.all(kind)]
         )
         self.controller.wait_settled(self.controller.workloads(), 30)
         return applied

@@ -15,7 +15,7 @@ from labkit.mesh.base import PodInfo
 from labkit.mesh.embedded.store import Store
 from labkit.mesh.table import Table, age, table
 from labkit.mesh.views import pairs
-from labkit.resources import Resource, validate
+from labkit.resources import Resource, kinds, validate
 
 if TYPE_CHECKING:
     from labkit.mesh.embedded.controller import Controller
@@ -169,7 +169,7 @@ def pod_object(pod: RunningPod) -> Resource:
     if pod.spec.template_hash:
         owner = f"{pod.spec.workload}-{pod.spec.template_hash}"
         metadata["ownerReferences"] = [
-            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner}
+            {"apiVersion": kinds.api_version("ReplicaSet"), "kind": "ReplicaSet", "name": owner}
         ]
     containers = [{"name": program.container, "image": program.image}] if program else []
     if pod.sidecar is not None:

@@ -12,73 +12,11 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from labkit.errors import LabkitError, ParseError, UnsupportedError
-from labkit.resources.model import ISTIO_GROUP, Resource
+from labkit.resources import kinds
+from labkit.resources.model import Resource
 from labkit.resources.words import closest
 
 _DATA = FilePath(__file__).parents[1] / "data"
-
-ISTIO_KINDS = ("DestinationRule", "Gateway", "VirtualService")
-KUBERNETES_KINDS = {
-    "ConfigMap": "v1",
-    "Deployment": "apps/v1",
-    "Namespace": "v1",
-    "Pod": "v1",
-    "Service": "v1",
-}
-
-# Kinds a learner may well have on a cluster. They are named, so that the refusal can say that they
-# exist.
-_ELSEWHERE = {
-    ISTIO_GROUP: (
-        "EnvoyFilter",
-        "ProxyConfig",
-        "ServiceEntry",
-        "Sidecar",
-        "WorkloadEntry",
-        "WorkloadGroup",
-    ),
-    "security.istio.io": ("AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"),
-    "telemetry.istio.io": ("Telemetry",),
-    "extensions.istio.io": ("TrafficExtension", "WasmPlugin"),
-    "gateway.networking.k8s.io": (
-        "BackendTLSPolicy",
-        "Gateway",
-        "GatewayClass",
-        "GRPCRoute",
-        "HTTPRoute",
-        "ReferenceGrant",
-        "TCPRoute",
-        "TLSRoute",
-        "UDPRoute",
-    ),
-    "": (
-        "Endpoints",
-        "Event",
-        "LimitRange",
-        "Node",
-        "PersistentVolume",
-        "PersistentVolumeClaim",
-        "PodTemplate",
-        "ReplicationController",
-        "ResourceQuota",
-        "Secret",
-        "ServiceAccount",
-    ),
-    "apps": ("ControllerRevision", "DaemonSet", "ReplicaSet", "StatefulSet"),
-    "batch": ("CronJob", "Job"),
-    "autoscaling": ("HorizontalPodAutoscaler",),
-    "policy": ("PodDisruptionBudget",),
-    "networking.k8s.io": ("Ingress", "IngressClass", "NetworkPolicy"),
-    "rbac.authorization.k8s.io": ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"),
-    "discovery.k8s.io": ("EndpointSlice",),
-    "storage.k8s.io": ("StorageClass",),
-    "admissionregistration.k8s.io": (
-        "MutatingWebhookConfiguration",
-        "ValidatingWebhookConfiguration",
-    ),
-    "apiextensions.k8s.io": ("CustomResourceDefinition",),
-    "coordination.k8s.io": ("Lease",),
-}
 
 
 @dataclass(frozen=True)
@@ -106,39 +44,40 @@ def schema_of(resource: Resource) -> Schema:
     """
     group, _, version = resource.api_version.rpartition("/")
     kind = resource.kind
-    if group == ISTIO_GROUP and kind in ISTIO_KINDS:
-        entry = _istio()[kind]
-        if version in entry["versions"]:
-            return _istio_schema(kind)
-        raise _refusal(
-            resource,
-            f'there is no {kind} in version "{version}"',
-            _versions(ISTIO_GROUP, entry["versions"]),
-        )
-    if KUBERNETES_KINDS.get(kind) == resource.api_version:
-        return _kubernetes_schema(kind)
-    if kind in _ELSEWHERE.get(group, ()):
+    row = kinds.find(kind, group)
+    if row is None:
+        raise _unknown(resource)
+    if not row.runs:
         raise UnsupportedError(
             f"{_where(resource)}labkit does not check or run the kind {kind} "
             f"({resource.api_version})",
             try_next=f"apply it on a cluster: kubectl apply --dry-run=server -f {_file(resource)}",
         )
-    raise _unknown(resource, group)
+    if kind in _istio():
+        versions = _istio()[kind]["versions"]
+        if version in versions:
+            return _istio_schema(kind)
+        raise _refusal(
+            resource, f'there is no {kind} in version "{version}"', _versions(group, versions)
+        )
+    if row.version == version:
+        return _kubernetes_schema(kind)
+    raise _unknown(resource)
 
 
-def _unknown(resource: Resource, group: str) -> LabkitError:
+def _unknown(resource: Resource) -> LabkitError:
     """The error for a kind or an apiVersion that does not exist."""
     kind = resource.kind
-    homes = dict.fromkeys(ISTIO_KINDS, f"{ISTIO_GROUP}/v1") | KUBERNETES_KINDS
-    others = {name: home for home, names in _ELSEWHERE.items() for name in names}
-    if kind in homes and not (kind == "Gateway" and group == "gateway.networking.k8s.io"):
+    homes = {row.kind: row for row in kinds.RUN}
+    others = {row.kind: row for row in kinds.TABLE if row.kind not in homes}
+    if kind in homes:
         return _refusal(
             resource,
             f'there is no {kind} in "{resource.api_version}"',
-            f"write `apiVersion: {homes[kind]}`",
+            f"write `apiVersion: {homes[kind].api_version}`",
         )
     if kind in others:
-        group_name = others[kind] or "the core of Kubernetes (v1)"
+        group_name = others[kind].group or "the core of Kubernetes (v1)"
         return _refusal(
             resource,
             f'there is no {kind} in "{resource.api_version}"',

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
 from labkit.errors import LabkitError, ParseError
+from labkit.resources import kinds
 from labkit.resources.finding import Admission, ManifestRefused
 from labkit.resources.model import Resource, Source
 from labkit.resources.yaml.document import Document, documents
@@ -205,7 +206,7 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
             raise ParseError(
                 f"{where}the object has no `{field}`",
                 try_next="every object begins with `apiVersion:` and `kind:`, such as "
-                "`apiVersion: networking.istio.io/v1` and `kind: VirtualService`",
+                f"`apiVersion: {kinds.api_version('VirtualService')}` and `kind: VirtualService`",
             )
     source = None
     if name is not None:

@@ -12,7 +12,7 @@ from labkit.translate.registry import Registry, Service
 from labkit.translate.routes import filters as route_filters
 from labkit.translate.routes.match import is_catch_all, route_match
 from labkit.translate.routes.retries import retry_policy
-from labkit.translate.values import at, duration, hundred_percent, million_percent
+from labkit.translate.values import at, duration, hundred_percent, made_of, million_percent
 from labkit.translate.virtual_services import VirtualService
 
 
@@ -62,19 +62,16 @@ def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
         for match in http.get("match") or [None]:
             if not concerns(match, viewer):
                 continue
-            route = {**one_route(http, match, viewer), "metadata": origin(vs)}
+            route = {
+                **one_route(http, match, viewer),
+                "metadata": made_of("VirtualService", vs.namespace, vs.name),
+            }
             found.append(route)
             if match is None or is_catch_all(route):
                 return found
         if not http.get("match"):
             return found
     return found
-
-
-def origin(vs: VirtualService) -> Json:
-    """Which object a route was made of, for those who read a config_dump."""
-    path = f"/apis/networking.istio.io/v1/namespaces/{vs.namespace}/virtual-service/{vs.name}"
-    return {"filter_metadata": {"istio": {"config": path}}}
 
 
 def concerns(match: Json | None, viewer: Viewer) -> bool:

@@ -11,15 +11,15 @@ from pathlib import Path
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.barrier import host_of
 from labkit.mesh.cluster.cleanup.snapshot import wait_forgotten
-from labkit.mesh.cluster.client.api import MANAGER, VERSIONS, Api, Refused, path_of
+from labkit.mesh.cluster.client.api import MANAGER, Api, Refused, path_of
 from labkit.mesh.cluster.client.guard import guarded
 from labkit.mesh.cluster.observability import leave_gateway, users
 from labkit.mesh.cluster.ownership.ledger import LEDGER, MARKERS, hurry, owner_of, wait_gone
 from labkit.mesh.cluster.ownership.owner import MADE, MANAGED, Owner
+from labkit.resources import kinds
 
 NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
-TOLD = ("Service", "Gateway", "VirtualService", "DestinationRule", "EnvoyFilter")
-KINDS = ("Namespace", "ConfigMap", "Service", "Pod", *VERSIONS)
+TOLD = tuple(row.kind for row in kinds.TABLE if row.role in ("service", "policy"))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def remains(api: Api) -> list[str]:
     ['/api/v1/namespaces/hello-world']
     """
     found = []
-    for kind in KINDS:
+    for kind in kinds.MADE:
         try:
             bodies = api.list(kind)
         except Refused as error:

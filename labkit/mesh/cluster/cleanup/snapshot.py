@@ -12,18 +12,13 @@ from typing import Any
 
 from labkit.errors import EnvoyError, NotFound, TrafficError
 from labkit.jsontypes import Json
-from labkit.mesh.cluster.client.api import VERSIONS, Api, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.proxies import Proxies
+from labkit.resources import kinds
 from labkit.waiting import wait_until
 
-KINDS = (
-    "Namespace",
-    "ConfigMap",
-    "Secret",
-    "ServiceAccount",
-    "Service",
-    *(k for k in VERSIONS if k != "ReplicaSet"),
-)
+# pods and their ReplicaSets come and go; the Deployments behind them are in
+KINDS = ("Secret", "ServiceAccount", *(k for k in kinds.MADE if k not in ("Pod", "ReplicaSet")))
 PARTS = {
     "dynamic_listeners": "active_state",
     "dynamic_active_clusters": "cluster",

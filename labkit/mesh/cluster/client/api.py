@@ -18,36 +18,18 @@ from labkit.errors import MeshError, NotFound, NotReady, ValidationError, shorte
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.address import address_of
 from labkit.mesh.cluster.client.guard import Pinned
-from labkit.resources import Resource
+from labkit.resources import Resource, kinds
 
 Key = tuple[str, str, str]
 Objects = list[Json]  # in a class whose method has the name of the type
 
 MANAGER = "labkit"
 APPLY = "application/apply-patch+yaml"
-CORE = ("Namespace", "ConfigMap", "Service", "Pod", "Event", "Secret", "ServiceAccount")
-VERSIONS = {
-    "Deployment": "apps/v1",
-    "ReplicaSet": "apps/v1",
-    "Gateway": "networking.istio.io/v1",
-    "VirtualService": "networking.istio.io/v1",
-    "DestinationRule": "networking.istio.io/v1",
-    "EnvoyFilter": "networking.istio.io/v1alpha3",
-}
 READ_TIMEOUT_S = 30.0
 REFUSALS = (
     "admission webhook",
     "typed patch object",
 )  # a manifest's fault, whatever the status says (it may be 500)
-
-
-def plural(kind: str) -> str:
-    """
-    >>> plural("Gateway"), plural("Policy")
-    ('gateways', 'policies')
-    """
-    low = kind.lower()
-    return low[:-1] + "ies" if low.endswith("y") and low[-2] not in "aeiou" else low + "s"
 
 
 def path_of(kind: str, namespace: str | None = None, name: str = "", version: str = "") -> str:
@@ -56,10 +38,7 @@ def path_of(kind: str, namespace: str | None = None, name: str = "", version: st
     >>> path_of("Deployment", "hello-world", "hello-world-v1")
     '/apis/apps/v1/namespaces/hello-world/deployments/hello-world-v1'
     """
-    version = version or ("v1" if kind in CORE else VERSIONS[kind])
-    base = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    inner = f"/namespaces/{namespace}" if namespace and kind != "Namespace" else ""
-    return f"{base}{inner}/{plural(kind)}" + (f"/{name}" if name else "")
+    return kinds.of(kind).path(namespace, name, version)
 
 
 class Refused(MeshError):
