@@ -8,7 +8,7 @@ that proxy; the embedded mesh moves it to this machine's addresses in `labkit.me
 
 >>> registry = registry_of(load("manifests/hello-world.yaml"))
 >>> gateway_config(registry), sidecar_config(registry, registry.pods[0])
-(<ProxyConfig: 3 clusters, …>, <ProxyConfig: 5 clusters, …>)
+(<ProxyConfig: 1 clusters, …>, <ProxyConfig: 3 clusters, …>)
 """
 
 from labkit.translate.gateway import gateway_config

@@ -89,6 +89,9 @@ def origin(rule: Rule | None) -> Json:
 
 
 def new_cluster(name: str, kind: str, port: ServicePort, sidecar: bool) -> Draft:
+    """A cluster of Envoy's type `kind` for a Service's port, with the protocol that the port asks
+    for.
+    """
     draft = Draft({"name": name, "type": kind, "common_lb_config": {}})
     if protocols.is_http2(port.protocol):
         draft.http["explicit_http_config"] = {"http2_protocol_options": {}}
@@ -149,6 +152,7 @@ def assignment(
 
 
 def endpoint(pod: Pod, port: int) -> Json:
+    """One LbEndpoint: the pod's address, the port, and whether the pod is ready."""
     return {
         "endpoint": {"address": {"socket_address": {"address": pod.ip, "port_value": port}}},
         "health_status": "HEALTHY" if pod.ready else "UNHEALTHY",

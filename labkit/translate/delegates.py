@@ -1,4 +1,7 @@
-"""Delegation: the routes of one VirtualService taken into a route of another, the root."""
+"""Delegation: the routes of one VirtualService taken into a route of another, the root.
+
+As `MergeHTTPRoutes` in istiod's `pilot/pkg/model/virtualservice.go`.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,7 @@ def merge_routes(root: Json, delegates: list[Json]) -> list[Json]:
 
 
 def merge_route(root: Json, delegate: Json) -> Json | None:
+    """One route of a delegate under one of its root; None where their matches contradict."""
     matches = merge_matches(root.get("match") or [], delegate.get("match") or [])
     if matches is None:
         return None
@@ -63,6 +67,7 @@ def merge_matches(root: list[Json], delegate: list[Json]) -> list[Json] | None:
 
 
 def merge_match(outer: Json, inner: Json) -> Json:
+    """Both matches at once: the delegate's where it says something, names joined by a hyphen."""
     found = {**outer, **{key: value for key, value in inner.items() if value is not None}}
     name = "-".join(filter(None, (outer.get("name"), inner.get("name"))))
     if name:
@@ -75,6 +80,9 @@ def merge_match(outer: Json, inner: Json) -> Json:
 
 
 def contradicts(outer: Json, inner: Json) -> bool:
+    """Whether istiod takes the two matches to exclude each other. It compares no regular
+    expressions: one beside another text counts as a contradiction.
+    """
     for key in ("uri", "scheme", "method", "authority"):
         if text_contradicts(outer.get(key), inner.get(key)):
             return True

@@ -3,6 +3,8 @@
 Rules of one host in one namespace become one: the oldest rule's policy counts, later rules only add
 subsets of new names. A second rule with nothing but a policy is therefore ignored, in silence: the
 article's trap.
+
+As istiod's `pilot/pkg/model/destination_rule.go` merges rules and `push_context.go` chooses one.
 """
 
 from __future__ import annotations
@@ -33,9 +35,11 @@ class Rule:
     name: str = ""
 
     def subset(self, name: str) -> Json | None:
+        """The subset of that name as the rule writes it; None where there is none."""
         return next((subset for subset in self.subsets if subset.get("name") == name), None)
 
     def copy(self) -> Rule:
+        """A rule that can be merged with another without changing this one."""
         return Rule(
             self.host,
             self.namespace,
@@ -95,6 +99,9 @@ class DestinationRules:
         return general[-1] if general else None
 
     def candidates(self, host: str, service_namespace: str, proxy_namespace: str) -> list[Rule]:
+        """The rules of the most special host in the first of the three namespaces that has any,
+        oldest first.
+        """
         if proxy_namespace == ROOT_NAMESPACE:
             own = most_specific(host, self.root_private)
         else:
@@ -110,6 +117,7 @@ class DestinationRules:
 
 
 def rule_of(resource: Resource) -> Rule:
+    """A DestinationRule as it stands: its host's name made full, nothing merged."""
     spec = resource.spec
     selector = spec.get("workloadSelector")
     return Rule(
@@ -190,6 +198,7 @@ def subset_policy(policy: Json | None, subset: Json, port: int) -> Json | None:
 
 
 def consistent_hash(policy: Json | None) -> Json | None:
+    """The policy's `loadBalancer.consistentHash`; None where it has none."""
     found = at(policy, "loadBalancer", "consistentHash")
     return found if isinstance(found, dict) else None
 

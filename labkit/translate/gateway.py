@@ -1,5 +1,7 @@
 """What the ingress gateway gets: listeners from Gateways, routes from the VirtualServices bound to
 them.
+
+As istiod's `pilot/pkg/networking/core/gateway.go` makes it.
 """
 
 from __future__ import annotations
@@ -116,6 +118,7 @@ def own_hosts(hosts: list[str], namespace: str) -> list[str]:
 
 
 def route_config(registry: Registry, port: Port, labels: Mapping[str, str], namespace: str) -> Json:
+    """The routes of one port: RouteConfiguration `http.8080`."""
     hosts = virtual_hosts(registry, port, labels, namespace)
     if not hosts:
         # Envoy answers 404 to everything: the Gateway is there, but no VirtualService.

@@ -1,5 +1,7 @@
 """Host names: which full name a short one stands for, and which of two patterns
 covers the other.
+
+As istiod's `pkg/config/host` and, for short names, `pilot/pkg/model/config.go`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ ROOT_NAMESPACE = "istio-system"
 
 
 def service_host(name: str, namespace: str) -> str:
+    """The full name of a Service: NAME.NAMESPACE.svc.cluster.local."""
     return f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}"
 
 
@@ -51,6 +54,7 @@ def gateway_name(name: str, namespace: str) -> str:
 
 
 def is_address(text: str) -> bool:
+    """Whether it is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -59,6 +63,7 @@ def is_address(text: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
+    """Whether it stands for many names: `*`, `*.example.com`."""
     return host.startswith("*")
 
 

@@ -49,10 +49,12 @@ def connection_manager(stat_prefix: str, **own: object) -> Json:
 
 
 def rds(route_config: str) -> Json:
+    """A connection manager's subscription to the route configuration of that name."""
     return {"config_source": dict(ADS), "route_config_name": route_config}
 
 
 def listener(bind: str, port: int, direction: str, name: str = "") -> Json:
+    """What all listeners have. `direction` is Envoy's: INBOUND or OUTBOUND."""
     return {
         "name": name or f"{bind}_{port}",
         "address": {"socket_address": {"address": bind, "port_value": port}},
@@ -96,6 +98,9 @@ def outbound(bind: str, port: int, route_config: str, other_traffic: Json) -> Js
 
 
 def outbound_tcp(bind: str, port: int, cluster: str) -> Json:
+    """A sidecar's listener for a port that says it is not HTTP: connections go to `cluster` as they
+    are.
+    """
     found = listener(bind, port, "OUTBOUND")
     return {**found, "filter_chains": [{"filters": [tcp_proxy(cluster)]}], "bind_to_port": False}
 
@@ -131,11 +136,13 @@ def inbound(port: int, service_port: int) -> Json:
 
 
 def inbound_tcp(port: int) -> Json:
+    """A sidecar's listener for a port of its pod that says it is not HTTP."""
     found = listener("0.0.0.0", port, "INBOUND", name=f"inbound_{port}")
     return {**found, "filter_chains": [{"filters": [tcp_proxy(f"inbound|{port}||")]}]}
 
 
 def tcp_proxy(cluster: str) -> Json:
+    """A network filter that passes connections on to `cluster`."""
     return {
         "name": "envoy.filters.network.tcp_proxy",
         "typed_config": {
@@ -147,6 +154,7 @@ def tcp_proxy(cluster: str) -> Json:
 
 
 def route_configuration(name: str, virtual_hosts: list[Json]) -> Json:
+    """A RouteConfiguration as istiod sets it."""
     return {
         "name": name,
         "virtual_hosts": virtual_hosts,

@@ -62,10 +62,12 @@ def normalised(config: ProxyConfig, pods: Iterable[Pod]) -> Json:
 
 
 def concerns_lesson(name: str) -> bool:
+    """Whether a cluster is compared: one of the lesson's Services, or to the application."""
     return bool(OWN_CLUSTERS.match(name)) and (LESSON in name or name.startswith("inbound|"))
 
 
 def cluster_view(cluster: Json) -> Json:
+    """A cluster without what is not compared; its HTTP options under `http_protocol_options`."""
     rest = {
         key: value for key, value in cluster.items() if key != "typed_extension_protocol_options"
     }
@@ -77,6 +79,7 @@ def cluster_view(cluster: Json) -> Json:
 
 
 def rows_of(assignment: Json, groups: dict[str, str]) -> list[list[Any]]:
+    """`[group, weight]` of each endpoint; an address of no pod stands for itself."""
     rows = []
     for locality in assignment.get("endpoints", []):
         for row in locality.get("lb_endpoints", []):
@@ -86,11 +89,13 @@ def rows_of(assignment: Json, groups: dict[str, str]) -> list[list[Any]]:
 
 
 def hosts_of_lesson(route_config: Json) -> list[Any]:
+    """The virtual hosts that speak of the lesson's namespace, and those that answer 404."""
     hosts = route_config.get("virtual_hosts", [])
     return [strip(h) for h in hosts if mentions(h, LESSON) or "blackhole" in h.get("name", "")]
 
 
 def mentions(value: Any, word: str) -> bool:
+    """Whether a word is in a key or a value at any depth."""
     if isinstance(value, dict):
         return any(word in str(key) or mentions(inner, word) for key, inner in value.items())
     if isinstance(value, list):
@@ -99,6 +104,7 @@ def mentions(value: Any, word: str) -> bool:
 
 
 def listener_view(listener: Json) -> tuple[str, Json | None]:
+    """(name, its address and route configurations), or (name, None) where it is not compared."""
     address = listener["address"]["socket_address"]
     names = sorted(set(route_names(listener)))
     if 15000 <= address["port_value"] < 15100 or not names:
@@ -108,6 +114,7 @@ def listener_view(listener: Json) -> tuple[str, Json | None]:
 
 
 def route_names(value: Any) -> Iterable[str]:
+    """The names of all route configurations that a listener asks for."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key == "route_config_name":

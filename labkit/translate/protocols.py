@@ -1,5 +1,7 @@
 """The protocol that Istio takes a Service's port to speak, from `appProtocol`
 or the port's name.
+
+As istiod's `pkg/config/kube/conversion.go` reads it.
 """
 
 from __future__ import annotations
@@ -56,12 +58,15 @@ def of_port(number: int, name: str, transport: str, app_protocol: str | None) ->
 
 
 def is_http2(protocol: str) -> bool:
+    """Whether upstream connections speak HTTP/2."""
     return protocol in (HTTP2, GRPC, GRPC_WEB)
 
 
 def is_http(protocol: str) -> bool:
+    """Whether a port says that it is HTTP, so that routes apply to it."""
     return protocol in (HTTP, "HTTP_PROXY") or is_http2(protocol)
 
 
 def is_http_or_unknown(protocol: str) -> bool:
+    """Whether traffic may be HTTP: a sidecar looks at it where the port says nothing."""
     return protocol == UNKNOWN or is_http(protocol)

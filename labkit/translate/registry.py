@@ -1,7 +1,7 @@
 """All that a control plane knows at one moment: objects, pods and addresses, indexed once and then
 asked by every proxy.
 
-What istiod has in its PushContext and its service registry.
+What istiod has in its PushContext (`pilot/pkg/model/push_context.go`) and its service registry.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ INGRESS_PORTS = {15021: 15021, 80: 8080, 443: 8443}
 
 @dataclass(frozen=True)
 class ServicePort:
+    """A port of a Service. `protocol` is one of `protocols`; `target` a number, or a name of a port
+    of the pods.
+    """
+
     number: int
     name: str
     protocol: str
@@ -46,15 +50,19 @@ class Service:
 
     @property
     def host(self) -> str:
+        """Its full name, by which clusters and rules know it."""
         return service_host(self.name, self.namespace)
 
     def port(self, number: int) -> ServicePort | None:
+        """The port of that number; None where there is none."""
         return next((port for port in self.ports if port.number == number), None)
 
     def only(self, port: ServicePort) -> Service:
+        """The same Service with this port alone."""
         return replace(self, ports=(port,))
 
     def selects(self, pod: Pod) -> bool:
+        """Whether the pod is behind it: same namespace, all labels of its selector."""
         return (
             bool(self.selector)
             and pod.namespace == self.namespace
@@ -113,6 +121,7 @@ class Registry:
         return [s for s in self.services if is_visible(s.export_to, s.namespace, namespace)]
 
     def visible_service(self, host: str, namespace: str) -> Service | None:
+        """The Service of that full name, if proxies of `namespace` may see it."""
         service = self.by_host.get(host)
         visible = service is not None and is_visible(
             service.export_to, service.namespace, namespace
@@ -191,10 +200,12 @@ def age(resource: Resource) -> tuple[str, str, str]:
 
 
 def has_labels(pod: Pod, labels: Mapping[str, str]) -> bool:
+    """Whether a pod has all of these labels."""
     return all(pod.labels.get(key) == value for key, value in labels.items())
 
 
 def selects_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    """Whether a selector chooses these labels; an empty one chooses nothing."""
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
@@ -214,6 +225,7 @@ def target_port(pod: Pod, port: ServicePort) -> int | None:
 
 
 def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> Service:
+    """A Service object as translation reads it; `addresses` are those of `Registry`."""
     spec = resource.spec
     headless = spec.get("clusterIP") == "None"
     address = addresses.get((resource.namespace, resource.name), NO_ADDRESS)
@@ -231,6 +243,7 @@ def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> 
 
 
 def service_port(port: dict[str, Any]) -> ServicePort:
+    """One entry of a Service's `spec.ports`. Without `targetPort` it is the port itself."""
     number = int(port["port"])
     name = str(port.get("name") or "")
     target = port.get("targetPort", number)

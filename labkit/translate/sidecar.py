@@ -1,5 +1,8 @@
 """What a pod's sidecar gets: clusters and routes for what it may call, and one listener for each of
 its ports.
+
+As istiod's `pilot/pkg/networking/core/httproute.go` (routes), `listener.go` and
+`listener_inbound.go` (listeners) make it.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ def sidecar_config(registry: Registry, pod: Pod) -> ProxyConfig:
 
 
 def inbound_listeners(registry: Registry, pod: Pod) -> list[Json]:
+    """One listener for each port of the pod that Services lead to; the oldest Service says the
+    protocol.
+    """
     found: dict[int, Json] = {}
     for target in registry.targets_of(pod):
         if protocols.is_http_or_unknown(target.port.protocol):
@@ -166,6 +172,7 @@ class HostBuilder:
         self.found: list[Json] = []
 
     def add(self, host: str, service: Service | None, routes: list[Json]) -> None:
+        """Adds the virtual host of a host name, or of a Service with all its names."""
         name = f"{host}:{self.number}"
         if name in self.names:
             return
@@ -210,6 +217,7 @@ def domains_of(service: Service, namespace: str) -> list[str]:
 
 
 def speaks_of(vs: VirtualService, host: str) -> bool:
+    """Whether a VirtualService has a host that covers this one or is covered by it."""
     return any(matches(h.lower(), host) for h in vs.hosts)
 
 

@@ -53,6 +53,7 @@ def check_supported(resources: Iterable[Resource]) -> None:
 
 
 def refusal(resource: Resource, path: str, why: str) -> UnsupportedError:
+    """The error for a field (`path`, "" for the object itself)."""
     where = f", {path}," if path else ""
     return UnsupportedError(
         f"{resource.kind} {resource.namespace}/{resource.name}{where} is not supported here",
@@ -79,6 +80,7 @@ def unsupported_fields(resource: Resource) -> Iterator[tuple[str, str]]:
 
 
 def in_policy(policy: Json | None, path: str) -> Iterator[tuple[str, str]]:
+    """What is refused in a trafficPolicy, and in that of its ports."""
     if policy is None:
         return
     for field, why in POLICY.items():
@@ -90,6 +92,7 @@ def in_policy(policy: Json | None, path: str) -> Iterator[tuple[str, str]]:
 
 
 def in_virtual_service(spec: Json) -> Iterator[tuple[str, str]]:
+    """What is refused in a VirtualService."""
     for field in ("tcp", "tls"):
         if spec.get(field):
             yield f"spec.{field}", "only HTTP routes are translated"
@@ -106,6 +109,7 @@ def in_virtual_service(spec: Json) -> Iterator[tuple[str, str]]:
 
 
 def in_server(server: Json, path: str) -> Iterator[tuple[str, str]]:
+    """What is refused in a server of a Gateway."""
     protocol = str(at(server, "port", "protocol") or "")
     if not protocols.is_http(protocols.parse(protocol)):
         yield f"{path}.port.protocol: {protocol}", "the gateway here serves HTTP, HTTP2 and GRPC"
@@ -115,6 +119,7 @@ def in_server(server: Json, path: str) -> Iterator[tuple[str, str]]:
 
 
 def in_service(resource: Resource) -> Iterator[tuple[str, str]]:
+    """What is refused in a Service."""
     spec = resource.spec
     if spec.get("type") == "ExternalName":
         yield "spec.type: ExternalName", "names outside the mesh are not looked up"

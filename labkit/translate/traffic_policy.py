@@ -84,6 +84,7 @@ def apply_connection_pool(draft: Draft, pool: Json, retry_budget: Json | None) -
 
 
 def apply_http_options(draft: Draft, tcp: Json, http: Json) -> None:
+    """The part of the connection pool that is HttpProtocolOptions."""
     common: Json = {}
     idle = http.get("idleTimeout") or tcp.get("idleTimeout")
     if idle:
@@ -105,6 +106,7 @@ def apply_http_options(draft: Draft, tcp: Json, http: Json) -> None:
 
 
 def retry_budget_of(budget: Json) -> Json:
+    """A retryBudget with Istio's defaults: 20 %, at least 3."""
     percent = budget.get("percent")
     found: Json = {
         "budget_percent": double_percent(20 if percent is None else percent),
@@ -116,6 +118,7 @@ def retry_budget_of(budget: Json) -> Json:
 
 
 def tcp_keepalive(keepalive: Json) -> Json:
+    """`tcpKeepalive` as Envoy's, in whole seconds."""
     found: Json = {}
     if keepalive.get("probes"):
         found["keepalive_probes"] = keepalive["probes"]
@@ -190,6 +193,9 @@ def apply_load_balancer(cluster: Json, settings: Json) -> None:
 
 
 def apply_warmup(cluster: Json, settings: Json, key: str) -> None:
+    """Slow start, as `warmup` or as the older `warmupDurationSecs` says; `key` is the policy's
+    settings.
+    """
     warmup = settings.get("warmup")
     if warmup is not None:
         aggression, least = warmup.get("aggression"), warmup.get("minimumPercent")

@@ -1,4 +1,7 @@
-"""VirtualServices with every short name made full, and delegates merged into their roots."""
+"""VirtualServices with every short name made full, and delegates merged into their roots.
+
+As istiod's `pilot/pkg/model/virtualservice.go` does it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from labkit.translate.hosts import MESH_GATEWAY, full_host, gateway_name
 
 @dataclass(frozen=True)
 class VirtualService:
+    """One with hosts, as every proxy reads it: `hosts`, `gateways` and destinations have full
+    names, and `http` are its routes with delegates merged in. An empty `export_to` is public.
+    """
+
     name: str
     namespace: str
     hosts: tuple[str, ...]
@@ -31,6 +38,7 @@ def resolve_all(resources: Iterable[Resource]) -> list[VirtualService]:
 
 
 def resolved(resource: Resource, delegates: dict[tuple[str, str], Resource]) -> VirtualService:
+    """One VirtualService; a delegate that is missing, or not exported to it, leaves no route."""
     spec, namespace = resource.spec, resource.namespace
     http: list[Json] = []
     for route in spec.get("http") or []:
@@ -55,6 +63,7 @@ def resolved(resource: Resource, delegates: dict[tuple[str, str], Resource]) -> 
 
 
 def exports_to(delegate: Resource, namespace: str) -> bool:
+    """Whether a delegate lets roots of `namespace` use it."""
     names = set(delegate.spec.get("exportTo") or ["*"])
     return "*" in names or namespace in names or ("." in names and delegate.namespace == namespace)
 
@@ -79,10 +88,12 @@ def resolved_route(route: Json, namespace: str) -> Json:
 
 
 def with_full_host(entry: Json, namespace: str) -> Json:
+    """An entry of `route` or `mirrors` whose destination has its full host."""
     if entry.get("destination") is None:
         return entry
     return {**entry, "destination": full_destination(entry["destination"], namespace)}
 
 
 def full_destination(destination: Json, namespace: str) -> Json:
+    """A destination with its host's name made full."""
     return {**destination, "host": full_host(str(destination.get("host") or ""), namespace)}

@@ -1,5 +1,7 @@
 """What a route says to HTTP filters, and to the headers that pass: faults, CORS,
 header operations.
+
+As istiod's `pilot/pkg/networking/core/route/route.go` makes it.
 """
 
 from __future__ import annotations
@@ -74,6 +76,7 @@ def header_operations(headers: Json | None) -> HeaderOperations:
 
 
 def changes(operations: Json) -> list[Json]:
+    """HeaderValueOptions: what is set, then what is added; internal names left out."""
     found: list[Json] = []
     for operation, action in (("set", "OVERWRITE_IF_EXISTS_OR_ADD"), ("add", None)):
         for name, value in sorted((operations.get(operation) or {}).items()):
@@ -89,10 +92,12 @@ def changes(operations: Json) -> list[Json]:
 
 
 def is_internal(name: str) -> bool:
+    """Whether it is no header that Envoy lets be changed: Host, `:path` and their like."""
     return name.startswith(":") or name.lower() == "host"
 
 
 def per_filter_config(http: Json) -> Json:
+    """`typed_per_filter_config` of a route: its fault and its CORS policy."""
     found: Json = {}
     if http.get("fault") is not None:
         found[FAULT] = {
@@ -132,6 +137,7 @@ def fault(wanted: Json) -> Json:
 
 
 def cors(wanted: Json) -> Json:
+    """A CorsPolicy as the CORS filter's."""
     found: Json = {
         "filter_enabled": {"default_value": hundred_percent(100)},
         "forward_not_matching_preflights": wanted.get("unmatchedPreflights") != "IGNORE",

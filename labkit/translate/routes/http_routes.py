@@ -1,4 +1,7 @@
-"""A VirtualService's HTTP routes as Envoy routes, for one proxy and one port."""
+"""A VirtualService's HTTP routes as Envoy routes, for one proxy and one port.
+
+As istiod's `pilot/pkg/networking/core/route/route.go` makes them.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,9 @@ class Viewer:
     service: Callable[[str], Service | None]
 
     def hash_of(self, destination: Json) -> Json | None:
+        """The consistentHash of a destination; None where no rule has one or the Service is not
+        seen.
+        """
         host = str(destination.get("host") or "")
         service = self.registry.visible_service(host, self.namespace)
         if service is None:
@@ -75,6 +81,7 @@ def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
 
 
 def concerns(match: Json | None, viewer: Viewer) -> bool:
+    """Whether a match may hold for this proxy: its port, gateway, labels, namespace."""
     if match is None:
         return True
     if match.get("port") and match["port"] != viewer.port:
@@ -87,6 +94,7 @@ def concerns(match: Json | None, viewer: Viewer) -> bool:
 
 
 def one_route(http: Json, match: Json | None, viewer: Viewer) -> Json:
+    """The Envoy route of one match of one HTTP route; None is the route without a match."""
     route: Json = {}
     name = str(http.get("name") or "")
     if match is not None and match.get("name"):
@@ -111,6 +119,9 @@ def one_route(http: Json, match: Json | None, viewer: Viewer) -> Json:
 
 
 def add_action(route: Json, http: Json, authority: str, viewer: Viewer) -> None:
+    """Adds where the requests go: cluster or weighted clusters, timeout, rewrite, mirrors, retries,
+    hash.
+    """
     timeout = duration(http["timeout"]) if http.get("timeout") else "0s"
     action: Json = {"timeout": timeout, "max_grpc_timeout": timeout}
     rewrite = http.get("rewrite")
@@ -151,6 +162,7 @@ def add_action(route: Json, http: Json, authority: str, viewer: Viewer) -> None:
 
 
 def add_destination(route: Json, action: Json, entry: Json, viewer: Viewer) -> None:
+    """The only destination of a route: its cluster, and its header operations among the route's."""
     action["cluster"] = viewer.cluster_of(entry.get("destination") or {})
     operations = route_filters.header_operations(entry.get("headers"))
     for key, values in operations.fields.items():
@@ -160,6 +172,7 @@ def add_destination(route: Json, action: Json, entry: Json, viewer: Viewer) -> N
 
 
 def weighted_cluster(entry: Json, viewer: Viewer) -> Json:
+    """One of several destinations, with its weight and its own header operations."""
     operations = route_filters.header_operations(entry.get("headers"))
     found: Json = {
         "name": viewer.cluster_of(entry.get("destination") or {}),
@@ -198,6 +211,7 @@ def hash_policy(consistent: Json | None) -> Json | None:
 
 
 def mirror_policies(http: Json, viewer: Viewer) -> list[Json]:
+    """A RequestMirrorPolicy for `mirror` and for each of `mirrors`; none for a share of 0."""
     found = []
     if http.get("mirror") is not None:
         whole = http.get("mirrorPercent", http.get("mirror_percent"))
@@ -221,6 +235,7 @@ def mirror_fraction(percentage: Json | None, whole: int | None) -> Json | None:
 
 
 def mirror_policy(cluster: str, fraction: Json) -> Json:
+    """As istiod sets it: not sampled for tracing, and the Host without `-shadow`."""
     return {
         "cluster": cluster,
         "runtime_fraction": {"default_value": fraction},
@@ -239,6 +254,7 @@ REDIRECT_CODES = {
 
 
 def redirect(wanted: Json, port: int) -> Json:
+    """An HTTPRedirect as Envoy's RedirectAction. `port` is the port asked for, for `derivePort`."""
     found: Json = {}
     if wanted.get("authority"):
         found["host_redirect"] = wanted["authority"]
@@ -259,6 +275,7 @@ def redirect(wanted: Json, port: int) -> Json:
 
 
 def direct_response(wanted: Json) -> Json:
+    """A fixed answer: its status and, if there is one, its body."""
     found: Json = {"status": wanted["status"]}
     body = wanted.get("body") or {}
     if body.get("string") is not None:

@@ -1,4 +1,7 @@
-"""A VirtualService's match as Envoy's RouteMatch."""
+"""A VirtualService's match as Envoy's RouteMatch.
+
+As `TranslateRouteMatch` in istiod's `pilot/pkg/networking/core/route/route.go`.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ def route_match(match: Json | None) -> Json:
 
 
 def path_match(uri: Json | None) -> Json:
+    """A condition on the path; none takes every path."""
     if uri is None:
         return {"prefix": "/"}
     if uri.get("exact") is not None:
@@ -50,6 +54,7 @@ def path_match(uri: Json | None) -> Json:
 
 
 def header_match(name: str, text: Any) -> Json:
+    """A condition on a header: that it is there, or on its text."""
     if is_presence(text):
         return {"name": name, "present_match": True}
     return {"name": name, "string_match": string_match(text)}
@@ -66,6 +71,7 @@ def without_header(name: str, text: Any) -> Json:
 
 
 def query_match(name: str, text: Any) -> Json:
+    """A condition on a parameter of the query: that it is there, or on its text."""
     if is_presence(text):
         return {"name": name, "present_match": True}
     return {"name": name, "string_match": string_match(text)}

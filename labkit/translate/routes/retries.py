@@ -1,4 +1,7 @@
-"""Retry policies: what Istio retries by default, and what a VirtualService changes."""
+"""Retry policies: what Istio retries by default, and what a VirtualService changes.
+
+As istiod's `pilot/pkg/networking/core/route/retry/retry.go` makes them.
+"""
 
 from __future__ import annotations
 
