@@ -4,12 +4,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup lab tour test quick lint bench clean notebooks mutations screenshots
+.PHONY: setup lab tour test quick lint bench clean notebooks mutations screenshots lock
 
 setup: $(STAMP)
 
 # Runs again only when what is to be installed has changed.
 $(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is no Python 3.11 or newer: make setup PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make a virtual environment. On Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(STAMP)
@@ -50,6 +54,12 @@ screenshots: setup
 # Changes each value in the lessons' manifests to a wrong one and runs its lesson, which must fail: over half an hour.
 mutations: setup
 	$(BIN)/python -m tools.mutations
+
+# One lock for each Python and platform that the README names. Keeps what still fits; newer: make lock UPGRADE=--upgrade
+lock: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[lock]'
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE) --output-file constraints.txt pyproject.toml
 
 clean:
 	-$(BIN)/python -m labkit down --meshes

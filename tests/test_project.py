@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 import labkit
 
@@ -81,11 +82,43 @@ def test_what_is_imported_is_what_is_required() -> None:
 
 def test_constraints_pin_every_requirement_and_name_no_address() -> None:
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    pinned = {name_of(line) for line in text.splitlines()}
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    pinned = {name_of(line) for line in lines}
     extras = [r for rs in PROJECT["optional-dependencies"].values() for r in rs]
     assert {name_of(r) for r in [*PROJECT["dependencies"], *extras]} <= pinned
     assert "://" not in text
-    assert all(re.fullmatch(r"[\w.-]+==[\w.!+-]+", line) for line in text.splitlines())
+    for line in lines:  # a version, and where one is not for all: for which Pythons and machines
+        assert re.fullmatch(r"[\w.-]+==[\w.!+-]+( ; .+)?", line), line
+        Requirement(line)
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.11.2", "3.11.9", "3.12.0", "3.13.1", "3.15.0"])
+@pytest.mark.parametrize(
+    ("system", "name", "machine"),
+    [
+        ("linux", "posix", "x86_64"),
+        ("linux", "posix", "aarch64"),
+        ("darwin", "posix", "arm64"),
+        ("win32", "nt", "AMD64"),
+    ],
+)
+def test_no_machine_of_the_readme_has_two_pins_of_one_package(
+    python: str, system: str, name: str, machine: str
+) -> None:
+    here = {
+        "python_version": ".".join(python.split(".")[:2]),
+        "python_full_version": python,
+        "sys_platform": system,
+        "os_name": name,
+        "platform_machine": machine,
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+    }
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    pinned = [pin.name for pin in pins if pin.marker is None or pin.marker.evaluate(here)]
+    assert len(pinned) == len(set(pinned))
+    assert {"pandas", "numpy", "scipy", "soupsieve"} <= set(pinned)
 
 
 def test_conda_installs_the_same_set_as_pip() -> None:
