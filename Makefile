@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup lab tour test quick lint bench clean notebooks mutations screenshots lock
+.PHONY: setup lab tour test quick lint bench clean notebooks mutations screenshots docs lock
 
 setup: $(STAMP)
 
@@ -40,6 +40,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# All that is generated: the README's tables, docs/checks.md, docs/traps.md, the application in the manifests.
+docs: setup
+	$(BIN)/python -m tools.docs
 
 notebooks: setup
 	$(BIN)/python -m labkit build

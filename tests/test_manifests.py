@@ -28,7 +28,7 @@ def test_the_app_in_the_config_map_is_the_app(
 ) -> None:
     source = (HERE / "hello_world.py").read_text("utf-8")
     found = hello_world["ConfigMap", "hello-world-app"]["data"]["app.py"]
-    assert found == source, "stale: run `python -m labkit.app`"
+    assert found == source, "stale: run `make docs`"
     text = MANIFEST.read_text("utf-8")
     assert with_app(text, source) == text
     assert len(text) < 1_000_000  # a ConfigMap holds at most 1 MiB

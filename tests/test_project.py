@@ -145,32 +145,3 @@ def test_the_readmes_commands_are_there() -> None:
     from labkit.cli import COMMANDS
 
     assert set(re.findall(r"labkit ([a-z]+)", readme)) <= COMMANDS.keys()
-
-
-def test_readme_shows_what_is_covered_and_which_lessons_there_are() -> None:
-    """`python -m tests.test_project` brings both tables up to date."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_tables(readme) == readme
-
-
-def with_tables(readme: str) -> str:
-    from labkit.lessons.notebook.sources import lessons, read_source, title_of
-    from tools.coverage import as_markdown, coverage
-
-    rows = ["| | lesson |", "|---|---|"]
-    for lesson in lessons():
-        title = title_of(read_source(lesson.source)).split("·")[-1].strip()
-        rows.append(f"| {lesson.name[:2]} | [{title}](notebooks/{lesson.name}.ipynb) |")
-    for mark, table in (
-        ("lessons", "\n".join(rows)),
-        ("coverage", as_markdown(coverage()).strip()),
-    ):
-        start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-        before, rest = readme.split(start)
-        readme = f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}"
-    return readme
-
-
-if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,94 @@
+"""Brings all that is generated up to date: `python -m tools.docs`, or `make docs`.
+
+The tables of README.md, the pages docs/checks.md and docs/traps.md, and the application's text in
+the manifests that carry it. With `--check` it writes nothing, names what is stale and exits with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from labkit.app.__main__ import HERE, with_app
+from labkit.lessons.notebook.sources import lessons, read_source, title_of
+from tools import checks_table, coverage, traps_table
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def readme(text: str) -> str:
+    """README.md with its tables made anew, and all else as it was."""
+    text = between(text, "lessons", lessons_table())
+    return between(text, "coverage", coverage.as_markdown(coverage.coverage()).strip())
+
+
+def lessons_table() -> str:
+    """A row for each lesson: its number, and its title with a link."""
+    rows = ["| | lesson |", "|---|---|"]
+    for lesson in lessons():
+        title = title_of(read_source(lesson.source)).split("·")[-1].strip()
+        rows.append(f"| {lesson.name[:2]} | [{title}](notebooks/{lesson.name}.ipynb) |")
+    return "\n".join(rows)
+
+
+def between(text: str, mark: str, new: str) -> str:
+    """`text` with `new` between the comments <!-- mark --> and <!-- /mark -->. Raises ValueError
+    where the two are not there, once each.
+
+    >>> between("a <!-- x -->old<!-- /x --> b", "x", "new")
+    'a <!-- x -->\\nnew\\n<!-- /x --> b'
+    """
+    start, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise ValueError(f"{start} and {end} must stand there once each")
+    before, _, rest = text.partition(start)
+    return f"{before}{start}\n{new}\n{end}{rest.partition(end)[2]}"
+
+
+def manifest(text: str) -> str:
+    """A manifest with the application of today in its ConfigMap."""
+    return with_app(text, (HERE / "hello_world.py").read_text(encoding="utf-8"))
+
+
+GENERATED: dict[str, Callable[[str], str]] = {
+    "README.md": readme,
+    "docs/checks.md": lambda _: checks_table.table(),
+    "docs/traps.md": lambda _: traps_table.table(),
+    "manifests/hello-world.yaml": manifest,
+    "manifests/12_capstone/shop.yaml": manifest,
+}
+"""Each file, and what makes its text of the text that it has."""
+
+
+def stale(names: Sequence[str] = tuple(GENERATED)) -> dict[str, str]:
+    """The files that are not up to date, each with the text that it should have."""
+    found = {}
+    for name in names:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        new = GENERATED[name](text)
+        if new != text:
+            found[name] = new
+    return found
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Writes what is stale; with --check, says so and returns 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.docs", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if stale")
+    args = parser.parse_args(words)
+    found = stale()
+    for name, text in found.items():
+        if not args.check:
+            (ROOT / name).write_text(text, encoding="utf-8")
+        print(f"{name}: {'STALE: make docs' if args.check else 'written'}")
+    if not found:
+        print("all that is generated is up to date")
+    return 1 if found and args.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
