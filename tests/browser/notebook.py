@@ -87,11 +87,12 @@ class Notebook:
         self.page.wait_for_function(
             """() => {
               const panel = window.jupyterapp.shell.currentWidget;
-              const code = panel.content.model.toJSON().cells.filter(c => c.cell_type === 'code' && c.source.length);
+              const code = panel.content.model.toJSON().cells.filter(
+                c => c.cell_type === 'code' && c.source.length);
               const failed = code.some(c => c.outputs.some(o => o.output_type === 'error'));
               const done = code.at(-1).execution_count !== null;
               return (done || failed) && panel.sessionContext.session?.kernel?.status === 'idle';
-            }""",  # noqa: E501
+            }""",
             timeout=1000 * timeout_s,
         )
         cells: list[dict[str, Any]] = self.page.evaluate(
@@ -118,16 +119,17 @@ class Notebook:
         """Runs code in the kernel beside the notebook, and returns what it printed."""
         printed = self.page.evaluate(
             """async code => {
-              const future = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute(
-                {code, store_history: false});
+              const session = window.jupyterapp.shell.currentWidget.sessionContext.session;
+              const future = session.kernel.requestExecute({code, store_history: false});
               let said = '';
               future.onIOPub = message => {
                 if (message.header.msg_type === 'stream') said += message.content.text;
-                if (message.header.msg_type === 'error') said += message.content.traceback.join('\\n');
+                if (message.header.msg_type === 'error')
+                  said += message.content.traceback.join('\\n');
               };
               await future.done;
               return said;
-            }""",  # noqa: E501
+            }""",
             code,
         )
         return str(printed).strip()
@@ -180,11 +182,14 @@ class Notebook:
         found: list[str] = self.page.locator(selector).first.evaluate(
             """root => [...root.querySelectorAll('*')].filter(node => {
               const style = getComputedStyle(node);
-              const hidden = style.overflowX === 'hidden' && !node.classList.contains('labkit-margin');
-              const outside = node.getBoundingClientRect().right > root.getBoundingClientRect().right + 1
-                && !node.closest('pre, textarea, svg, .labkit-scroll') && node.getClientRects().length;
+              const hidden = style.overflowX === 'hidden'
+                && !node.classList.contains('labkit-margin');
+              const edge = root.getBoundingClientRect().right;
+              const outside = node.getBoundingClientRect().right > edge + 1
+                && !node.closest('pre, textarea, svg, .labkit-scroll')
+                && node.getClientRects().length;
               return (hidden && node.scrollWidth > node.clientWidth + 1) || outside;
-            }).map(node => node.outerHTML.slice(0, 150))"""  # noqa: E501
+            }).map(node => node.outerHTML.slice(0, 150))"""
         )
         return found
 

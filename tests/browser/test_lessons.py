@@ -20,12 +20,13 @@ UNSOLVED = {"12_capstone"}  # its shop is broken, and shows FAIL, until the lear
 
 IN_VIEW = """async last => {
   const nodes = window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.node);
-  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));  // what is resized is laid out
+  // what is resized is laid out
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
   const room = nodes[last].closest('.jp-WindowedPanel-outer').clientHeight;
   const bottom = nodes[last].getBoundingClientRect().bottom;
   const fits = nodes.slice(0, last).find(node => bottom - node.getBoundingClientRect().top <= room);
   (fits ?? nodes[last]).scrollIntoView({block: 'start'});
-}"""  # noqa: E501
+}"""
 """Scrolls so that a cell is in view whole, and before it as many whole ones as
 there is room for.
 """

@@ -28,11 +28,15 @@ metadata: {name: hello-world-dr, namespace: hello-world}
 spec:
   host: hello-world
   trafficPolicy:
-    outlierDetection: {consecutive5xxErrors: 2, interval: 300ms, baseEjectionTime: 30s, maxEjectionPercent: 100}
+    outlierDetection:
+      consecutive5xxErrors: 2
+      interval: 300ms
+      baseEjectionTime: 30s
+      maxEjectionPercent: 100
 '''
 mesh = labkit.open_mesh()
 mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))
-bad = mesh.pods("hello-world-v2")[0].name"""  # noqa: E501
+bad = mesh.pods("hello-world-v2")[0].name"""
 PANELS = {
     "view": "panel = MeshView(mesh)\npanel",
     "breaker": "panel = BreakerTimeline(mesh)\npanel",
@@ -78,7 +82,7 @@ def table(book: Notebook) -> list[dict[str, str]]:
 @pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
     panel, page = book.panel, book.page
-    panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     bad = book.ask("print(bad)")
     counted = "print(json.dumps(mesh.endpoints().groupby('pod')['requests'].sum().to_dict()))"
     book.ask("mesh.curl(url, n=40)")
@@ -88,7 +92,7 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
         "0) === 40",
         timeout=30_000,
     )
-    rows = {row["pod"]: int(row["requests since the start"]) for row in table(book)}
+    rows = {row["pod"]: int(row["total requests"]) for row in table(book)}
     assert rows == json.loads(book.ask(counted))
     assert sum(rows.values()) == 40
     book.panel.locator("details").first.locator("summary").click()
@@ -115,8 +119,10 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
     assert page.locator(".labkit-panel [data-pod]").count() == 4
     # and what the notebook keeps, for an export, is this last state
     page.wait_for_function(
-        "() => JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).includes("  # noqa: E501
-        "'<figcaption>The mesh has been closed')",
+        """() => {
+          const model = window.jupyterapp.shell.currentWidget.content.model;
+          return JSON.stringify(model.toJSON()).includes('<figcaption>The mesh has been closed');
+        }""",
         timeout=30_000,
     )
     panel.get_by_role("status").get_by_text("The mesh has been closed").wait_for(timeout=30_000)
@@ -126,14 +132,14 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
 @pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_it_is_stopped_by_keyboard_and_by_leaving(book: Notebook) -> None:
     panel, page = book.panel, book.page
-    button = panel.get_by_role("button", name="Stop looking")
+    button = panel.get_by_role("button", name="Stop watching")
     button.wait_for(timeout=30_000)
     button.focus()
     page.keyboard.press("Enter")
-    panel.get_by_text("Not looking").wait_for(timeout=30_000)
+    panel.get_by_text("Not watching").wait_for(timeout=30_000)
     assert book.ask("print(panel.ticker.running, panel.watching)") == "False False"
     page.keyboard.press("Enter")
-    panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     assert book.complaints == []
 
 
@@ -147,7 +153,7 @@ def test_a_lost_kernel_is_said_and_nothing_is_promised_that_was_not_typed(book: 
 
 @pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_a_panel_that_was_closed_does_not_speak_of_the_kernel(book: Notebook) -> None:
-    book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    book.panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     book.page.evaluate("() => { window.lost = document.querySelector('.labkit-lost'); }")
     book.ask("panel.close()")
     book.page.wait_for_function("() => window.lost.textContent", timeout=15_000)
@@ -157,19 +163,19 @@ def test_a_panel_that_was_closed_does_not_speak_of_the_kernel(book: Notebook) ->
 
 @pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_a_cell_that_is_run_again_closes_the_panel_of_its_last_run(book: Notebook) -> None:
-    book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    book.panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     book.ask("old = panel")
     book.run_all()
     assert (
         book.ask("print(old is panel, old.comm is None, old.ticker.running)") == "False True False"
     )
-    book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    book.panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     assert book.complaints == []
 
 
 @pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_a_cell_whose_output_is_gone_looks_no_more(book: Notebook) -> None:
-    book.panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    book.panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     book.ask("old = panel")
     book.menu("Edit", "Clear Outputs of All Cells")
     book.page.wait_for_function("() => !document.querySelector('.labkit-panel')", timeout=30_000)
@@ -184,7 +190,7 @@ def test_a_cell_whose_output_is_gone_looks_no_more(book: Notebook) -> None:
 @pytest.mark.parametrize("book", ["breaker"], indirect=True)
 def test_an_ejection_is_a_bar_while_it_lasts(book: Notebook) -> None:
     panel, page = book.panel, book.page
-    panel.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     bad = book.ask("print(bad)")
     quick = "rule.replace('30s', '1100ms')"
     book.ask(f"mesh.apply({quick}); mesh.control(bad, fail_share=1.0)")
@@ -198,8 +204,8 @@ def test_an_ejection_is_a_bar_while_it_lasts(book: Notebook) -> None:
         "() => /^[2-9]\\d* ejections/.test(document.querySelector('.labkit-plot img').alt)",
         timeout=30_000,
     )
-    book.panel.get_by_role("button", name="Stop looking").click()
-    panel.get_by_text("Not looking").wait_for(timeout=30_000)
+    book.panel.get_by_role("button", name="Stop watching").click()
+    panel.get_by_text("Not watching").wait_for(timeout=30_000)
     rows = [row for row in table(book) if row["what"].startswith(bad)]
     assert len(rows) == int(book.ask("print(len(panel.frame))"))
     assert all("× 1.1 s" in row["how much"] for row in rows)
@@ -230,5 +236,5 @@ def test_two_runs_are_compared_by_what_is_chosen(book: Notebook) -> None:
     book.portrait("panel-compare")
     panel.get_by_label("Compare by").focus()
     page.keyboard.type("Status")
-    panel.get_by_text("No difference that chance can't explain").wait_for(timeout=30_000)
+    panel.get_by_text("No difference beyond chance").wait_for(timeout=30_000)
     assert book.complaints == []

@@ -62,7 +62,7 @@ def test_all_panels_work_in_notebook_7(book: Notebook) -> None:
     found = book.page.locator(".labkit-panel")
     policy, traffic, view, breaker, compare = (found.nth(number) for number in range(len(PANELS)))
 
-    policy.get_by_label("Who gets a request").select_option("ROUND_ROBIN")
+    policy.get_by_label("Which pod gets the request").select_option("ROUND_ROBIN")
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-policy textarea').value.includes('simple: "
         "ROUND_ROBIN')",
@@ -77,15 +77,15 @@ def test_all_panels_work_in_notebook_7(book: Notebook) -> None:
     traffic.locator(".labkit-status").get_by_text("Done: 30 requests").wait_for(timeout=30_000)
     traffic.get_by_text("The same as the gateway counted.").wait_for(timeout=15_000)
 
-    view.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    view.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     sent = json.loads(
         book.ask("print(json.dumps({pod: int(n) for pod, n in view.watch.sent.items()}))")
     )
     assert sum(sent.values()) == 20 + 20 + 30
     assert view.locator("[data-pod][data-state=ready]").count() == 3
-    breaker.get_by_text("Looking at the mesh.").wait_for(timeout=30_000)
+    breaker.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     assert breaker.locator("figure").get_attribute("data-marks") == "1"
-    compare.get_by_text("No difference that chance can't explain").wait_for(timeout=15_000)
+    compare.get_by_text("No difference beyond chance").wait_for(timeout=15_000)
 
     assert book.violations() == []
     for name, panel in zip(PANELS, found.all(), strict=True):

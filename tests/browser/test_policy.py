@@ -70,10 +70,10 @@ def said(book: Notebook, words: str) -> None:
 
 def test_from_a_control_to_envoy(book: Notebook) -> None:
     panel = book.panel
-    panel.get_by_label("Who gets a request").select_option("ROUND_ROBIN")
+    panel.get_by_label("Which pod gets the request").select_option("ROUND_ROBIN")
     wait_for_yaml(book, "simple: ROUND_ROBIN")
     panel.locator("summary", has_text="Outlier detection").click()
-    panel.get_by_label("Errors in a row consecutive5xxErrors").fill("3")
+    panel.get_by_label("Consecutive 5xx errors consecutive5xxErrors").fill("3")
     wait_for_yaml(book, "consecutive5xxErrors: 3")
     said(book, "Not applied yet")
     panel.get_by_role("button", name="Apply").click()
@@ -91,8 +91,8 @@ def test_from_a_control_to_envoy(book: Notebook) -> None:
     book.picture("policy-applied")
     book.show(".labkit-got")
     book.picture("policy-envoy")
-    panel.get_by_label("Who gets a request").select_option("LEAST_REQUEST")
-    panel.get_by_label("May be out at once maxEjectionPercent").fill("50")
+    panel.get_by_label("Which pod gets the request").select_option("LEAST_REQUEST")
+    panel.get_by_label("Max ejected at once maxEjectionPercent").fill("50")
     said(book, "Apply would change 3 lines")
     book.portrait("panel-policy")
     assert book.complaints == []
@@ -101,16 +101,16 @@ def test_from_a_control_to_envoy(book: Notebook) -> None:
 def test_a_slider_by_mouse_and_by_keyboard(book: Notebook) -> None:
     panel, keyboard = book.panel, book.page.keyboard
     panel.locator("summary", has_text="Outlier detection").click()
-    slider = panel.get_by_label("May be out at once, slider")
+    slider = panel.get_by_label("Max ejected at once, slider")
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     book.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     wait_for_yaml(book, "maxEjectionPercent: ")
-    middle = int(panel.get_by_label("May be out at once maxEjectionPercent").input_value())
+    middle = int(panel.get_by_label("Max ejected at once maxEjectionPercent").input_value())
     assert 45 <= middle <= 55
     keyboard.press("ArrowRight")
     wait_for_yaml(book, f"maxEjectionPercent: {middle + 1}")
-    errors = panel.get_by_label("Errors in a row consecutive5xxErrors")
+    errors = panel.get_by_label("Consecutive 5xx errors consecutive5xxErrors")
     errors.focus()
     keyboard.press("ArrowUp")  # from Istio's default, 5
     wait_for_yaml(book, "consecutive5xxErrors: 6")
@@ -123,9 +123,9 @@ def test_a_slider_by_mouse_and_by_keyboard(book: Notebook) -> None:
 def test_everything_by_keyboard_alone_and_no_shortcut_of_jupyterlab_acts(book: Notebook) -> None:
     cells = book.page.locator(".jp-Cell").count()
     keyboard = book.page.keyboard
-    mode = book.panel.get_by_label("Who gets a request")
+    mode = book.panel.get_by_label("Which pod gets the request")
     mode.focus()
-    keyboard.type("take")  # a select takes the option that begins so
+    keyboard.type("each")  # a select takes the option that begins so
     wait_for_yaml(book, "simple: ROUND_ROBIN")
     apply = book.panel.get_by_role("button", name="Apply")
     for _ in range(20):
@@ -155,10 +155,10 @@ def test_what_is_wrong_is_said_beside_the_field_while_typing(book: Notebook) -> 
     assert area.evaluate("area => area.selectionStart") == at - 1 + len("N-and-more")
     assert "not a known value" in panel.locator(".labkit-field .labkit-note").first.inner_text()
     panel.locator("summary", has_text="Outlier detection").click()
-    looks = panel.get_by_label("Looks every interval")
+    looks = panel.get_by_label("Sweep interval interval")
     looks.fill("10")
     note = panel.locator(
-        ".labkit-field", has=book.page.get_by_label("Looks every interval")
+        ".labkit-field", has=book.page.get_by_label("Sweep interval interval")
     ).locator(".labkit-note")
     note.get_by_text("not a duration").wait_for(timeout=15_000)
     assert looks.get_attribute("aria-invalid") == "true"
@@ -192,7 +192,7 @@ def test_half_typed_yaml_survives_a_restart_of_the_kernel_and_a_reload(book: Not
     # JupyterLab itself tells the console of messages that the old kernel did not answer
     book.complaints.clear()
     book.run_all()
-    said(book, "Your draft of")
+    said(book, "Your draft from")
     assert yaml_of(book).input_value() == half
     book.show()
     book.picture("policy-draft")
@@ -207,20 +207,23 @@ def test_half_typed_yaml_survives_a_restart_of_the_kernel_and_a_reload(book: Not
 
 
 def test_the_notebook_keeps_the_last_state_and_the_view_stays(book: Notebook) -> None:
-    book.panel.get_by_label("Who gets a request").select_option("LEAST_REQUEST")
+    book.panel.get_by_label("Which pod gets the request").select_option("LEAST_REQUEST")
     book.panel.get_by_role("button", name="Apply").click()
     said(book, "Applied at")
     book.panel.locator("summary", has_text="Connection pool").click()
     book.page.locator(".jp-Cell").first.click()  # out of the panel
     book.page.wait_for_function(
-        """() => window.jupyterapp.shell.currentWidget.content.model.toJSON().cells.at(-1).outputs.some(
-             o => [o.data?.['text/html']].flat().join('').includes('Applied at'))""",  # noqa: E501
+        """() => {
+          const cells = window.jupyterapp.shell.currentWidget.content.model.toJSON().cells;
+          return cells.at(-1).outputs.some(
+            o => [o.data?.['text/html']].flat().join('').includes('Applied at'));
+        }""",
         timeout=15_000,
     )
     assert book.page.locator(".labkit-panel").count() == 1
-    book.panel.get_by_label("Connections at most").wait_for()  # what was open is open
-    assert book.panel.get_by_label("Who gets a request").input_value() == "LEAST_REQUEST"
-    book.panel.get_by_label("Who gets a request").select_option(
+    book.panel.get_by_label("Max connections").wait_for()  # what was open is open
+    assert book.panel.get_by_label("Which pod gets the request").input_value() == "LEAST_REQUEST"
+    book.panel.get_by_label("Which pod gets the request").select_option(
         "RANDOM"
     )  # the view that is there now works
     wait_for_yaml(book, "simple: RANDOM")
@@ -235,7 +238,7 @@ def test_a_mesh_that_is_gone_is_said_in_words(book: Notebook) -> None:
     assert "Traceback" not in alert.inner_text()
     book.show()
     book.picture("policy-mesh-gone")
-    book.panel.get_by_label("Who gets a request").select_option(
+    book.panel.get_by_label("Which pod gets the request").select_option(
         "ROUND_ROBIN"
     )  # the text can still be changed
     wait_for_yaml(book, "simple: ROUND_ROBIN")

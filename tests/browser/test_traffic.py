@@ -112,7 +112,7 @@ def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
 def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     panel = book.panel
     panel.get_by_label("a steady stream, until stopped").check()
-    panel.get_by_label("requests a second").fill("40")
+    panel.get_by_label("stream rate").fill("40")
     panel.get_by_role("button", name="Start").click()
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=30_000
@@ -152,7 +152,7 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     for plot in (
         "Pods over time",
         "Latency over time",
-        "Latency, how many took how long",
+        "Latency histogram",
         "Versions over time",
     ):
         panel.get_by_label("Plot").select_option(plot)
@@ -195,7 +195,7 @@ def test_everything_by_keyboard(book: Notebook) -> None:
     panel.get_by_label("curl, one after the other").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    panel.get_by_label("requests a second").wait_for(timeout=15_000)
+    panel.get_by_label("stream rate").wait_for(timeout=15_000)
     assert panel.get_by_label("a steady stream, until stopped").is_checked()
     page.keyboard.press("Tab")
     page.keyboard.press("Tab")
@@ -227,7 +227,7 @@ def test_a_wrong_number_and_a_closed_mesh_are_told(book: Notebook) -> None:
     )
     book.ask("mesh.close()")
     panel.get_by_role("alert").get_by_text("This mesh has been closed").wait_for(timeout=30_000)
-    done(book, "Broken off")
+    done(book, "Failed")
     book.show()
     book.picture("traffic-closed")
     assert book.violations() == []

@@ -7,14 +7,14 @@ method: a notebook without a browser calls `panel.apply()`, and a click on the b
 only.
 
     class Counter(Panel):
-        scripts = ("counter.js",)              # in labkit/ui/static, behind what panel.js gives every view
+        scripts = ("counter.js",)       # in labkit/ui/static, after panel.js, which all views share
         count = traitlets.Int(0).tag(sync=True)
 
         @action
-        def add(self, by=1):                   # quick: under the panel's lock
+        def add(self, by=1):            # quick: under the panel's lock
             self.count += by
 
-        @work("Sending requests")              # long: off the kernel's main thread when the view asks for it
+        @work("Sending requests")       # long: on a thread of its own when the view asks for it
         def send(self): ...
 
 An error that a learner can cause (LabkitError) is shown in the panel. A Python caller gets it
@@ -24,7 +24,7 @@ happened.
 ipywidgets' own controls were the other choice: their sliders can't be reached by keyboard in full
 and have no labels that a screen reader finds. anywidget carries a view of native HTML inputs, with
 no build step and nothing from a CDN.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -190,9 +190,9 @@ class Panel(anywidget.AnyWidget):
             log.exception("a panel's action failed")
             self.show_error(
                 LabkitError(
-                    "This panel made a mistake of its own",
+                    "This panel has a bug",
                     seen=f"{type(error).__name__}: {error}",
-                    try_next="run its cell again; if it comes back, please report it",
+                    try_next="run its cell again; if it happens again, please report it",
                 ),
                 getattr(method, "__name__", ""),
             )

@@ -84,10 +84,10 @@ def timeline(
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(0, max(1, len(rows)))
     axes.set_title(
-        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (a bar: out of the pool)",
+        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (bar: out of the pool)",
         pad=PAD if shown else None,
     )
-    finish(axes, start, start + last, shown, "since the picture began")
+    finish(axes, start, start + last, shown, "since the panel was made")
     return axes
 
 
@@ -98,9 +98,9 @@ def fitting(words: str, part: float) -> str:
     """The label of a bar that has so large a part of the axes: the whole, its beginning, or nothing
     (the table has it).
 
-    >>> fitting("2 × 1.1 s (2.4 s)", 0.5), fitting("2 × 1.1 s (2.4 s)", 0.1), fitting("2 × 1.1 s (2.4 s)", 0.01)
-    ('2 × 1.1 s (2.4 s)', '2 ×', '')
-    """  # noqa: E501
+    >>> [fitting("2 × 1.1 s (2.4 s)", part) for part in (0.5, 0.1, 0.01)]
+    ['2 × 1.1 s (2.4 s)', '2 ×', '']
+    """
     start = words.split(" ", 2)
     return next((text for text in (words, " ".join(start[:2])) if len(text) * LETTER <= part), "")
 
@@ -177,7 +177,8 @@ def counted(watch: MeshWatch, end: float) -> pd.DataFrame:
 
 class BreakerTimeline(WatchingPanel, LivePanel):
     """Ejections as bars of n × baseEjectionTime, requests refused by a limit, and retries, while
-    they happen.
+    they happen. `source` is a mesh, then seen by `proxy`; or a frame with a row an ejection (pod,
+    from_s, to_s in seconds), or what has one as `frame`. Anything else raises LessonError.
 
     It looks at the mesh five times a second while it is on the screen, so times are right to 0.2 s.
     Without a browser:
@@ -217,12 +218,14 @@ class BreakerTimeline(WatchingPanel, LivePanel):
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A row an ejection: pod, from_s, to_s, n, base_s. Seconds since the panel was made."""
+        """A row an ejection: pod, from_s and to_s (seconds since the panel was made; no to_s: it is
+        still out), n (which in a row it is) and base_s (baseEjectionTime).
+        """
         return self.watch.frame if self.rows is None else self.rows
 
     @property
     def table(self) -> pd.DataFrame:
-        """The same as text."""
+        """The same as a frame: a row an ejection and one for each counter; times in seconds."""
         found: pd.DataFrame = self.axes.as_table
         return found
 

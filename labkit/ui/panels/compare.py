@@ -19,13 +19,13 @@ from labkit.ui.plots.charts import column_of, frame_of
 CHANCE = 1e-3
 """How often two runs of the same mesh are called different: at most one time in a thousand."""
 
-WAYS = {"version": "Versions", "pod": "Pods", "status": "Status codes", "latency": "Latency"}
+COMPARE_BY = {"version": "Versions", "pod": "Pods", "status": "Status codes", "latency": "Latency"}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a test says of two runs. `gap` is what was seen, `least` what chance alone reaches once
-    in `chance`.
+    """What a test says of two runs. `gap` is what was seen, `least` what chance alone reaches with
+    the probability `chance`; both are shares, 0 to 1.
     """
 
     differ: bool
@@ -40,13 +40,13 @@ class Comparison:
         rare = f"once in {1 / self.chance:,.0f} comparisons"
         if self.differ:
             return (
-                f"They differ: {self.claim}. Two runs of one and the same mesh look so "
-                f"different at most {rare}."
+                f"They differ: {self.claim}. Two runs of the same mesh differ this much at "
+                f"most {rare}."
             )
         return (
-            f"No difference that chance can't explain: {self.claim}. A gap of "
+            f"No difference beyond chance: {self.claim}. A gap of "
             f"{100 * self.least:.0f} points or more "
-            "would have been one; with more requests, a smaller one."
+            "would have counted; with more requests, a smaller one would."
         )
 
 
@@ -78,7 +78,7 @@ def compare(a: Any, b: Any, by: str = "version", *, chance: float = CHANCE) -> C
     if not gaps[widest]:
         return Comparison(False, f"each {by} has the same share in both", 0.0, least, chance)
     came, went = (100 * float((column == widest).mean()) for column in (one, other))
-    claim = f"{widest} has {came:.0f} % of the first run and {went:.0f} % of the second"
+    claim = f"{widest} got {came:.0f} % of the first run and {went:.0f} % of the second"
     return Comparison(abs(gaps[widest]) >= least, claim, abs(gaps[widest]), least, chance)
 
 
@@ -96,8 +96,8 @@ def faster(left: pd.DataFrame, right: pd.DataFrame, chance: float) -> Comparison
     won = float((slower + ties / 2).sum()) / (len(one) * len(other))
     least = unlikely_rank(min(len(one), len(other)), chance / 2)
     medians = (
-        f"half of the first run is faster than {np.median(one):.2f} ms, of the second than "
-        f"{np.median(other):.2f} ms"
+        f"p50 is {np.median(one):.2f} ms in the first run and {np.median(other):.2f} ms in the "
+        "second"
     )
     return Comparison(abs(won - 0.5) >= least, medians, abs(won - 0.5), least, chance)
 
@@ -122,7 +122,8 @@ def side_by_side(
 
 class Compare(LivePanel):
     """Two runs side by side: results, frames, or runs of a TrafficPanel; with a test that says
-    whether they differ.
+    whether they differ in `by`: "version", "pod", "status" or "latency". Raises LessonError for
+    another `by`, and for a run without requests.
 
     >>> Compare(before, after, names=("RANDOM", "LEAST_REQUEST"))
     >>> Compare(*panel.runs[-2:]).comparison.differ
@@ -134,7 +135,7 @@ class Compare(LivePanel):
     styles = ("live.css",)
 
     by = traitlets.Unicode("version").tag(sync=True)
-    ways = traitlets.Dict(WAYS).tag(sync=True)
+    choices = traitlets.Dict(COMPARE_BY).tag(sync=True)
     verdict = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
@@ -148,9 +149,9 @@ class Compare(LivePanel):
     @action
     def choose(self, by: str) -> None:
         """What is compared: version, pod, status or latency."""
-        if by not in WAYS:
+        if by not in COMPARE_BY:
             raise LessonError(
-                f"Runs can't be compared by {by!r}", seen=f"there are: {', '.join(WAYS)}"
+                f"Runs can't be compared by {by!r}", seen=f"there are: {', '.join(COMPARE_BY)}"
             )
         found = compare(self.a, self.b, by)
         self.by, self.comparison = by, found

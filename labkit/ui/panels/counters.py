@@ -43,7 +43,7 @@ def answering(proxy: str) -> Iterator[None]:
         raise EnvoyError(
             f"The proxy {proxy!r} does not answer",
             seen=str(error) or type(error).__name__,
-            try_next="wait a moment: what ended is started again; mesh.get('pods', "
+            try_next="wait a moment: it restarts by itself; mesh.get('pods', "
             "namespace='istio-system')",
         ) from error
 
@@ -140,7 +140,7 @@ class Agreement:
         who = self.who[0].upper() + self.who[1:]
         if self.extra < 0:
             return (
-                f"{who} counted {-self.extra} fewer: it was started anew meanwhile, or some "
+                f"{who} counted {-self.extra} fewer: it restarted in the meantime, or some "
                 "got no answer."
             )
         return f"{who} counted {self.extra} more: other requests went through it at the same time."

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 
 class MeshView(WatchingPanel):
-    """client → gateway → pods by version. Line width: share of the requests lately; crossed out:
-    ejected.
+    """client → gateway → pods by version, as `proxy` sees them: the gateway, or a pod's sidecar.
+    Line width: share of the requests in the last seconds; crossed out: ejected.
 
-    It looks at the mesh while it is on the screen, about twice a second. Without a browser:
+    It looks at the mesh while it is on the screen, about twice a second. Raises what the mesh
+    raises when it is made: NotFound for a proxy that is not there. Without a browser:
 
     >>> view = MeshView(mesh)
     >>> mesh.curl(url, n=20)
@@ -47,7 +48,9 @@ class MeshView(WatchingPanel):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The same as text: a row a pod."""
+        """The same as a frame, a row a pod: pod, version, state, total requests since the panel was
+        made, and its share of the requests in the last seconds, in per cent.
+        """
         return picture.table(self.model)
 
     def draw(self) -> None:
@@ -64,6 +67,7 @@ class MeshView(WatchingPanel):
     def page(self) -> str:
         table = self.table.to_html(index=False, border=0)
         return (
-            f"<figure style='margin:0'>{self.svg}<figcaption>{html.escape(self.status)}</figcaption>"  # noqa: E501
+            f"<figure style='margin:0'>{self.svg}"
+            f"<figcaption>{html.escape(self.status)}</figcaption>"
             f"<details><summary>The same as a table</summary>{table}</details></figure>"
         )

@@ -32,8 +32,8 @@ GROWING = ("refused", "retries")
 
 @dataclass(frozen=True)
 class SeenEjection:
-    """A pod out of the pool: since when, until when (None: it still is), and the how manieth time
-    in a row.
+    """A pod out of the pool: since when, until when (None: it still is), and which
+    ejection in a row it is.
     """
 
     pod: str

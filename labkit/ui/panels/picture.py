@@ -84,10 +84,10 @@ def pod_model(pod: PodInfo, watch: MeshWatch, now: MeshSample) -> Model:
     if out is not None and left is not None:
         most = "at most " if out.earlier else ""
         words = (
-            f"ejected, {most}{span(left)} left" if left else "ejected, back at Envoy's next look"
+            f"ejected, {most}{span(left)} left" if left else "ejected, back at Envoy's next sweep"
         )
     elif state == CRASHED:
-        words = "crashed, is started again"
+        words = "crashed, restarting"
     elif state in (STARTING, UNREADY):
         # kubectl's own word where it says more: ImagePullBackOff, Evicted, Completed …
         words = (
@@ -142,14 +142,14 @@ def table(of: Mapping[str, Any]) -> pd.DataFrame:
         for pod in group["pods"]
     ]
     return pd.DataFrame(
-        rows, columns=["pod", "version", "state", "requests since the start", "share lately %"]
+        rows, columns=["pod", "version", "state", "total requests", "recent share %"]
     )
 
 
 def summary(of: Mapping[str, Any]) -> str:
     """One sentence, for who can't see the picture."""
     pods = [pod for group in of["groups"] for pod in group["pods"]]
-    parts = [f"{of['per_second']:g} requests a second from the {who(of)} to {len(pods)} pods"]
+    parts = [f"{of['per_second']:g} requests per second from the {who(of)} to {len(pods)} pods"]
     parts += [
         f"{group['name']} gets {100 * group['share']:.0f} %"
         for group in of["groups"]
@@ -246,10 +246,10 @@ def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) 
 
 
 def box(x: float, y: float, width: float, height: float, label: str) -> str:
+    words = text(x + width / 2, y + height / 2 + 5, label, anchor="middle", weight="600")
     return (
         f"<rect x='{x}' y='{y:.1f}' width='{width}' height='{height}' rx='6' fill='#fff' "
-        f"stroke='{BLACK}' "
-        f"stroke-width='1.5'/>{text(x + width / 2, y + height / 2 + 5, label, anchor='middle', weight='600')}"  # noqa: E501
+        f"stroke='{BLACK}' stroke-width='1.5'/>{words}"
     )
 
 

@@ -15,7 +15,7 @@ from labkit.mesh import Mesh, PodInfo
 EJECTED = "failed_outlier_check"
 COUNTERS = {
     "waiting": "upstream_rq_pending_active",
-    "under way": "upstream_rq_active",
+    "active": "upstream_rq_active",
     "refused": "upstream_rq_pending_overflow",
     "retries": "upstream_rq_retry",
 }

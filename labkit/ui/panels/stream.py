@@ -50,7 +50,7 @@ class Traffic:
     duration_s: float | None = (
         None  # given, it ends a Fortio run in place of the number of requests
     )
-    rate: float = 20.0  # of a stream, in requests a second
+    rate: float = 20.0  # of a stream, in requests per second
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,12 +68,14 @@ class Traffic:
                 )
         if self.duration_s is not None and self.duration_s <= 0:
             raise TrafficError(
-                "The run needs some time", seen=f"{self.duration_s:g} s", try_next="type 1 or more"
+                "The duration must be more than 0",
+                seen=f"{self.duration_s:g} s",
+                try_next="type 1 or more",
             )
         if self.kind == "stream" and not 0 < self.rate <= MOST_A_SECOND:
             raise TrafficError(
-                f"A stream sends more than 0 and at most {MOST_A_SECOND} requests a second",
-                seen=f"{self.rate:g} a second",
+                f"A stream sends more than 0 and at most {MOST_A_SECOND} requests per second",
+                seen=f"{self.rate:g} per second",
                 try_next="for more than that take Fortio with -qps 0",
             )
 
@@ -252,7 +254,7 @@ class Stream:
             self.error = self.error or error
         except Exception as error:
             self.error = self.error or TrafficError(
-                "The run broke off",
+                "The run failed",
                 seen=f"{type(error).__name__}: {error}",
                 try_next="start it again",
             )
@@ -384,7 +386,7 @@ class Stream:
         text = f"{lost} of {count} requests got no answer."
         if not self.running and self.restarts() > self.restarts_before:
             who = self.source or "The gateway"
-            return f"{text} {who} ended and was started again meanwhile."
+            return f"{text} {who} restarted in the meantime."
         if lost == count:
             return f"{text} Nothing listens at the gateway: is a Gateway object applied?"
         return text

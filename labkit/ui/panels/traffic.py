@@ -27,7 +27,7 @@ PLOTS = {
     "pods": "Pods over time",
     "status": "Status codes over time",
     "latency": "Latency over time",
-    "histogram": "Latency, how many took how long",
+    "histogram": "Latency histogram",
 }
 SETTINGS = {
     "kind": str,
@@ -49,7 +49,12 @@ run again.
 
 class TrafficPanel(LivePanel):
     """curl n times, a load as Fortio makes it, or a steady stream until it is stopped; with live
-    plots.
+    plots. Requests go through the gateway, or from the Deployment `source`.
+
+    Settings: kind ("curl", "fortio" or "stream"), requests, connections, qps (0: as fast as
+    possible), seconds (0: until all requests are sent), rate (of a stream, in requests per second,
+    at most 500) and plot (one of "versions", "pods", "status", "latency", "histogram"). Raises
+    LessonError for a setting that is none of these, TrafficError for a value out of range.
 
     Every button is a method, so that a notebook without a browser does the same:
 
@@ -78,7 +83,7 @@ class TrafficPanel(LivePanel):
     running = traitlets.Bool(False).tag(sync=True)
     progress = traitlets.Float(-1.0).tag(sync=True)
     """The part that is done, 0 to 1; -1 where nobody knows the end."""
-    status = traitlets.Unicode("Nothing was sent yet.").tag(sync=True)
+    status = traitlets.Unicode("Nothing has been sent yet.").tag(sync=True)
     plot = traitlets.Unicode("versions").tag(sync=True)
     plots = traitlets.Dict(PLOTS).tag(sync=True)
     counted = traitlets.Dict().tag(sync=True)
@@ -133,7 +138,9 @@ class TrafficPanel(LivePanel):
 
     @action
     def start(self, **settings: Any) -> None:
-        """Begins to send, in the background."""
+        """Begins to send, in the background. Raises LessonError while another run is on, and what
+        keeps the mesh from sending at all.
+        """
         if self.running:
             raise LessonError("Requests are being sent already", try_next="panel.stop() ends that")
         if settings:
@@ -158,7 +165,9 @@ class TrafficPanel(LivePanel):
 
     @work("Sending requests")
     def run(self, *, timeout_s: float = 60.0, **settings: Any) -> None:
-        """Sends a run that ends by itself, and waits for it."""
+        """Sends a run that ends by itself, and waits for it. Raises NotReady where it has not ended
+        after `timeout_s` seconds, LessonError for a stream, and what the run raised.
+        """
         if settings.get("kind", self.kind) == "stream":
             raise LessonError(
                 "A stream has no end to wait for", try_next="panel.start(), and later panel.stop()"
@@ -190,13 +199,13 @@ class TrafficPanel(LivePanel):
     def last(self) -> Stream:
         """The run that is on, or else the last one."""
         if not self.runs:
-            raise LessonError("Nothing was sent yet", try_next="panel.start()")
+            raise LessonError("Nothing has been sent yet", try_next="panel.start()")
         return self.runs[-1]
 
     @property
     def result(self) -> Any:
         """What came back in the last run that has ended: the same as mesh.curl or mesh.fortio
-        returns.
+        returns. Raises LessonError while none has.
         """
         ended = [run.result for run in self.runs if run.result is not None]
         if not ended:
@@ -205,7 +214,10 @@ class TrafficPanel(LivePanel):
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The rows so far of the run that is on, or of the last one."""
+        """The rows so far of the run that is on, or of the last one: a row a request, with at
+        (seconds since 1970), status, pod, version and latency_ms. Raises LessonError before the
+        first run.
+        """
         return self.last.frame
 
     # drawing
@@ -264,12 +276,10 @@ class TrafficPanel(LivePanel):
     def tell(self, run: Stream, state: str, count: int) -> None:
         """The line beside the bar, and the table of the proxy's counters."""
         seconds = run.until - run.began
-        words = {"ended": "Done", "cancelled": "Stopped", "failed": "Broken off"}.get(
-            state, "Sending"
-        )
+        words = {"ended": "Done", "cancelled": "Stopped", "failed": "Failed"}.get(state, "Sending")
         told = (
             f"{words}: {count} requests in {seconds:.1f} s, {count / max(seconds, 1e-3):,.0f} "
-            "a second."
+            "per second."
         )
         found = run.agreement
         with self.hold_sync():

@@ -23,8 +23,10 @@ LEASE_S = 60.0
 """A view says every 20 s that it is still there; without that nobody is asked any more after so
 long.
 """
-STOPPED = "Not looking: this is how it was last."
-CLOSED = "The mesh has been closed: this is how it was last. labkit.open_mesh() makes a new one."
+STOPPED = "Not watching: this is the last state seen."
+CLOSED = (
+    "The mesh has been closed: this is the last state seen. labkit.open_mesh() opens a new one."
+)
 MOST_FAILURES = 5  # looks in a row that a proxy which is started again may miss
 
 
@@ -99,7 +101,7 @@ class WatchingPanel(Panel):
         with self.lock:
             self.failures = 0
             self.watching = True
-            self.status = "Looking at the mesh."
+            self.status = "Watching the mesh."
             self.ticker.start()
 
     def tick(self) -> bool:
@@ -117,7 +119,7 @@ class WatchingPanel(Panel):
             if not self.watch.closed:
                 log.exception("a look at the mesh failed")
             return self.missed(
-                LabkitError("Looking at the mesh failed", seen=f"{type(error).__name__}: {error}")
+                LabkitError("Watching the mesh failed", seen=f"{type(error).__name__}: {error}")
             )
         self.failures = 0
         self.looked()
@@ -139,7 +141,7 @@ class WatchingPanel(Panel):
         over = self.watch.closed
         self.failures += 1
         if not over and isinstance(error, EnvoyError) and self.failures < MOST_FAILURES:
-            self.status = "The proxy does not answer: it is started again."
+            self.status = "The proxy does not answer: it is restarting."
             return True
         with self.lock:
             self.asked, self.seen_until, self.watching = False, 0.0, False
@@ -154,7 +156,7 @@ class WatchingPanel(Panel):
         raise NotImplementedError
 
     def way_back(self, error: LabkitError, doing: str) -> dict[str, str]:
-        return {"label": "Look again", "do": "start"}
+        return {"label": "Watch again", "do": "start"}
 
     def close(self) -> None:
         self.ticker.stop()

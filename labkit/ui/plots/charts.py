@@ -9,8 +9,10 @@ fetches anything.
     plots.compare(before=a, after=b)          # two or more results side by side
     plots.timeline(ejections)                 # when a pod was out of the pool
 
-A frame is one with a row a request (`result.frame`); a result may be given in its place. Under each
-picture is the same as a table; `plots.table(result, by="pod")` is the table alone.
+A frame has a row a request, with the columns status, pod, version and latency_ms (`result.frame`);
+a result may be given in its place. Axes are matplotlib's own, with `as_table`, the frame that
+stands under the picture; `plots.table(result, by="pod")` is the table alone. What is no frame, or
+lacks a column, raises LessonError.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ SIDES = (
 
 
 def frame_of(source: Any) -> pd.DataFrame:
-    """The rows of a result, or the frame itself."""
+    """The rows of a result, or the frame itself. Raises LessonError for anything else."""
     frame = getattr(source, "frame", source)
     if not isinstance(frame, pd.DataFrame):
         raise LessonError(
@@ -50,7 +52,9 @@ def frame_of(source: Any) -> pd.DataFrame:
 
 
 def column_of(frame: pd.DataFrame, by: str) -> pd.Series[Any]:
-    """One column with readable values: `no pod` where nothing answered."""
+    """One column with readable values: `no pod` where nothing answered. Raises LessonError for a
+    column that is not there.
+    """
     if by not in frame:
         raise LessonError(
             f"The frame has no column {by!r}",
@@ -64,9 +68,11 @@ def column_of(frame: pd.DataFrame, by: str) -> pd.Series[Any]:
 def table(
     source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, float] | None = None
 ) -> pd.DataFrame:
-    """How many rows have each value of `by`, as a frame: the value, requests, share in per cent.
+    """How many rows have each value of `by`: a row a value, with the columns `by`, requests and
+    "share %", sorted by the value.
 
-    `expected` adds what should be there: names alone, or names with shares (0.8 for 80 %).
+    `expected` adds what should be there: names alone, or names with shares (0.8 for 80 %), which
+    then are in "expected %". Raises LessonError where the frame has no column `by`.
 
     >>> plots.table(result, by="version", expected={"v1": 0.8, "v2": 0.2})
     """
@@ -89,8 +95,10 @@ def share(
     source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, float] | None = None
 ) -> Any:
     """A bar for each pod, version or status: how many requests it has, and which part of all.
+    Returns axes; `as_table` is that of `table`.
 
-    Shares that were expected are drawn as a black line across the bar.
+    Shares that were expected (0 to 1, by name) are drawn as a black line across the bar. Raises
+    LessonError where the frame has no column `by`.
 
     >>> plots.share(result, by="version", expected={"v1": 0.8, "v2": 0.2})
     """
@@ -119,7 +127,8 @@ def share(
 
 @styled
 def codes(source: Any) -> Any:
-    """A bar for each HTTP status: 200 is an answer, 503 a refusal, `no answer` a broken connection.
+    """A bar for each HTTP status; `no answer` is a connection that failed. Returns axes; their
+    table has a row a status.
 
     >>> plots.codes(mesh.fortio(url, connections=4, requests=20))
     """
@@ -130,7 +139,8 @@ def codes(source: Any) -> Any:
 
 @styled
 def over_time(source: Any, by: str = "version") -> Any:
-    """A mark for each request, in the order they were sent: who answered it.
+    """A mark for each request, in the order they were sent: which pod, version or status it got.
+    Returns axes; their table has a row a request (numbered from 1).
 
     >>> plots.over_time(result, by="pod")
     """
@@ -161,8 +171,8 @@ def over_time(source: Any, by: str = "version") -> Any:
 
 
 def percentiles(source: Any, by: str | None = None) -> pd.DataFrame:
-    """Latency in milliseconds: requests, median, 90th and 99th percentile, longest; of all rows or
-    for each `by`.
+    """Latency in milliseconds: a frame with requests, "p50 ms", "p90 ms", "p99 ms" and "max ms".
+    One row for all requests, or one for each value of `by`; none where there are no requests.
 
     >>> plots.percentiles(result, by="pod")
     """
@@ -171,15 +181,15 @@ def percentiles(source: Any, by: str | None = None) -> pd.DataFrame:
         numbers: dict[str, Any] = {by: name} if by else {}
         numbers["requests"] = len(values)
         numbers.update({f"p{p} ms": round(float(values.quantile(p / 100)), 2) for p in PERCENTILES})
-        numbers["longest ms"] = round(float(values.max()), 2)
+        numbers["max ms"] = round(float(values.max()), 2)
         rows.append(numbers)
     return pd.DataFrame(rows)
 
 
 @styled
 def latency(source: Any, by: str | None = None) -> Any:
-    """A histogram of the latency, with the median and the 99th percentile as lines; one for each
-    `by` where given.
+    """A histogram of the latency in milliseconds, with p50 and p99 as lines; one for each value of
+    `by` where given, all on one scale. Returns axes; their table is that of `percentiles`.
 
     >>> plots.latency(result, by="version")
     """
@@ -214,19 +224,21 @@ def latency(source: Any, by: str | None = None) -> Any:
         for share_of, line in ((0.5, "-"), (0.99, "--")):
             where = values.quantile(share_of)
             axes.plot([where, where], [at, at + 0.85], line, color=BLACK, linewidth=1.8)
-        numbers = f"half {values.quantile(0.5):.3g} ms, 99 % {values.quantile(0.99):.3g} ms"
+        numbers = f"p50 {values.quantile(0.5):.3g} ms, p99 {values.quantile(0.99):.3g} ms"
         labels.append(f"{name}\n{numbers}" if name else numbers.replace(", ", "\n"))
     axes.set_yticks([len(parts) - 1 - number + 0.4 for number in range(len(parts))], labels)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(0, max(1, len(parts)))
-    axes.set_xlabel("milliseconds (line: half of them, dashed: 99 %)")
+    axes.set_xlabel("milliseconds (line: p50, dashed: p99)")
     axes.set_title(f"Latency of {len(frame)} requests" + (f" by {by}" if by else ""))
     return axes
 
 
 @styled
 def compare(*, by: str = "pod", **results: Any) -> Any:
-    """Results side by side: for each pod, version or status its share in each of them.
+    """Results side by side: for each pod, version or status its share in each of them, in %.
+    Returns axes; their table has a row a value and a column a result. The names are the keywords'.
+    Raises LessonError for fewer than two results.
 
     >>> plots.compare(RANDOM=first, LEAST_REQUEST=second, by="pod")
     """
@@ -274,10 +286,11 @@ def compare(*, by: str = "pod", **results: Any) -> Any:
 
 @styled
 def timeline(ejections: Any, *, end_s: float | None = None) -> Any:
-    """When each pod was out of the pool. A row an ejection: pod, from_s, to_s (nothing there: it is
-    still out).
+    """When each pod was out of the pool, as axes. `ejections` is a frame, or has one as `frame`,
+    with a row an ejection: pod, from_s, to_s, in seconds (no to_s: it is still out).
 
-    `end_s` is where the picture ends; else where the last thing happened.
+    `end_s` is where the picture ends; else a second after the last thing that happened. Raises
+    LessonError for columns that are missing.
 
     >>> plots.timeline(pd.DataFrame({"pod": ["hello-world-v1-a"], "from_s": [1.0], "to_s": [3.5]}))
     """
@@ -318,7 +331,7 @@ def timeline(ejections: Any, *, end_s: float | None = None) -> Any:
     axes.set_ylim(len(pods) - 0.4, -0.9)
     axes.set_xlim(0, end)
     axes.set_xlabel("seconds")
-    axes.set_title(f"{len(frame)} ejections of {len(pods)} pods (a bar: out of the pool)")
+    axes.set_title(f"{len(frame)} ejections of {len(pods)} pods (bar: out of the pool)")
     return axes
 
 

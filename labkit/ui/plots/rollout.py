@@ -1,4 +1,4 @@
-"""The picture of a canary release: errors against answers, step by step, between the two bounds of
+"""The picture of a canary release: errors against responses, step by step, between the bounds of
 its rule.
 """
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def bounds(rule: DecisionRule, answers: float) -> tuple[float, float]:
-    """After so many answers: the errors from which it is rolled back, and up to which it goes on.
+    """After so many responses: the number of errors from which it is rolled back, and up to which
+    it continues.
 
     >>> bounds(DecisionRule(), 22)[1] > 0
     True
@@ -29,14 +30,16 @@ def bounds(rule: DecisionRule, answers: float) -> tuple[float, float]:
 
 @styled
 def evidence(rollout: Rollout) -> Any:
-    """Step after step, how many of the canary's answers were errors. In the upper field it is
-    rolled back.
+    """Step by step, how many of the canary's responses were errors, as axes: one line a step over
+    the responses so far, between the rule's two bounds. Beyond the upper one it is rolled back.
+
+    `rollout` is what `labkit.lessons.content.canary.roll_out` returns.
 
     >>> evidence(roll_out(DecisionRule(), set_weight, send))
     """
     rows = pd.DataFrame(
         [(step.weight, *point) for step in rollout.steps for point in step.path],
-        columns=["weight %", "answers of the canary", "errors"],
+        columns=["weight %", "canary responses", "errors"],
     )
     axes = new_axes(rows)
     longest = max(rollout.rule.least, *(step.answers for step in rollout.steps))
@@ -55,10 +58,8 @@ def evidence(rollout: Rollout) -> Any:
     axes.set_xlim(0, start)
     axes.set_ylim(0, top)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel(
-        "answers of the canary, one weight after the other\n(upper field: roll back, lower: go on)"
-    )
-    axes.set_ylabel("errors among them")
+    axes.set_xlabel("canary responses, step by step\n(upper area: roll back, lower area: continue)")
+    axes.set_ylabel("errors")
     axes.set_title(f"The canary was {'promoted' if rollout.promoted else 'rolled back'}")
     return axes
 

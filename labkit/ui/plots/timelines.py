@@ -1,13 +1,13 @@
 """Plots over time, with a line wherever something was applied. Functions of rows that return axes,
-as in plots.py.
+as in `charts`.
 
-    over_time.share(result, by="version", marks=mesh.history)    # which part of the requests each version got
-    over_time.latency(result, marks=mesh.history)                # half of them, and 99 %, were faster than this
-    over_time.between(result, marks=mesh.history)                # the same between the lines, as a table
+    timelines.share(result, by="version", marks=mesh.history)  # each version's share of requests
+    timelines.latency(result, marks=mesh.history)              # p50 and p99 at each moment
+    timelines.between(result, marks=mesh.history)              # shares between the lines, a table
 
 Marks are things with `at` (seconds since 1970) and `what`: a mesh's history, or what you make
 yourself.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def between(
 
     A request belongs to where it was sent. Columns: from s, to s, since, requests, and one a value.
 
-    >>> over_time.between(result, marks=mesh.history)
+    >>> timelines.between(result, marks=mesh.history)
     """
     frame = frame_of(source)
     values = column_of(frame, by)
@@ -105,7 +105,7 @@ def share(
     `end` (seconds since 1970) is where the picture ends, when it is to go on after the last
     request.
 
-    >>> over_time.share(result, by="pod", marks=mesh.history)
+    >>> timelines.share(result, by="pod", marks=mesh.history)
     """
     frame = frame_of(source)
     values = column_of(frame, by)
@@ -155,10 +155,9 @@ def share(
 
 @styled
 def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None) -> Any:
-    """How long requests took at each moment: half of them, and 99 % of them, were faster than the
-    two lines say.
+    """How long requests took at each moment, in milliseconds: p50 and p99.
 
-    >>> over_time.latency(result, marks=mesh.history)
+    >>> timelines.latency(result, marks=mesh.history)
     """
     frame = frame_of(source)
     start, last = span(frame, end)
@@ -168,12 +167,10 @@ def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None
     groups = frame["latency_ms"].groupby(bins)
     rows = latency_between(frame, shown, end=last)
     axes = new_axes(rows, height=heights(3, shown))
-    for part, colour, style, words in ((0.5, BLUE, "-", "half"), (0.99, VERMILLION, "--", "99 %")):
+    for part, colour, style, words in ((0.5, BLUE, "-", "p50"), (0.99, VERMILLION, "--", "p99")):
         numbers = groups.quantile(part)
         places = [step * (float(number) + 0.5) for number in numbers.index]
-        axes.plot(
-            places, list(numbers), style, color=colour, linewidth=2, label=f"{words} are faster"
-        )
+        axes.plot(places, list(numbers), style, color=colour, linewidth=2, label=words)
     top = float(groups.quantile(0.99).max()) if len(frame) else 1.0
     axes.set_ylim(0, 1.35 * top or 1.0)
     axes.set_ylabel("milliseconds")
@@ -214,7 +211,7 @@ def histogram(source: Any, marks: Iterable[Mark] = (), *, most: int = 4) -> Any:
     """How long requests took, in a row of its own for each time between two marks: the last `most`
     of them.
 
-    >>> over_time.histogram(result, marks=mesh.history)
+    >>> timelines.histogram(result, marks=mesh.history)
     """
     frame = frame_of(source)
     start, end = span(frame)

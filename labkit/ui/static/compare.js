@@ -5,7 +5,7 @@ function render({ model, el }) {
   const choice = h(
     "select",
     { id: `${prefix}by` },
-    ...Object.entries(model.get("ways")).map(([value, label]) => h("option", { value }, label)),
+    ...Object.entries(model.get("choices")).map(([value, label]) => h("option", { value }, label)),
   );
   choice.addEventListener("change", () => act(model, "choose", choice.value));
   const picture = pictureOf(model, prefix);

@@ -9,11 +9,11 @@ const KINDS = [
 function render({ model, el }) {
   const { root, body, prefix, stop } = frame(model, el);
   const fields = {
-    requests: numberField(model, prefix, "requests", "requests (-n)", "how many in all", { min: 1, max: 100000, step: 1 }),
+    requests: numberField(model, prefix, "requests", "requests (-n)", "in total", { min: 1, max: 100000, step: 1 }),
     connections: numberField(model, prefix, "connections", "connections (-c)", "at the same time", { min: 1, max: 64, step: 1 }),
-    qps: numberField(model, prefix, "qps", "a second (-qps)", "0: as fast as it goes", { min: 0, max: 10000, step: 1 }),
-    seconds: numberField(model, prefix, "seconds", "seconds (-t)", "0: requests end it", { min: 0, max: 600, step: 1 }),
-    rate: numberField(model, prefix, "rate", "requests a second", "1 to 500", { min: 1, max: 500, step: 1 }),
+    qps: numberField(model, prefix, "qps", "requests per second (-qps)", "0: as fast as possible", { min: 0, max: 10000, step: 1 }),
+    seconds: numberField(model, prefix, "seconds", "seconds (-t)", "0: until all requests are sent", { min: 0, max: 600, step: 1 }),
+    rate: numberField(model, prefix, "rate", "stream rate", "requests per second, 1 to 500", { min: 1, max: 500, step: 1 }),
   };
   const shown = { curl: ["requests"], fortio: ["connections", "qps", "requests", "seconds"], stream: ["rate"] };
 

@@ -19,7 +19,7 @@ function watchButton(model) {
   const button = h("button", { type: "button", onclick: () => act(model, model.get("watching") ? "stop" : "start") });
   const status = h("span", { class: "labkit-status", role: "status" });
   const stops = [
-    follow(model, "watching", () => (button.textContent = model.get("watching") ? "Stop looking" : "Look")),
+    follow(model, "watching", () => (button.textContent = model.get("watching") ? "Stop watching" : "Watch")),
     follow(model, "status", () => (status.textContent = model.get("status"))),
   ];
   return { row: h("div", { class: "labkit-row", style: "align-items:center" }, button, status), stops };

@@ -99,9 +99,7 @@ def test_only_actions_can_be_asked_for(asked: object) -> None:
     assert (panel.count, panel.error) == (0, {})
 
 
-def test_long_work_leaves_the_caller_and_the_lock_free_and_then_shows_its_error_with_a_way_back() -> (  # noqa: E501
-    None
-):
+def test_long_work_leaves_the_caller_and_the_lock_free_and_then_shows_its_error() -> None:
     panel = Counter()
     panel.hear(panel, {"do": "slowly"})
     assert panel.busy == "Counting"

@@ -41,7 +41,7 @@ def test_shares_that_differ(by: str) -> None:
 def test_a_gap_that_chance_explains_is_not_called_a_difference() -> None:
     found = compare(run(40), run(60))
     assert not found.differ
-    assert "No difference that chance can't explain" in found.words
+    assert "No difference beyond chance" in found.words
     assert f"A gap of {100 * found.least:.0f} points" in found.words
 
 

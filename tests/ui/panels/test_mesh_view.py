@@ -146,7 +146,7 @@ def test_a_pod_whose_process_was_killed_shows_that(mesh: Mesh, view: MeshView) -
         return bool(pods_of(view)[pod]["state"] == "crashed")
 
     wait_until(crashed, 20, "the pod to have crashed")
-    assert "crashed, is started again" in view.caption
+    assert "crashed, restarting" in view.caption
     assert group(view, pod).get("data-state") == "crashed"
     wait_until(lambda: mesh.pods("hello-world-v2")[0].is_ready, 30, "the pod")
 
@@ -168,7 +168,7 @@ def test_requests_that_wait_or_were_refused_are_counted(mesh: Mesh, view: MeshVi
         )
         view.look()
         counters = view.model["counters"]
-        assert (counters["under way"], counters["waiting"], counters["refused"] - before) == (
+        assert (counters["active"], counters["waiting"], counters["refused"] - before) == (
             1,
             1,
             4,
@@ -216,7 +216,7 @@ def test_who_stopped_it_is_not_overruled_by_its_view(view: MeshView) -> None:
     view.stop()
     view.hear(None, {"do": "present"})
     assert not view.watching
-    assert view.status == "Not looking: this is how it was last."
+    assert view.status == "Not watching: this is the last state seen."
 
 
 def test_a_mesh_that_is_closed_ends_it_and_is_told() -> None:
@@ -255,8 +255,8 @@ def test_a_look_that_fails_in_an_unknown_way_is_told_all_the_same(
         assert view.error == {}
     else:
         wait_until(lambda: bool(view.error), 20, "the reason")
-        assert view.error["message"] == "Looking at the mesh failed"
-        assert view.error["back"] == {"label": "Look again", "do": "start"}
+        assert view.error["message"] == "Watching the mesh failed"
+        assert view.error["back"] == {"label": "Watch again", "do": "start"}
 
 
 def test_a_gateway_that_is_started_again_is_waited_for() -> None:
@@ -449,9 +449,9 @@ def test_a_pods_state_in_one_word(changes: dict[str, Any], state: str) -> None:
         ("Evicted", "Evicted (0/2)"),
         ("Completed", "Completed (0/2)"),
         ("Init:ImagePullBackOff", "Init:ImagePullBackOff (0/2)"),
-        ("Error", "crashed, is started again"),
-        ("OOMKilled", "crashed, is started again"),
-        ("Init:CrashLoopBackOff", "crashed, is started again"),
+        ("Error", "crashed, restarting"),
+        ("OOMKilled", "crashed, restarting"),
+        ("Init:CrashLoopBackOff", "crashed, restarting"),
     ],
 )
 def test_a_cluster_has_more_words_for_a_pod_and_few_of_them_mean_a_crash(

@@ -169,10 +169,7 @@ def test_a_gateway_that_dies_is_told_and_the_stream_goes_on() -> None:
         )
         stream.stop()
         assert stream.state == "cancelled"
-        assert (
-            "requests got no answer. The gateway ended and was started again meanwhile."
-            in stream.warning
-        )
+        assert "requests got no answer. The gateway restarted in the meantime." in stream.warning
 
 
 def test_a_mesh_that_is_ended_from_outside_is_told() -> None:

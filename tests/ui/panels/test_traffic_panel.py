@@ -104,7 +104,7 @@ def test_the_command_follows_the_settings(panel: TrafficPanel) -> None:
     [
         ("requests", "", "requests must be a number"),
         ("requests", "0", "requests must be 1 or more"),
-        ("rate", "1e9", "at most 500 requests a second"),
+        ("rate", "1e9", "at most 500 requests per second"),
         ("plot", "pie", "There is no plot 'pie'"),
         ("colour", "red", "no setting 'colour'"),
     ],
@@ -151,7 +151,7 @@ def test_before_the_first_run_it_says_what_to_do(panel: TrafficPanel) -> None:
         with pytest.raises(LessonError) as caught:
             look()
         assert "panel." in caught.value.try_next
-    assert "Nothing was sent yet." in panel.page()
+    assert "Nothing has been sent yet." in panel.page()
 
 
 def test_an_export_shows_the_last_state_without_buttons(panel: TrafficPanel) -> None:
@@ -180,7 +180,7 @@ def test_a_mesh_that_is_closed_meanwhile_is_told_with_a_way_back() -> None:
     assert "closed" in panel.error["message"]
     assert "open_mesh" in panel.error["try_next"]
     assert panel.error["back"] == {"label": "Start again", "do": "start"}
-    assert panel.status.startswith("Broken off")
+    assert panel.status.startswith("Failed")
     panel.hear(None, {"do": "start"})
     assert "closed" in panel.error["message"]
     panel.close()

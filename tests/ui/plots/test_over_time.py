@@ -83,9 +83,9 @@ def test_the_per_cents_at_the_right_hold_since_the_last_line() -> None:
     assert [text.get_text().strip() for text in over_time.share(ROWS).texts] == ["50 %", "50 %"]
 
 
-def test_latency_has_half_and_the_slowest_of_each_step() -> None:
+def test_latency_over_time_has_p50_and_p99_of_each_step() -> None:
     axes = over_time.latency(ROWS, [MARK])
-    half = next(line for line in axes.lines if line.get_label() == "half are faster")
+    half = next(line for line in axes.lines if line.get_label() == "p50")
     assert list(half.get_ydata()) == [2.0] * 4 + [3.0] * 4
     assert list(axes.as_table["p50 ms"]) == [2.0, 3.0]
 

@@ -79,7 +79,7 @@ def test_over_time_keeps_the_order(frame: pd.DataFrame) -> None:
 
 def test_percentiles(frame: pd.DataFrame) -> None:
     (row,) = plots.percentiles(frame).to_dict("records")
-    assert row == {"requests": 10, "p50 ms": 5.5, "p90 ms": 9.1, "p99 ms": 9.91, "longest ms": 10.0}
+    assert row == {"requests": 10, "p50 ms": 5.5, "p90 ms": 9.1, "p99 ms": 9.91, "max ms": 10.0}
     assert list(plots.percentiles(frame, by="version")["version"]) == ["no pod", "v1", "v2"]
 
 

@@ -181,8 +181,8 @@ def test_routes_with_one_destination_have_no_weights() -> None:
 def test_a_subset_says_what_is_in_force_for_it() -> None:
     text = RULE.replace("      labels", "      trafficPolicy: {outlierDetection: {}}\n      labels")
     balancer, outlier, pool = controls.groups(bodies(text)[0], "v1")
-    assert "what the service has under loadBalancer is in force" in balancer.note
-    assert "in place of all that the service has under outlierDetection" in outlier.note
+    assert "the service's loadBalancer is in force" in balancer.note
+    assert "overrides everything the service sets under outlierDetection" in outlier.note
     assert pool.note == ""
     assert balancer.fields[0].choices[0] == ("", "not set: as for the whole service")
 

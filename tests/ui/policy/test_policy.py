@@ -232,7 +232,7 @@ def test_a_draft_is_back_in_the_next_kernel_even_when_it_is_no_yaml(
     panel.close()
     again = PolicyPanel(mesh, RANDOM)
     assert again.yaml == half
-    assert again.note.startswith("Your draft of ")
+    assert again.note.startswith("Your draft from ")
     again.reset()
     again.close()
     third = PolicyPanel(mesh, RANDOM)

@@ -61,13 +61,13 @@ def of_rule(body: Any, subset: str) -> list[Group]:
         (
             "outlierDetection",
             "Outlier detection",
-            "Pods that fail leave the pool. On when a field is set.",
+            "Ejects pods that keep failing. On as soon as a field is set.",
             fields.OUTLIER,
         ),
         (
             "connectionPool",
             "Connection pool",
-            "How much may be under way. Beyond that: 503 at once.",
+            "Limits on connections and requests. Beyond them: 503 at once.",
             fields.POOL,
         ),
     )
@@ -78,9 +78,9 @@ def of_rule(body: Any, subset: str) -> list[Group]:
         if subset and not here:
             controls = tuple(inherited(control, service) for control in controls)
         if subset and here:
-            note = f"In force for {subset}, in place of all that the service has under {name}."
+            note = f"In force for {subset}: it overrides everything the service sets under {name}."
         elif subset and at(service, (name,)) is not None:
-            note = f"Not set here: what the service has under {name} is in force for {subset}."
+            note = f"Not set here: the service's {name} is in force for {subset}."
         found.append(Group(name, title, about, controls, note, open=here or name == "loadBalancer"))
     if not subset:
         names = subset_names(body)
@@ -88,7 +88,7 @@ def of_rule(body: Any, subset: str) -> list[Group]:
             field for number, name in enumerate(names) for field in fields.subset(number, name)
         )
         about = (
-            "Parts of the pods, told apart by labels. Each may have a policy of its own: "
+            "Groups of pods, selected by labels. Each can have a policy of its own: "
             "choose it above."
         )
         found.append(
@@ -119,7 +119,7 @@ def of_routes(body: Any) -> list[Group]:
             Group(
                 f"http{number}",
                 title,
-                "How the requests of this route are shared.",
+                "How the requests of this route are split.",
                 controls,
                 open=True,
             )

@@ -35,7 +35,7 @@ def page(title: str, state: PolicyState, said: str, envoy: Mapping[str, Any]) ->
         f'<div class="labkit-page"><b>{html.escape(title)}</b>: '
         f"{html.escape(', '.join(state.documents))}"
         f"{pre(state.lines)}{f'<ul>{found}</ul>' if found else ''}"
-        f"<p>{html.escape(said or 'Nothing was applied from here.')}</p>"
+        f"<p>{html.escape(said or 'Nothing has been applied from this panel.')}</p>"
         f"<details><summary>What Envoy got ({html.escape(envoy['proxy'])}): "
         f"{html.escape(envoy['about'])}"
         f"</summary>{pre(envoy['rows'])}</details></div>"

@@ -25,13 +25,13 @@ HASHES = {
 
 MODES = (
     ("", "not set: LEAST_REQUEST, Istio's default"),
-    ("ROUND_ROBIN", "take turns: ROUND_ROBIN"),
+    ("ROUND_ROBIN", "each in turn: ROUND_ROBIN"),
     ("LEAST_REQUEST", "the less busy of two: LEAST_REQUEST"),
-    ("RANDOM", "by chance: RANDOM"),
-    ("PASSTHROUGH", "the address that the caller named: PASSTHROUGH"),
+    ("RANDOM", "at random: RANDOM"),
+    ("PASSTHROUGH", "the address that the client asked for: PASSTHROUGH"),
     ("consistentHash.httpHeaderName", "same header, same pod: consistentHash"),
     ("consistentHash.httpCookie", "same cookie, same pod: consistentHash"),
-    ("consistentHash.useSourceIp", "same caller's address, same pod: consistentHash"),
+    ("consistentHash.useSourceIp", "same client address, same pod: consistentHash"),
     ("consistentHash.httpQueryParameterName", "same query parameter, same pod: consistentHash"),
 )
 
@@ -84,8 +84,8 @@ class Group:
 
 BALANCING = Field(
     MODE,
-    "Who gets a request",
-    "How the caller's Envoy chooses one of the pods.",
+    "Which pod gets the request",
+    "How the caller's Envoy picks one of the pods.",
     kind="choice",
     choices=MODES,
 )
@@ -100,14 +100,14 @@ OF_HASH = {
     "httpCookie": (
         Field(
             "loadBalancer.consistentHash.httpCookie.name",
-            "Name of the cookie",
+            "Cookie name",
             "Requests with the same value of this cookie go to the same pod.",
         ),
         Field(
             "loadBalancer.consistentHash.httpCookie.ttl",
-            "Cookie is good for",
-            "Envoy gives a cookie to who has none. 0s: until the browser is closed.",
-            unit="time: 30s, 1h",
+            "Cookie lifetime",
+            "Envoy sets the cookie for clients that have none. 0s: until the browser closes.",
+            unit="duration: 30s, 1h",
         ),
     ),
     "useSourceIp": (),
@@ -123,46 +123,46 @@ OF_HASH = {
 OUTLIER = (
     Field(
         "outlierDetection.consecutive5xxErrors",
-        "Errors in a row",
-        "After so many answers 5xx, one after the other, a pod is put out. 0: never.",
+        "Consecutive 5xx errors",
+        "A pod that answers with this many 5xx in a row is ejected. 0: never.",
         kind="number",
         unit="errors",
         default="5",
     ),
     Field(
         "outlierDetection.consecutiveGatewayErrors",
-        "Gateway errors in a row",
-        "The same, and only 502, 503 and 504 count.",
+        "Consecutive gateway errors",
+        "The same, but only 502, 503 and 504 count.",
         kind="number",
         unit="errors",
         default="off",
     ),
     Field(
         "outlierDetection.interval",
-        "Looks every",
-        "Pods that have been out long enough come back at one of these looks.",
-        unit="time: 500ms, 10s",
+        "Sweep interval",
+        "Pods whose ejection time is over come back at one of these sweeps.",
+        unit="duration: 500ms, 10s",
         default="10s",
     ),
     Field(
         "outlierDetection.baseEjectionTime",
-        "Out for",
-        "The first time. The second time twice as long, and so on.",
-        unit="time: 2s, 1m",
+        "Ejection time",
+        "For the first ejection. The second takes twice as long, and so on.",
+        unit="duration: 2s, 1m",
         default="30s",
     ),
     Field(
         "outlierDetection.maxEjectionPercent",
-        "May be out at once",
-        "Of all pods, at most this share is put out.",
+        "Max ejected at once",
+        "At most this share of the pods is ejected at any time.",
         kind="percent",
         unit="%",
         default="10",
     ),
     Field(
         "outlierDetection.minHealthPercent",
-        "Must be healthy",
-        "With a smaller share of healthy pods, detection is off and all pods get requests.",
+        "Min healthy",
+        "With a smaller share of healthy pods, outlier detection is off and all pods get requests.",
         kind="percent",
         unit="%",
         default="0",
@@ -172,7 +172,7 @@ OUTLIER = (
 POOL = (
     Field(
         "connectionPool.tcp.maxConnections",
-        "Connections at most",
+        "Max connections",
         "From one Envoy to all pods of the service together.",
         kind="number",
         unit="connections",
@@ -180,48 +180,48 @@ POOL = (
     ),
     Field(
         "connectionPool.http.http1MaxPendingRequests",
-        "Requests that may wait",
-        "For a free connection. One more is refused at once, with 503.",
+        "Max pending requests",
+        "Waiting for a free connection. One more is refused at once, with a 503.",
         kind="number",
         unit="requests",
         default="no limit",
     ),
     Field(
         "connectionPool.http.http2MaxRequests",
-        "Requests under way at most",
-        "At the same time, on all connections together.",
+        "Max concurrent requests",
+        "On all connections together.",
         kind="number",
         unit="requests",
         default="no limit",
     ),
     Field(
         "connectionPool.http.maxRequestsPerConnection",
-        "Requests on one connection",
-        "Then it is closed. 1 turns keep-alive off.",
+        "Max requests per connection",
+        "After that it is closed. 1 turns keep-alive off.",
         kind="number",
         unit="requests",
         default="no limit",
     ),
     Field(
         "connectionPool.http.maxRetries",
-        "Retries at most",
-        "Under way at the same time.",
+        "Max concurrent retries",
+        "To all pods of the service together.",
         kind="number",
         unit="retries",
         default="no limit",
     ),
     Field(
         "connectionPool.tcp.connectTimeout",
-        "Wait for a connection",
-        "A pod that does not take the connection by then counts as failed.",
-        unit="time: 500ms, 10s",
+        "Connect timeout",
+        "A pod that has not accepted the connection by then counts as failed.",
+        unit="duration: 500ms, 10s",
         default="10s",
     ),
     Field(
         "connectionPool.http.idleTimeout",
-        "Close when unused for",
-        "A connection on which nothing was sent for so long is closed.",
-        unit="time: 30s, 1h",
+        "Idle timeout",
+        "A connection without requests for this long is closed.",
+        unit="duration: 30s, 1h",
         default="1h",
     ),
 )
@@ -231,7 +231,7 @@ def balancing(mode: str, subset: str = "") -> tuple[Field, ...]:
     """The controls of load balancing in a mode: affinity has some of its own.
 
     >>> [field.label for field in balancing("consistentHash.httpCookie")]
-    ['Who gets a request', 'Name of the cookie', 'Cookie is good for']
+    ['Which pod gets the request', 'Cookie name', 'Cookie lifetime']
     """
     extra = () if any(mode == value for value, _ in MODES) else ((mode, f"as written: {mode}"),)
     modes = (("", "not set: as for the whole service"), *MODES[1:]) if subset else MODES
@@ -245,7 +245,7 @@ def subset(number: int, name: str) -> tuple[Field, ...]:
         Field(
             f"spec.subsets[{number}].name",
             f"Subset {number + 1}: name",
-            "Routes call it by this name.",
+            "Routes refer to it by this name.",
             remove=f"spec.subsets[{number}]",
         ),
         Field(
@@ -263,7 +263,7 @@ def weight(route: int, number: int, destination: str) -> Field:
     return Field(
         f"spec.http[{route}].route[{number}].weight",
         f"To {destination}",
-        "This share of the requests. Two shares move together, so that they stay 100 %.",
+        "Its share of the requests. Two weights move together, so that they add up to 100 %.",
         kind="percent",
         unit="%",
         default="0",

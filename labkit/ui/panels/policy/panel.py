@@ -1,18 +1,18 @@
 """`PolicyPanel`: change a policy by its controls or by its YAML, apply it, and see what Envoy got.
 
     panel = PolicyPanel(mesh, "03_load_balancing/random.yaml")
-    panel                                               # in a notebook: the controls, the YAML, the changes
+    panel                                            # in a notebook: controls, YAML, changes
 
-    panel.set("loadBalancer.simple", "ROUND_ROBIN")     # what a click does, from Python
+    panel.set("loadBalancer.simple", "ROUND_ROBIN")  # what a click does, from Python
     panel.set("loadBalancer.simple", "RANDOM", subset="v2")
     panel.type(panel.yaml.replace("RANDOM", "LEAST_REQUEST"))
     panel.apply()
     panel.undo()
-    panel.reset()                                       # the published text again; the mesh keeps what it has
+    panel.reset()                                    # the published text; the mesh stays as it is
 
 The text is the state: every control reads it and edits it, and there is no second way to change a
 policy.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -43,11 +43,14 @@ ONE_STEP_S = 1.0
 
 
 class PolicyPanel(Panel):
-    """Controls of a DestinationRule or VirtualService beside its YAML. `manifest` is a file of the
-    course, or a text.
+    """Controls of a DestinationRule or VirtualService beside its YAML. `manifest` is a file, a name
+    under the course's manifests/, or the text itself; `proxy` is whose configuration is shown: the
+    gateway, or a pod's sidecar.
 
-    What is typed is kept as a draft (see `drafts`), so that it is there after a restart of the
-    kernel.
+    What is typed is kept as a draft under the name `draft` (the manifest's own where none is
+    given), so that it is there after a restart of the kernel. Raises LessonError for a manifest
+    that is not there or is a folder, NotFound for a proxy that is not there, and what the mesh
+    raises. A text that is wrong raises nothing: see `findings`.
     """
 
     title: ClassVar[str] = "Change a policy"
@@ -87,7 +90,7 @@ class PolicyPanel(Panel):
         self.subset = ""
         self.envoy_before: list[str] = []
         self.envoy_now: list[str] = []
-        note = f"Your draft of {kept_at} is back." if kept_at else ""
+        note = f"Your draft from {kept_at} is back." if kept_at else ""
         super().__init__(note=note, drafts_kept=self.draft.lasts)
         self.look()
 
@@ -122,8 +125,10 @@ class PolicyPanel(Panel):
 
     @action
     def set(self, path: str, value: Any, *, subset: str | None = None) -> None:
-        """Sets one field of the YAML in view; None removes it. `subset` "" is the service, None
-        what is in view.
+        """Sets one field of the YAML in view; None removes it. A path that does not begin with
+        `spec` is below the traffic policy of `subset`: "" is the whole service, None what is in
+        view. Raises ManifestError for a subset that is not there, ParseError while the text is not
+        YAML. The mesh keeps what it has until `apply`.
 
         >>> panel.set("outlierDetection.consecutive5xxErrors", 3)
         >>> panel.set("spec.http[0].route[1].weight", 20)
@@ -191,8 +196,9 @@ class PolicyPanel(Panel):
 
     @work("Applying")
     def apply(self) -> Applied:
-        """Applies the text in view to the mesh, and returns what the mesh says. Raises what the
-        mesh raises.
+        """Applies the text in view to the mesh, and returns what the mesh says, as soon as the
+        proxies hold it. Raises what `mesh.apply` raises: ManifestError for a text that would be
+        refused, MeshError for a mesh that is closed.
         """
         self.draft.flush()
         with self.lock:
@@ -314,12 +320,12 @@ class PolicyPanel(Panel):
         if not self.said:
             about = "as it is now"
         if not rows:
-            about = "nothing yet: it has no cluster and no route for this object"
+            about = "nothing yet: the proxy has no cluster or route for this object"
         self.envoy = {"proxy": self.proxy, "about": about, "rows": rows}
 
     def way_back(self, error: LabkitError, doing: str) -> dict[str, str]:
         if doing == "apply" and isinstance(error, (ManifestError, LessonError)):
-            return {"label": "Show the text that is in force", "do": "back_to_applied"}
+            return {"label": "Show what is in force", "do": "back_to_applied"}
         return {"label": "Try again", "do": doing} if doing in ("apply", "look") else {}
 
     def text(self) -> str:
