@@ -4,6 +4,7 @@ configuration.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ ACCESS_LOG = "access.log"
 LOG = "envoy.log"
 
 
-def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
-    """The bootstrap configuration as JSON-able values.
+def bootstrap(
+    folder: Path, *, node: str, cluster: str, runtime: Mapping[str, bool | str]
+) -> dict[str, Any]:
+    """The bootstrap configuration as JSON-able values, with Envoy's runtime settings `runtime`.
 
     The administration interface is a Unix socket in `folder`: it can stop the proxy, so no other
     user and no web page may reach it, and it needs no port. Listeners and clusters come from files,
@@ -47,6 +50,7 @@ def bootstrap(folder: Path, *, node: str, cluster: str) -> dict[str, Any]:
         },
         "layered_runtime": {
             "layers": [
+                {"name": "global config", "static_layer": dict(runtime)},
                 # as in the bootstrap of Istio's proxies: what the administration changes, until the
                 # next start
                 {"name": "admin", "admin_layer": {}},

@@ -7,7 +7,7 @@ import http.client
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from labkit.envoy import bootstrap as boot
@@ -25,6 +25,7 @@ NO_INOTIFY = (
     "(sysctl fs.inotify.max_user_instances): close other meshes (labkit status, labkit down "
     "--all) or raise that number"
 )
+NO_SETTINGS: Mapping[str, bool | str] = {}
 
 
 class Envoy:
@@ -34,7 +35,16 @@ class Envoy:
     >>> proxy.start(config); proxy.wait_live(); proxy.apply(other_config)
     """
 
-    def __init__(self, name: str, folder: Path, family: Family, *, node: str, cluster: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        family: Family,
+        *,
+        node: str,
+        cluster: str,
+        runtime: Mapping[str, bool | str] = NO_SETTINGS,
+    ) -> None:
         self.name = name
         self.folder = folder
         self.family = family
@@ -47,7 +57,7 @@ class Envoy:
         self.config: Config | None = None
         self.was_live = False
         self.rejected = 0  # how many updates this process has refused, as far as seen
-        text = json.dumps(boot.bootstrap(folder, node=node, cluster=cluster))
+        text = json.dumps(boot.bootstrap(folder, node=node, cluster=cluster, runtime=runtime))
         (folder / "bootstrap.json").write_text(text, encoding="utf-8")
 
     # starting and ending

@@ -25,6 +25,7 @@ from labkit.resources import Resource, kinds
 from labkit.resources.model import Key
 from labkit.translate import Pod, Registry
 from labkit.translate.manifests import next_address, pod_of
+from labkit.translate.runtime import RUNTIME
 
 FIRST_POD_IP = "10.244.0.12"
 GATEWAY = "gateway"
@@ -72,7 +73,7 @@ class Controller:
     def make_envoy(self, name: str, folder_name: str, node: str, cluster: str) -> Envoy:
         folder = self.folder / folder_name
         folder.mkdir()
-        return Envoy(name, folder, self.family, node=node, cluster=cluster)
+        return Envoy(name, folder, self.family, node=node, cluster=cluster, runtime=RUNTIME)
 
     def make_gateway(self) -> RunningPod:
         name = pod_name(GATEWAY_WORKLOAD, template_hash({"gateway": 1}), self.rng)

@@ -1,0 +1,59 @@
+"""Every Envoy starts with Istio's own runtime settings, and what they are for holds here too."""
+
+from __future__ import annotations
+
+import http.client
+from urllib.parse import urlsplit
+
+import pytest
+
+from labkit.errors import ConfigRejected
+from labkit.mesh import Mesh
+from labkit.translate.runtime import RUNTIME
+from tests.mesh.conftest import URL, virtual_service
+
+pytestmark = pytest.mark.embedded
+
+
+def test_a_path_with_a_fragment_is_answered_without_it(mesh: Mesh) -> None:
+    gateway = urlsplit(mesh.gateway_url)
+    connection = http.client.HTTPConnection(str(gateway.hostname), gateway.port, timeout=10)
+    try:
+        connection.request("GET", "/a#b", headers={"Host": "test.example.com"})
+        response = connection.getresponse()
+        response.read()
+    finally:
+        connection.close()
+    assert response.status == 200
+    assert response.getheader("x-pod") in {pod.name for pod in mesh.pods("hello-world")}
+    assert mesh.access_log()["path"].iloc[-1] == "/a"
+
+
+def to_204(regex: str) -> str:
+    return virtual_service(
+        f'[{{match: [{{uri: {{regex: "{regex}"}}}}], directResponse: {{status: 204}}}}, '
+        "{route: [{destination: {host: hello-world}}]}]"
+    )
+
+
+def test_a_long_regular_expression_is_taken_and_one_without_end_is_not(mesh: Mesh) -> None:
+    words = "|".join(f"item-{number}" for number in range(100))
+    mesh.apply(to_204(f"/({words})"))
+    codes = [mesh.curl(URL + path).codes for path in ("item-99", "item-100")]
+    assert codes == [{204: 1}, {200: 1}]
+    with pytest.raises(ConfigRejected, match="32768"):
+        mesh.apply(to_204("/" + "[^a]{1000}" * 20))
+    assert mesh.curl(URL + "item-99").codes == {204: 1}
+
+
+def test_the_settings_are_in_the_bootstrap_that_envoy_holds(mesh: Mesh) -> None:
+    client = mesh.pods("client")[0].name
+    for proxy in ("gateway", client):
+        (bootstrap,) = (
+            part["bootstrap"]
+            for part in mesh.config(proxy)["configs"]
+            if part["@type"].endswith("BootstrapConfigDump")
+        )
+        first, second = bootstrap["layered_runtime"]["layers"]
+        assert first == {"name": "global config", "static_layer": RUNTIME}
+        assert second["name"] == "admin"
