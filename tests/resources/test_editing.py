@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from labkit.errors import ManifestError
 from labkit.resources import diff, dump, edit, load
 from labkit.resources.yaml.document import documents
-from labkit.resources.yaml.editing import changed, parse_path
+from labkit.resources.yaml.editing import changed, edit_documents, parse_path
 
+POOL = "spec.trafficPolicy.connectionPool"
 RULE = """\
 # The rule of the lesson.
 apiVersion: networking.istio.io/v1
@@ -203,3 +204,30 @@ def test_diff_is_of_the_learners_text() -> None:
         "+  host: other",
     ]
     assert diff(old, old) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [("spec.host", "b"), ("spec.trafficPolicy.outlierDetection.interval", "7s")],
+        [("spec.trafficPolicy.loadBalancer.simple", "RANDOM"), ("spec.host", None)],
+        # one way of balancing in the place of the other: what they are in is never empty
+        [(f"{POOL}.http.maxRetries", 1), (f"{POOL}.tcp", None)],
+        [(f"{POOL}.tcp.connectTimeout", "1s"), (f"{POOL}.tcp.maxConnections", None)],
+        # too close to each other: made one after the other
+        [("spec.host", "b"), ("spec.host", "c")],
+        [("spec.new.a", 1), ("spec.new.b", 2)],
+        [("spec.host", "hello-world")],
+    ],
+)
+def test_several_fields_at_once_give_what_they_give_one_after_the_other(
+    changes: list[tuple[str, Any]],
+) -> None:
+    steps = [(parse_path(path), value) for path, value in changes]
+    wanted = next(documents(RULE, "f")).value
+    for path, value in steps:
+        wanted = changed(wanted, path, value)
+    text, parts = edit_documents(RULE, list(documents(RULE, "f")), steps)
+    assert [part.value for part in parts] == [wanted]
+    assert [document.value for document in documents(text, "f")] == [wanted]
+    assert text.startswith(RULE.partition("spec:")[0])

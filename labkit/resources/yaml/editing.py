@@ -91,7 +91,10 @@ def _edited(
     for start, end, new in sorted(spans, key=lambda span: span[:2]):
         if start < done:
             return None  # two changes of one place
-        edited, done = edited + before.text[done:start] + new, end
+        edited += before.text[done:start]
+        if edited.endswith(("{", "[")):  # what stood in front of it in these brackets is gone
+            new = new.removeprefix(", ")
+        edited, done = edited + new, end
     edited += before.text[done:]
     end = before.offset + len(before.text)
     result = text[: before.offset] + edited + text[end:]
@@ -235,7 +238,9 @@ class _Editor:
             item.start_mark.index if isinstance(step, int) else item[0].start_mark.index
             for item in places
         ]
-        if len(places) == 1 and (flow_style(parent) or not filled):
+        if len(places) == 1 and filled and flow_style(parent):
+            return starts[0], end, ""
+        if len(places) == 1 and not filled:
             if flow_style(parent):
                 return parent.start_mark.index + 1, parent.end_mark.index - 1, ""
             empty = "[]" if isinstance(step, int) else "{}"

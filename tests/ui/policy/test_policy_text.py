@@ -63,6 +63,17 @@ def test_another_load_balancing_is_parsed_once(start: str, wanted: str, parses: 
     assert "    outlierDetection: {interval: 5s}\n" in found.text
 
 
+def test_brackets_are_parsed_once_too(parses: list[str]) -> None:
+    policy = PolicyText.parse("spec: {trafficPolicy: {loadBalancer: {simple: RANDOM}}}\n")
+    parses.clear()
+    changed = policy.with_mode(POLICY, "consistentHash.useSourceIp")
+    assert changed.text == (
+        "spec: {trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}\n"
+    )
+    assert changed.with_mode(POLICY, "RANDOM").text == policy.text
+    assert len(parses) == 2
+
+
 def test_a_text_that_is_no_yaml_has_what_is_before_the_place_and_says_why() -> None:
     whole = "apiVersion: networking.istio.io/v1\nmetadata: {name: a}\n" + RULE
     policy = PolicyText.parse(f"{whole}---\nspec: {{ half")
