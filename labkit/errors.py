@@ -2,16 +2,16 @@
 
     LabkitError
     ├── ManifestError          a manifest can't be used
-    │   ├── ParseError         it is not YAML, or not an object of Kubernetes
+    │   ├── ParseError         it is not YAML, or not a Kubernetes object
     │   └── ValidationError    Kubernetes or Istio would refuse it
-    ├── UnsupportedError       right on a cluster, but this mesh does not do it; says what does
+    ├── UnsupportedError       valid on a cluster, but not supported by this mesh
     ├── EnvoyError             something about an Envoy process
     │   ├── EnvoyUnavailable   there is no Envoy for this machine
-    │   ├── EnvoyDied          a process ended that should not have
-    │   └── ConfigRejected     an Envoy refused a configuration; the old one is still in force
+    │   ├── EnvoyDied          a process ended unexpectedly
+    │   └── ConfigRejected     an Envoy rejected a configuration; the previous one stays in effect
     ├── MeshError              the mesh can't do what was asked
     │   ├── NotFound           no such object, pod or proxy
-    │   └── NotReady           a condition did not come true in time
+    │   └── NotReady           a condition was not met in time
     ├── TrafficError           a request could not be sent at all
     └── LessonError            a lesson, check or exercise was used wrongly
 
@@ -24,8 +24,10 @@ from __future__ import annotations
 class LabkitError(Exception):
     """Base of the tree. In a notebook it shows as its message alone, without a traceback.
 
-    >>> raise LabkitError("The pod did not start", seen="exit status 1", try_next="mesh.logs('hello-world-v1')")
-    """  # noqa: E501
+    >>> raise LabkitError(
+    ...     "The pod did not start", seen="exit status 1", try_next="mesh.logs('hello-world-v1')"
+    ... )
+    """
 
     def __init__(self, message: str, *, seen: str = "", try_next: str = "") -> None:
         self.message = message
@@ -50,7 +52,7 @@ class ManifestError(LabkitError):
 
 
 class ParseError(ManifestError):
-    """The text is not YAML, or not an object of Kubernetes."""
+    """The text is not YAML, or not a Kubernetes object."""
 
 
 class ValidationError(ManifestError):
@@ -58,7 +60,7 @@ class ValidationError(ManifestError):
 
 
 class UnsupportedError(LabkitError):
-    """Right on a cluster, but this mesh does not do it."""
+    """Valid on a cluster, but not supported by this mesh."""
 
 
 class EnvoyError(LabkitError):
@@ -70,11 +72,11 @@ class EnvoyUnavailable(EnvoyError):
 
 
 class EnvoyDied(EnvoyError):
-    """A process ended that should not have."""
+    """A process ended unexpectedly."""
 
 
 class ConfigRejected(EnvoyError):
-    """An Envoy refused a configuration; the old one is still in force."""
+    """An Envoy rejected a configuration; the previous one is still in effect."""
 
 
 class MeshError(LabkitError):
@@ -86,7 +88,7 @@ class NotFound(MeshError):
 
 
 class NotReady(MeshError):
-    """A condition did not come true in time."""
+    """A condition was not met in time."""
 
 
 class TrafficError(LabkitError):

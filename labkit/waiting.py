@@ -23,8 +23,7 @@ def wait_until(
     """Calls `predicate` until it returns something true, and returns that.
 
     The pauses grow from `first_s` to `longest_s` seconds. After `timeout_s` seconds raises
-    NotReady, with `what` was waited for and what `explain` says of the state (the tail of a log,
-    say).
+    NotReady, naming `what` and what `explain` says about the state (the tail of a log, say).
 
     >>> wait_until(lambda: pod.ready, 5, "pod hello-world-v1 to be ready")
     """
@@ -37,7 +36,8 @@ def wait_until(
         left = deadline - time.monotonic()
         if left <= 0:
             raise NotReady(
-                f"Waited {timeout_s:g} s for {what}, in vain", seen=explain() if explain else ""
+                f"Timed out after {timeout_s:g} s waiting for {what}",
+                seen=explain() if explain else "",
             )
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, longest_s)

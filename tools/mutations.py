@@ -1,7 +1,7 @@
-"""Would a lesson notice? Puts one wrong value into one of its manifests and runs it: a lesson has
-to fail then.
+"""Would a lesson notice? Puts one wrong value into one of its manifests and runs it: the lesson
+must then fail.
 
-    python -m tools.mutations                 every value of every lesson's manifests; lists the survivors
+    python -m tools.mutations                 every value of every manifest; lists the survivors
     python -m tools.mutations 03 12           those of two lessons
     python -m tools.mutations --list 03       what would be changed, and to what
     python -m tools.mutations --shard 1/4     every fourth one, beginning with the first
@@ -11,7 +11,7 @@ VirtualService or DestinationRule, each name of a label or header there, and the
 Namespace. The wrong value is one that the API server takes as well, so it is the lesson's requests
 that have to find it, not the validation. Manifests that are wrong on purpose are left out:
 `as-published/`, `broken/`, broken*.yaml, and those that are refused as they stand.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -179,9 +179,9 @@ def walk_item(value: Any, path: Path_, among: int) -> Iterator[tuple[Path_, Any,
 def wrong(value: Any, path: Path_) -> Any:
     """A wrong value of the same kind: the API server takes it too.
 
-    >>> wrong("RANDOM", ("simple",)), wrong(80, ("weight",)), wrong(7, ("attempts",)), wrong("1s", ("timeout",))
-    ('ROUND_ROBIN', 20, 8, '10s')
-    """  # noqa: E501
+    >>> wrong("RANDOM", ("simple",)), wrong(80, ("weight",)), wrong("1s", ("timeout",))
+    ('ROUND_ROBIN', 20, '10s')
+    """
     where = dotted(path)
     if isinstance(value, bool):
         return not value

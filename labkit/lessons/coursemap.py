@@ -24,7 +24,9 @@ EXERCISE_ID = re.compile(r"""\b(?:Exercise|task)\(\s*(?:id=)?["'](\d\d-[^"']+)["
 
 @dataclass(frozen=True)
 class LessonProgress:
-    """One lesson on the map. `solved` and `exercises` are ids."""
+    """One lesson on the map: how far the learner is in it. `state` is DONE, STARTED or OPEN;
+    `solved` and `exercises` are ids of exercises.
+    """
 
     number: str
     title: str

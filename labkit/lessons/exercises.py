@@ -42,7 +42,7 @@ class Exercise:
     ...     "03-1",
     ...     "Send half of the traffic to each version. Put your manifest into `mine`.",
     ...     judge=lambda mine: check.split(try_out(mine), {"v1": 50, "v2": 50}),
-    ...     hints=("Weights are in the VirtualService.", "One route, two destinations.", "weight: 50, twice."),
+    ...     hints=("See the VirtualService.", "One route, two destinations.", "weight: 50, twice."),
     ...     solution=SOLUTION,
     ... )
     >>> task.check(mine)
@@ -52,7 +52,7 @@ class Exercise:
 
     Its id begins with the number of its lesson. While solutions are run in CI (LABKIT_STRICT=1), an
     exercise that is not solved raises instead of saying NOT YET.
-    """  # noqa: E501
+    """
 
     id: str
     prompt: str
@@ -75,7 +75,7 @@ class Exercise:
         progress.update(lambda state: state["exercises"].setdefault(self.id, {"state": "open"}))
 
     def check(self, answer: Any, *also: Any) -> Verdict:
-        """Judges an answer, notes the result, and says PASS or NOT YET. Raises only under
+        """Judges an answer, records the result, and returns PASS or NOT YET. Raises only under
         LABKIT_STRICT=1.
         """
         verdict = self._judged(answer, *also)

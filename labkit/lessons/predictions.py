@@ -1,6 +1,4 @@
-"""Predictions: the learner says what will happen before it does, and compares afterwards. Never
-wrong, never graded.
-"""
+"""Predictions: the learner says what will happen, and compares afterwards. Never graded."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ class Prediction:
                 )
             return f"Your guess: {self.guess}. Now see what happens."
         said = f"Your guess: {self.guess}. " if self.guess is not None else "You made no guess. "
-        hit = "Just so: " if self.guess == self.answer else "It is: "
+        hit = "Correct: " if self.guess == self.answer else "It turned out: "
         why = f" {self.why.rstrip('.')}." if self.why else ""
         return f"{said}{hit}{self.answer.rstrip('.')}.{why}"
 
@@ -54,10 +52,13 @@ class Prediction:
 def predict(
     id: str, guess: str | EllipsisType | None = None, *, options: Sequence[str] = ()
 ) -> Prediction:
-    """Writes down a guess, for `reveal` to come back to. Without a guess, or with `...` still
-    standing there, it shows what there is to choose from.
+    """Notes a guess, for `reveal` to compare. Without a guess, or with `...` still in its place, it
+    shows the options.
 
-    >>> predict("09-1", "80/20", options=["80/20", "v2 gets everything", "v1 gets everything"])
+    `id` is the lesson and a letter ("09-a"). With `options`, a guess that is none of them raises
+    LessonError. A guess is kept with the learner's progress, so a new kernel still knows it.
+
+    >>> predict("09-a", "80/20", options=["80/20", "v2 gets everything", "v1 gets everything"])
     Your guess: 80/20. Now see what happens.
     """
     if guess is None or isinstance(guess, EllipsisType):
@@ -74,11 +75,11 @@ def predict(
 
 
 def reveal(id: str, answer: str, why: str = "") -> Prediction:
-    """Holds the guess against what happened.
+    """Compares the guess with what happened.
 
-    >>> reveal("09-1", "v2 gets everything", "Two routes are tried in order, and the first one matches all requests.")
-    Your guess: 80/20. It is: v2 gets everything. Two routes are tried in order, …
-    """  # noqa: E501
+    >>> reveal("09-a", "v2 gets everything", "The first of two routes matches all requests.")
+    Your guess: 80/20. It turned out: v2 gets everything. The first of two routes …
+    """
     guess = progress.entry("predictions", id).get("guess")
     if guess is not None:
         progress.record("predictions", id, answer=answer, right=guess == answer)

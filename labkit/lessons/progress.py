@@ -186,7 +186,7 @@ def locked(path: Path) -> Iterator[None]:
         wait_until(
             lambda: _try_lock(lock.fileno()),
             LOCK_TIMEOUT_S,
-            f"another notebook to let go of {path.name}",
+            f"another notebook to release {path.name}",
         )
         try:
             yield
@@ -230,11 +230,9 @@ def _give_up(path: Path, error: OSError) -> None:
         state = _read(path)
     in_memory[path] = state
     sys.stderr.write(
-        f"Your progress can't be kept in {path} ({error.strerror or error}). All works, but what "
-        "you do is forgotten "
-        "when the kernel ends. To keep it, set LABKIT_PROGRESS to a file that you may write, on "
-        "a disk of this "
-        "machine, and start JupyterLab again.\n"
+        f"Your progress can't be saved in {path} ({error.strerror or error}). Everything works, "
+        "but your progress is lost when the kernel ends. To keep it, set LABKIT_PROGRESS to a "
+        "writable file on a local disk, and restart JupyterLab.\n"
     )
 
 
@@ -255,12 +253,13 @@ def _read(path: Path) -> State:
     ):
         aside = _set_aside(path, "damaged")
         sys.stderr.write(
-            f"Your progress could not be read. It is now in {aside}, and a new one has begun.\n"
+            f"Your progress could not be read. The file is now {aside}, and a new one was "
+            "started.\n"
         )
         return _empty()
     if state.get("version", VERSION) != VERSION:
         raise LessonError(
-            "Your progress was kept by another version of labkit",
+            "Your progress was saved by another version of labkit",
             seen=f"version {state['version']} in {path}, this is {VERSION}",
             try_next="update labkit, or set LABKIT_PROGRESS to another file",
         )

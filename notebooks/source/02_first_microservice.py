@@ -1,23 +1,23 @@
 # %% [markdown]
 # # 2 · A first microservice and its sidecar
 #
-# You bring a small service into the mesh, see the proxy that is put beside it, open a way in from outside, and send the
-# first requests. It takes about twenty minutes.
+# You bring a small service into the mesh, look at the proxy that is added next to it, open a way in from outside, and send the first
+# requests. It takes about twenty minutes.
 
 # %% [markdown]
 # ## Objectives
 #
 # After this lesson you can
 #
-# - make Istio put a **sidecar** beside each pod of a namespace;
+# - make Istio add a **sidecar** to each pod of a namespace;
 # - read `2/2` in a list of pods, and find the sidecar in a pod's description;
 # - open a way in with a **Gateway** and a **VirtualService**;
-# - say what happens to pods that were there before the namespace got its label.
+# - say what happens to pods that existed before the namespace was labelled.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
@@ -31,10 +31,10 @@ url = "http://test.example.com/"
 # %% [markdown]
 # ## Label the namespace
 #
-# A **sidecar** is the Envoy that Istio adds to a pod as a second container. It takes over all requests to and from the
-# application, which knows nothing of it. To add it is called **injection**.
+# A **sidecar** is the Envoy that Istio adds to a pod as a second container. It intercepts all requests to and from the application, which is
+# unaware of it. Adding it is called **injection**.
 #
-# Istio does so in each namespace with the label `istio-injection=enabled`. On a cluster:
+# Istio does this in every namespace with the label `istio-injection=enabled`. On a cluster:
 #
 #     kubectl create namespace hello-world
 #     kubectl label namespace hello-world istio-injection=enabled
@@ -48,30 +48,29 @@ mesh.get("namespaces")
 # %% [markdown]
 # ## Install the service
 #
-# The file `hello-world.yaml` has the application and three kinds of objects that you have not met yet:
+# The file `hello-world.yaml` contains the application, and three kinds of objects that you have not met yet:
 #
-# - a **Deployment** keeps a number of equal pods running: here two of version `v1` and, in another Deployment, one of version `v2`;
-# - a **Service** is a name for a group of pods, those that carry a certain label: a caller asks `hello-world`, and some pod of the
-#   group answers;
+# - a **Deployment** keeps a number of identical pods running: here two of version `v1` and, in another Deployment, one of version `v2`;
+# - a **Service** is a name for a group of pods, those with a certain label: a caller asks for `hello-world`, and some pod of the group answers;
 # - a **ConfigMap** holds files for the pods: here the application itself, one Python file.
 #
-# The file names the namespace with its label too, so the later lessons need no step of their own.
+# The file also defines the namespace with its label, so later lessons can skip this step.
 #
-# **Predict:** each pod has one program of ours. What will the column `READY` say: `1/1` or `2/2`?
+# **Predict:** each pod runs one program of ours. What will the column `READY` say: `1/1` or `2/2`?
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("hello-world.yaml"))
 mesh.get("pods")
 
 # %% tags=["check", "nbval-check-output", "covers-C4", "covers-C5"]
-assert labelled.get("istio-injection") == "enabled", "the step before the Deployment: label the namespace"
+assert labelled.get("istio-injection") == "enabled", "label the namespace before you create the Deployment"
 check.equal({pod.ready for pod in mesh.pods("hello-world")}, {"2/2"}, "each pod has two containers, both ready: 2/2")
 
 # %% [markdown]
 # ## Look into a pod
 #
-# One container is ours. Who is the other? `kubectl describe pod` tells more about one pod. Look for the names of its containers,
-# under `Containers`, and on a cluster under `Init Containers` too. One is `hello-world`, ours.
+# One container is ours. What is the other? `kubectl describe pod` tells you more about a pod. Look for the names of its containers, under
+# `Containers`, and on a cluster under `Init Containers` too. One of them is ours, `hello-world`.
 
 # %% tags=["nbval-ignore-output"]
 pod = mesh.pods("hello-world-v1")[0].name
@@ -82,22 +81,22 @@ words = mesh.describe("pod", pod)
 check.that("hello-world:" in words and "istio-proxy:" in words, "the pod has the application and istio-proxy, the sidecar")
 
 # %% [markdown]
-# The other is `istio-proxy`, the sidecar. On a cluster there are **init containers** as well: they start before the others. One,
-# `istio-init`, runs only for a moment, and sets up the pod's network so that all traffic passes through the sidecar. With
-# Kubernetes 1.33 and Istio 1.27 or newer the sidecar itself is listed there too: it starts first and stays (a **native sidecar**).
-# On older ones it is under `Containers`. This mesh needs no `istio-init`: the sidecar's address is simply the only one that is made known.
+# The other one is `istio-proxy`, the sidecar. On a cluster there are **init containers** as well, which start before the others. One of them,
+# `istio-init`, runs only briefly: it sets up the pod's network so that all traffic passes through the sidecar. With Kubernetes 1.33 and Istio
+# 1.27 or newer the sidecar itself is listed there too: it starts first and keeps running (a **native sidecar**). With older versions it is
+# under `Containers`. This mesh doesn't need `istio-init`: the sidecar's address is simply the only one that is published.
 #
 # ## A way in: Gateway and VirtualService
 #
-# Two objects are needed. You know the **Gateway** from lesson 1: it opens a port for a host name. The **VirtualService** is the
-# signpost behind it: it says which requests go to which Service.
+# Two objects are needed. You know the **Gateway** from lesson 1: it opens a port for a host name. The **VirtualService** is the signpost
+# behind it: it says which requests go to which Service.
 
 # %% tags=["nbval-ignore-output"]
 print(show("02_first_microservice/gateway.yaml"))
 show("02_first_microservice/virtual-service.yaml")
 
 # %% [markdown]
-# In words: requests for the host `test.example.com` that came in by the Gateway `hello-world-gateway` go to port 80 of the
+# In words: requests for the host `test.example.com` that came in through the Gateway `hello-world-gateway` go to port 80 of the
 # Service `hello-world`.
 #
 # **Predict:** with the Gateway alone, what status will a caller get? And with both?
@@ -116,13 +115,13 @@ check.status_counts(both, {200: 1}, about="Gateway and VirtualService")
 # %% [markdown]
 # ## The host name, without a change to your machine
 #
-# `test.example.com` is known to nobody but our Gateway. So how does the request find it? Some ways to do it:
+# Only our Gateway knows `test.example.com`. So how does a request get there? Some ways:
 #
-# - write the name and the gateway's address into the file `/etc/hosts`, as many texts say: it needs the rights of an administrator;
+# - add the name and the gateway's address to the file `/etc/hosts`, as many texts suggest: this needs administrator rights;
 # - `curl --resolve test.example.com:PORT:ADDRESS http://test.example.com:PORT/` does the same for one call;
-# - call the address, and say which host you mean in the header `Host`. That is what `mesh.curl` does.
+# - call the address, and name the host in the `Host` header. That is what `mesh.curl` does.
 #
-# Here is the last one by hand, with Python's own means:
+# Here is the last one by hand, with Python's standard library:
 
 # %% tags=["nbval-ignore-output"]
 from urllib.request import Request, urlopen
@@ -137,7 +136,7 @@ check.that(by_hand[0] == 200 and "path /by-hand" in by_hand[1], "a Host header i
 # %% [markdown]
 # ## Ten requests in a loop
 #
-# **Predict:** three pods stand behind the Service. If you ask ten times, who will answer?
+# **Predict:** there are three pods behind the Service. If you call it ten times, which of them will answer?
 
 # %% tags=["nbval-ignore-output"]
 ten = mesh.curl(url, n=10)
@@ -148,8 +147,7 @@ plots.over_time(ten, by="pod")
 check.all_ok(ten, about="ten requests in a loop")
 
 # %% [markdown]
-# Each request got one answer, and the pods share the work. By which rule is the subject of lesson 3. With more requests every pod
-# gets its part:
+# Each request got one answer, and the pods share the work. How they share it is the subject of lesson 3. With more requests every pod gets its share:
 
 # %% tags=["nbval-ignore-output"]
 n = 60 if scale == "small" else 300
@@ -160,12 +158,11 @@ plots.share(many, by="pod")
 check.every_pod_answers(many, mesh.pods("hello-world"))
 
 # %% [markdown]
-# ## Pods that were there before the label
+# ## Pods that existed before the label
 #
-# Injection happens when a pod is **made**. To restart a Deployment is to replace its pods by *new* ones.
+# Injection happens when a pod is **created**. Restarting a Deployment replaces its pods with *new* ones.
 #
-# **Predict:** the label is taken away and `v2` restarted, so that its new pod has no sidecar. Then the label comes back.
-# Will this pod get a sidecar now?
+# **Predict:** the label is removed and `v2` restarted, so its new pod has no sidecar. Then the label is added again. Will this pod get a sidecar now?
 
 # %% tags=["nbval-ignore-output"]
 mesh.label("namespace", "hello-world", {"istio-injection": None})
@@ -180,12 +177,12 @@ check.every_pod_answers(mesh.curl(url, n=n), mesh.pods("hello-world"), about="th
 check.equal(late, {"1/1"}, "the label changes nothing for a pod that already runs: 1/1")
 
 # %% [markdown]
-# The pod still answers, and the gateway's rules still hold for requests to it. But what it sends itself passes no Envoy, so no rule
-# applies to that. Such a mistake is easy to make and hard to see. So look for `1/1` first when a rule has no effect on what a pod sends.
+# The pod still answers, and the gateway's rules still apply to requests to it. But its own outgoing requests pass through no Envoy, so no
+# rule applies to them. This mistake is easy to make and hard to spot. So when a rule has no effect on what a pod sends, look for `1/1` first.
 #
 # ## Exercise
 #
-# Give the pod of `v2` its sidecar. You need one call. Which one did we use above to replace the pods of a Deployment?
+# Give the `v2` pod its sidecar. It takes one call. Which one did we use above to replace the pods of a Deployment?
 # Stuck? Run `task("02-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["solution", "nbval-ignore-output"]
@@ -198,14 +195,14 @@ task("02-1").check(mesh)
 # ## Recap
 #
 # - The label `istio-injection=enabled` on a namespace gives each *new* pod a sidecar; `2/2` shows it.
-# - Pods that run already keep what they have until they are replaced.
-# - A Gateway opens a port for a host name. A VirtualService says where the requests go. Without it: 404.
+# - Pods that are already running stay as they are until they are replaced.
+# - A Gateway opens a port for a host name. A VirtualService says where the requests go. Without one you get a 404.
 # - The header `Host` decides which VirtualService applies, so no entry in `/etc/hosts` is needed.
 
 # %% [markdown]
 # ## Clean up
 #
-# This ends the mesh with all its processes, and notes that you came to the end.
+# This stops the mesh and all its processes, and marks the lesson as done.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

@@ -1,23 +1,23 @@
 # %% [markdown]
 # # 4 · Gateway and VirtualService: the way in
 #
-# In lesson 2 you opened a way into the mesh, and it just worked. Now you take it apart: which address, which port,
-# which host name. And you find out whether it is the only way in. It takes about twenty-five minutes.
+# In lesson 2 you opened a way into the mesh, and it just worked. Now you take it apart: which address, which port, which host name. You also
+# find out whether it is the only way in. It takes about twenty-five minutes.
 #
 # ## Objectives
 #
 # After this lesson you can
 #
-# - say how the gateway gets an address that you can call: by `minikube tunnel`, or by a port-forward;
-# - tell the port of the gateway's Service from that of its pod;
-# - say what the hosts of a Gateway do, and what those of a VirtualService do;
-# - call a host name that no name server knows, in three ways;
-# - show that a pod can be reached past the gateway.
+# - explain how the gateway gets an address that you can call: with `minikube tunnel`, or a port-forward;
+# - tell the port of the gateway's Service from the port of its pod;
+# - explain what the hosts of a Gateway do, and what those of a VirtualService do;
+# - call a host name that no DNS server knows, in three ways;
+# - show that a pod can be reached while bypassing the gateway.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import json
@@ -35,8 +35,8 @@ url = "http://test.example.com/"
 # %% [markdown]
 # ## A door with a mistake
 #
-# You know that a **Gateway** opens a door: a port, for some hosts. Here is one as a published text has it. It is for port
-# 8080 and for `"*"`, which means any host. One line of it stands in the wrong place.
+# You know that a **Gateway** opens a door: a port, for some hosts. Here is one exactly as an article published it. It is for port 8080 and
+# for `"*"`, which means any host. One of its lines is in the wrong place.
 #
 # **Predict:** will it be accepted, and then not work? Or will it be refused?
 
@@ -52,10 +52,9 @@ except labkit.LabkitError as refusal:
 check.refused(lambda: mesh.apply(manifest("04_gateway_and_virtual_service/hosts-misplaced.yaml")), "spec.hosts")
 
 # %% [markdown]
-# A Gateway has a list of `servers`, and each server has hosts of its own. So `hosts` must stand *inside* the server,
-# at the same indentation as its `port`. To refuse fields that nobody knows is called **strict validation**. Without
-# it the line would be dropped, and the message would be another: the server has no hosts. Where the field is not a required one
-# there would be no error at all. The same, put right:
+# A Gateway has a list of `servers`, and each server has hosts of its own. So `hosts` belongs *inside* the server, at the same indentation as
+# its `port`. Rejecting unknown fields is called **strict validation**. Without it the line would be dropped, and the message would be a
+# different one: the server has no hosts. If the field were not required, there would be no error at all. Here is the corrected version:
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("04_gateway_and_virtual_service/gateway-any-host.yaml"))
@@ -64,18 +63,18 @@ show("04_gateway_and_virtual_service/gateway-any-host.yaml")
 # %% [markdown]
 # ## Where is the door? The address
 #
-# The gateway is a pod, and a pod's address means something only inside of the cluster. Callers outside need another one that
-# leads there. So the gateway has a Service of type `LoadBalancer`. That is a wish: *somebody give me an address of my own.*
-# A cloud provider does so. On your own machine nobody does, and `kubectl get service` shows `<pending>`. Two ways out:
+# The gateway is a pod, and a pod's address is only valid inside the cluster. Callers outside need another address that leads there. So the
+# gateway has a Service of type `LoadBalancer`. That is a request: *somebody please give me an address of my own.* A cloud provider does. On
+# your own machine nobody does, and `kubectl get service` shows `<pending>`. There are two ways out:
 #
 # | | `minikube tunnel` | `kubectl port-forward` |
 # |---|---|---|
 # | gives | the Service an address of its own | a port of your machine that leads to the gateway |
 # | you call | that address, port 80 | `127.0.0.1` and that port |
-# | needs | an administrator's password, and a window left open | a window left open |
+# | needs | an administrator's password, and a terminal left open | a terminal left open |
 #
-# This course takes the second way, as it needs no password. `mesh.gateway_url` is the address. We call it with **curl**, a
-# program that sends a request and prints the answer. **Predict:** the door has no signpost yet. Which status comes back?
+# This course uses the second, since it needs no password. `mesh.gateway_url` is the address. We call it with **curl**, a program that sends a
+# request and prints the answer. **Predict:** the door has no signpost yet. Which status comes back?
 
 # %% tags=["nbval-ignore-output"]
 print("the gateway is at", mesh.gateway_url)
@@ -106,9 +105,9 @@ check.refused(lambda: mesh.curl("http://test.example.com:8080/"), "no port 8080"
 check.status_counts(on_80, {200: 1}, about="a Gateway for port 8080, called on port 80")
 
 # %% [markdown]
-# The Service has the ports 80 and 443, and leads 80 to port 8080 of the pod. So 8080 is the *pod's* port, and no caller
-# ever sees it. The usual way is to write the *Service's* port, 80, and to let Istio find out where it leads.
-# The next door is written so, and for one host only. **Predict:** on which port will the Envoy listen now?
+# The Service has ports 80 and 443, and maps 80 to port 8080 of the pod. So 8080 is the *pod's* port, and no caller ever sees it. The usual
+# way is to write the *Service's* port, 80, and let Istio work out where it leads. The next door is written that way, and for one host only.
+# **Predict:** on which port will Envoy listen now?
 
 # %% tags=["nbval-ignore-output"]
 with_8080 = json.dumps(mesh.config("gateway"))
@@ -123,10 +122,11 @@ check.equal(listens, [True, True], "written either way, the gateway's Envoy list
 # %% [markdown]
 # ## Which name? The hosts
 #
-# A request says in its header `Host` which name it wants. Both objects look at it. The Gateway asks: *may this name come
-# in?* The VirtualService asks: *where does this name go?*
+# A request names the host it wants in its `Host` header. Both objects look at it. The Gateway asks: *may this name come in?* The
+# VirtualService asks: *where does this name go?*
 #
-# **Predict:** there are two doors, for one host and for any, and two signposts likewise. Of the four pairs, which lets `other.example.com` in?
+# **Predict:** there are two doors, one for a single host and one for any host, and likewise two signposts. Which of the four pairs lets
+# `other.example.com` in?
 
 # %% tags=["nbval-ignore-output"]
 folder, statuses = "04_gateway_and_virtual_service", {}
@@ -143,21 +143,21 @@ expected = [[200, 200], [200, 404], [200, 404], [200, 404]]
 check.equal(list(statuses.values()), expected, "a name needs the door and the signpost: either of them can keep it out")
 
 # %% [markdown]
-# ## A name that nobody knows
+# ## A name that no DNS server knows
 #
-# A browser asks a **name server** for the address of `test.example.com`, and no name server knows it. Three ways out:
+# A browser asks a **DNS server** for the address of `test.example.com`, and no DNS server knows it. There are three ways around that:
 #
-# - `/etc/hosts` is a file of your machine that is asked first. A line such as `127.0.0.1 test.example.com` in it is enough.
-#   But you must be administrator to write it, and you must not forget to take it out again;
-# - `curl --resolve NAME:PORT:ADDRESS` is such a line for one single call;
-# - a `Host` header of your own: call the address, and say which name you want. `mesh.curl` does this.
+# - `/etc/hosts` is a file on your machine that is consulted first. A line such as `127.0.0.1 test.example.com` in it is enough. But you must
+#   be an administrator to edit it, and must not forget to remove the line again;
+# - `curl --resolve NAME:PORT:ADDRESS` is such a line for a single call;
+# - your own `Host` header: call the address, and say which name you want. `mesh.curl` does this.
 #
-# With a port-forward the port is not 80, so it stands behind the name, as in `test.example.com:12345`. It is not compared.
+# With a port-forward the port is not 80, so it follows the name, as in `test.example.com:12345`. The port is ignored when hosts are matched.
 #
-# Three calls look alike: `mesh.curl` calls a host name through the gateway; `real_curl` runs the program curl and returns what it prints;
+# Three calls look alike: `mesh.curl` calls a host name through the gateway; `real_curl` runs the curl program and returns what it prints;
 # `curl(*Target.of(ADDRESS))` calls a bare address and keeps the answer for a check.
 #
-# After that come ten curls in a loop, as you would type them. **Predict:** how many answers, from how many pods?
+# After that come ten curls in a loop, as you would type them. **Predict:** how many answers do you get, and from how many pods?
 
 # %% tags=["nbval-ignore-output"]
 gateway = Target.of(mesh.gateway_url)[0]
@@ -181,10 +181,10 @@ check.that(all(text.startswith("Hello world!") for text in ten), "each of ten cu
 # %% [markdown]
 # ## Is it the only way in?
 #
-# You may read that all traffic into the cluster must pass the ingress gateway. **Predict:** must it?
+# Some texts say that all traffic into the cluster must pass through the ingress gateway. **Predict:** must it?
 #
-# A pod has an address of its own, and `kubectl port-forward pod/NAME` leads a port of your machine there.
-# `mesh.pod_url` gives such an address. We knock at both doors, and ask the gateway for its **access log**: a line for each request.
+# A pod has its own address, and `kubectl port-forward pod/NAME` forwards a port of your machine to it. `mesh.pod_url` gives you such an
+# address. We knock at both doors, and ask the gateway for its **access log**: one line for each request.
 
 # %% tags=["nbval-ignore-output"]
 pod = mesh.pods("hello-world-v1")[0].name
@@ -198,17 +198,17 @@ log[["path", "status", "pod"]].tail(3)
 logged = "/front-door" in set(log["path"]), "/back-door" in set(log["path"])
 signed = through[0].headers.get("server"), past[0].headers.get("server")
 assert past.pods == {pod: 1}
-check.equal((logged, signed), ((True, False), ("istio-envoy", None)), "a pod answers past the gateway and every Envoy")
+check.equal((logged, signed), ((True, False), ("istio-envoy", None)), "a pod answers without the gateway or any Envoy")
 
 # %% [markdown]
-# The pod answered, the gateway's log has no line of it, and no Envoy signed the answer. So **no rule of Istio was applied**. Another
-# such way is a Service of type `NodePort`, a port on each machine of the cluster. Requests there go through the pod's sidecar, but not
-# through the gateway.
-# So traffic *should* come in by the gateway. To make sure that it does is work of its own: access rights and network policies of Kubernetes,
-# and rules of Istio by which a sidecar answers known callers only.
+# The pod answered, the gateway's log has no entry for it, and no Envoy put its name on the answer. So **no Istio rule was applied**. Another
+# way in is a Service of type `NodePort`, a port on each machine of the cluster. Requests to it go through the pod's sidecar, but not through
+# the gateway. So traffic *should* come in through the gateway. Making sure that it does is a task of its own: Kubernetes access rights and
+# network policies, and Istio rules that make a sidecar answer known callers only.
 #
-# Below is what the gateway knows: a line is as wide as the share of the requests that it sent to a pod. **Try it yourself:** run `mesh.curl(url, n=50)`
-# in a new cell and watch. Then run `curl(*Target.of(mesh.pod_url(pod) + "/"), n=50)`, which goes past the gateway: what do you see of it?
+# Below is the mesh as the gateway sees it: the width of a line is the share of requests sent to that pod. **Try it yourself:** run
+# `mesh.curl(url, n=50)` in a new cell and watch. Then run `curl(*Target.of(mesh.pod_url(pod) + "/"), n=50)`, which bypasses the gateway: what
+# do you see?
 
 # %% tags=["nbval-ignore-output"]
 view = MeshView(mesh)
@@ -219,9 +219,9 @@ view
 # %% [markdown]
 # ## Exercise
 #
-# Your service gets a second name. Let `shop.example.com` lead to it as well as `test.example.com`. Other names still get 404.
-# `mesh.apply` takes YAML as text too: copy what `print(show(…))` prints, change it, and put it between `mesh.apply("""` and `""")`.
-# Stuck? Run `task("04-1").hint()` in a new cell, as often as you like.
+# Your service gets a second name. Make `shop.example.com` lead to it as well as `test.example.com`. Other names still get a 404. `mesh.apply`
+# also takes YAML as text: copy what `print(show(…))` prints, change it, and put it between `mesh.apply("""` and `""")`. Stuck? Run
+# `task("04-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply(manifest('04_gateway_and_virtual_service/two-hosts.yaml'))
@@ -232,15 +232,15 @@ task("04-1").check(mesh)
 # %% [markdown]
 # ## Recap
 #
-# - A Service of type `LoadBalancer` waits for an address. `minikube tunnel` gives it one; a port-forward does without.
-# - In a Gateway, write the port of the gateway's Service: 80. Its Envoy listens on another one: 8080.
+# - A Service of type `LoadBalancer` waits for an address. `minikube tunnel` gives it one; a port-forward works without.
+# - In a Gateway, write the port of the gateway's Service: 80. Its Envoy listens on a different one: 8080.
 # - `hosts` of a Gateway: who may come in. `hosts` of a VirtualService: who goes where. A name needs both.
 # - `/etc/hosts`, `curl --resolve` and a `Host` header lead to the same answer.
-# - The gateway is the way in that Istio guards. It is not the only one there is.
+# - The gateway is the way in that Istio guards. It is not the only way in.
 #
 # ## Clean up
 #
-# This ends the mesh with all its processes, and notes that you came to the end.
+# This stops the mesh and all its processes, and marks the lesson as done.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 5 · Session affinity: the same pod each time
 #
-# Some services remember things about a user. Then it matters that a user comes back to the same pod. You learn how to ask for
-# that, why it sometimes does nothing at all, and when it ends. It takes about twenty-five minutes.
+# Some services remember things about a user. Then it matters that a user comes back to the same pod. You learn how to ask for that, why it
+# sometimes has no effect at all, and when it ends. It takes about twenty-five minutes.
 
 # %% [markdown]
 # ## Objectives
@@ -10,14 +10,14 @@
 # After this lesson you can
 #
 # - tie each user to one pod: by a header, a cookie, an address, or a part of the URL;
-# - find out why a rule is in place and yet does nothing;
-# - say what happens to a request that lacks the key;
+# - find out why a rule is in place but has no effect;
+# - say what happens to a request without the key;
 # - say how many users lose their pod when the number of pods changes.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
@@ -32,13 +32,13 @@ url = "http://test.example.com/"
 # %% [markdown]
 # ## A basket that gets lost
 #
-# Think of a shop that keeps each user's basket in the memory of a pod. Three pods, three memories. That a user's requests all go to one
-# pod is called **session affinity**, or a sticky session.
+# Think of a shop that keeps each user's basket in the memory of a pod. Three pods, three memories. Sending all of a user's requests to one
+# pod is called **session affinity**, or sticky sessions.
 #
-# The service of lesson 2 with its way in, and the rule `RANDOM` of lesson 3. Our user has the address `10.1.0.7`. A proxy on the way
-# notes it in the header `x-forwarded-for`: *I ask for somebody at this address.*
+# We use the service of lesson 2 with its way in, and the `RANDOM` rule of lesson 3. Our user has the address `10.1.0.7`. A proxy on the way
+# records it in the `x-forwarded-for` header: *I am asking on behalf of this address.*
 #
-# **Predict:** how many pods does she meet in 40 requests?
+# **Predict:** how many pods does she reach in 40 requests?
 
 # %% tags=["nbval-ignore-output"]
 way_in = [manifest(f"04_gateway_and_virtual_service/{name}.yaml") for name in ("gateway", "virtual-service")]
@@ -51,12 +51,12 @@ plots.over_time(lost, by="pod")
 check.every_pod_answers(lost, mesh.pods("hello-world"), about="one user, no affinity")
 
 # %% [markdown]
-# ## A rule that does nothing
+# ## A rule without effect
 #
 # The next rule asks for affinity. `consistentHash` names the **key**: what must be the same for requests to go to the same
-# pod. Here it is the header. The rule is as a published text has it, so read it with care.
+# pod. Here it is the header. The rule is exactly as an article published it, so read it carefully.
 #
-# **Predict:** we apply it beside the rule that is there. How many pods does our user meet now?
+# **Predict:** we apply it next to the existing rule. How many pods does our user reach now?
 
 # %% tags=["nbval-ignore-output"]
 print(show("05_session_affinity/second-rule.yaml"))
@@ -68,11 +68,11 @@ plots.over_time(two_rules, by="pod")
 check.every_pod_answers(two_rules, mesh.pods("hello-world"), about="a second rule for the host")
 
 # %% [markdown]
-# It was accepted, there was no warning, and the user still meets every pod. The names of the two rules differ in one letter,
-# `hello` and `hellow`. So the new one did not take the place of the old one: there are two for the same host. Istio then takes the policy of
-# the older, and ignores the other *in silence*. When a rule seems to do nothing, look for a second one.
+# It was accepted, there was no warning, and the user still reaches every pod. The names of the two rules differ by one letter, `hello` and
+# `hellow`. So the new one did not replace the old one: there are two for the same host. Istio then uses the policy of the older one, and
+# *silently* ignores the other. When a rule seems to have no effect, look for a second one.
 #
-# The next cell lists the rules, and deletes the first. **Predict:** what changes?
+# The next cell lists the rules, and deletes the first one. **Predict:** what changes?
 
 # %% tags=["nbval-ignore-output"]
 print(mesh.get("DestinationRules"))
@@ -86,11 +86,11 @@ check.same_pod(alone, pods=3, about="the same rule, alone")
 # %% [markdown]
 # ## How does it choose? The ring
 #
-# A **hash** is a number made of a text: the same text gives the same number, another text quite another one. Think of all numbers as a
-# circle. Each pod gets many places on it, by hashes of its address. A request goes to the hash of its key, and from there on along the circle to the
-# next pod. No Envoy has to remember anything, and many Envoys agree without a word.
+# A **hash** is a number computed from a text: the same text gives the same number, a different text a completely different one. Picture all
+# numbers on a circle. Each pod gets many places on it, from hashes of its address. A request starts at the hash of its key, and moves along
+# the circle to the next pod. No Envoy has to remember anything, and all Envoys agree without talking to each other.
 #
-# Now under the usual name, and with more users. **Predict:** will twelve users be shared fairly among three pods?
+# Now with the usual name, and with more users. **Predict:** will twelve users be spread evenly over three pods?
 
 # %% tags=["nbval-ignore-output"]
 mesh.delete("DestinationRule", "hellow-world-dr", namespace="hello-world")
@@ -102,13 +102,13 @@ plots.over_time(pd.concat(result.frame for result in twelve.values()), by="pod")
 check.same_pod(twelve, pods=3, about="twelve users")
 
 # %% [markdown]
-# Four requests in a row are one user. Each stays where they are, but some pods have more users than others, and one may have none: a
-# hash knows nothing of fairness. With many users it evens out.
+# Every four requests in a row come from one user. Each user stays on their pod, but some pods have more users than others, and one may have
+# none: a hash knows nothing about fairness. With many users it evens out.
 #
 # ## A request without the key
 #
-# A second kind of key is a part of the URL, the **query parameter** `user` in `/?user=ann`. **Predict:** where does a request go that
-# lacks it? And one without any `x-forwarded-for`, under the rule that is in force now?
+# A second kind of key is a part of the URL, the **query parameter** `user` in `/?user=ann`. **Predict:** where does a request without it go?
+# And one without any `x-forwarded-for`, under the rule that is in effect now?
 
 # %% tags=["nbval-ignore-output"]
 no_header = mesh.curl(url, n=len(lost))
@@ -124,14 +124,15 @@ check.same_pod(no_header, pods=3, about="no x-forwarded-for")
 check.every_pod_answers(no_parameter, mesh.pods("hello-world"), about="a request without the key goes anywhere")
 
 # %% [markdown]
-# Without the parameter a request has no key, and goes anywhere. That is what you get for a misspelt name, too: no error, no
-# affinity. But all requests without the header went to *one* pod! The gateway is a proxy as well: it adds the caller's
-# address to `x-forwarded-for`. So this header is never missing, and you are one caller.
+# Without the parameter a request has no key, and goes to any pod. A misspelt name has the same result: no error, no affinity. But all
+# requests without the header went to *one* pod! The gateway is a proxy too: it adds the caller's address to `x-forwarded-for`. So this header
+# is never missing, and you are a single caller.
 #
 # ## A cookie
 #
-# A **cookie** is a note that a server hands to a browser, and that the browser shows with each request from then on. Here Envoy itself
-# writes one for callers who have none. So it needs nobody's help. curl shows cookies only when it is given a **jar** to keep them in.
+# A **cookie** is a piece of text that a server gives to a browser, and that the browser sends back with every later request. Here Envoy
+# itself sets one for callers that don't have one, so neither the application nor the user has to do anything. curl sends cookies only if it
+# is given a **jar** to keep them in.
 #
 # **Predict:** what do you get without a jar?
 
@@ -151,9 +152,9 @@ check.same_pod(with_jar, pods=3, about="a browser that keeps its cookie")
 # %% [markdown]
 # ## The caller's address
 #
-# The fourth key is the address from which the request comes. It needs neither header nor cookie.
+# The fourth key is the address that the request comes from. It needs neither a header nor a cookie.
 #
-# **Predict:** twelve users sit in one office. Below, each sends another `x-forwarded-for`, but all requests come from one address, yours.
+# **Predict:** twelve users sit in one office. Below, each sends a different `x-forwarded-for`, but all requests come from one address, yours.
 # How many pods do they use?
 
 # %% tags=["nbval-ignore-output"]
@@ -165,13 +166,14 @@ plots.over_time(pd.concat(office), by="pod")
 check.same_pod(pd.concat(office), pods=3, about="one address, whatever the header says")
 
 # %% [markdown]
-# Whoever stands between, a cloud's load balancer or a port-forward, may put its own address in place of the users': then all of them are one.
+# Anything in between, such as a cloud load balancer or a port-forward, may replace the users' addresses with its own. Then they all look like
+# one user.
 #
 # ## When the pods change
 #
-# "The same pod each time" holds *while the set of pods stays*. A fourth pod gets places on the circle too, and takes over the users
-# just before them. The circle keeps its size, so each old pod gives up some places as well. **Predict:** which part of all users has
-# another pod then? If users were dealt out anew, it would be three in four.
+# "The same pod each time" holds *only while the set of pods stays the same*. A fourth pod gets places on the circle too, and takes over the
+# users just before them. The circle keeps its size, so each old pod gives up some places as well. **Predict:** what share of all users ends
+# up on a different pod? If users were reassigned from scratch, it would be three in four.
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("05_session_affinity/forwarded-for.yaml"))
@@ -180,7 +182,7 @@ users = [f"10.2.{i // 250}.{i % 250}" for i in range(n)]
 
 
 def owners():
-    """The pod of each user. The requests need no ids, as nobody will look for them in a log."""
+    """The pod of each user. The requests need no ids, since nobody will look for them in a log."""
     return {u: mesh.curl(url, headers={"x-forwarded-for": u}, request_ids=False)[0].pod for u in users}
 
 
@@ -198,15 +200,15 @@ plots.share(pd.DataFrame({"user": users, "outcome": moved}), by="outcome", expec
 check.few_keys_moved(three, four, pods_before=3, pods_after=4)
 
 # %% [markdown]
-# About a third of the users moved (your number is above the picture), and those baskets are lost. The same happens when a pod dies or gets
-# a new version. So affinity makes lost memory *rare*, and can't make it impossible. What must not be lost belongs in a store outside of the pods.
+# About a third of the users moved (your number is above the plot), and their baskets are lost. The same happens when a pod dies or is
+# upgraded. So affinity makes losing a session *rare*, but can't rule it out. What must not be lost belongs in a store outside the pods.
 #
 # ## Exercise
 #
-# Your shop knows its users by the header `x-user`. Let all requests of a user go to one pod. **Try it yourself** in this panel, which shows the rule
-# in force. Try the other keys too: which lines does Envoy get for a cookie? Without a browser:
-# `panel.set("loadBalancer.consistentHash.httpHeaderName", "…")`, then `panel.changes`, `panel.apply()` and `panel.got`.
-# Stuck? Run `task("05-1").hint()` in a new cell.
+# Your shop identifies its users by the `x-user` header. Send all requests of a user to one pod. **Try it yourself** in this panel, which
+# shows the rule in effect. Try the other keys too: what does Envoy get for a cookie? Without a browser:
+# `panel.set("loadBalancer.consistentHash.httpHeaderName", "…")`, then `panel.changes`, `panel.apply()` and `panel.got`. Stuck? Run
+# `task("05-1").hint()` in a new cell.
 
 # %% tags=["nbval-ignore-output"]
 panel = PolicyPanel(mesh, manifest("05_session_affinity/forwarded-for.yaml"))
@@ -222,13 +224,13 @@ task("05-1").check(mesh)
 # ## Recap
 #
 # - `consistentHash` ties a key to a pod. The key is a header, a cookie, the caller's address or a query parameter.
-# - Have one DestinationRule for a host. The policy of a second one is ignored, and nobody tells you.
-# - A request without the key goes anywhere. `x-forwarded-for` is never missing behind the gateway; a cookie is made by Envoy.
-# - When three pods become four, about a third of the users get another pod, not three in four.
+# - Have one DestinationRule per host. The policy of a second one is silently ignored.
+# - A request without the key goes to any pod. `x-forwarded-for` is never missing behind the gateway; Envoy sets the cookie.
+# - When three pods become four, about a third of the users move to a different pod, not three in four.
 #
 # ## Clean up
 #
-# This ends the mesh with all its processes, and notes that you came to the end.
+# This stops the mesh and all its processes, and marks the lesson as done.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

@@ -1,22 +1,22 @@
 # %% [markdown]
 # # 6 · Circuit breaker: pods that fail leave the pool
 #
-# A pod can run, be ready, and still answer nothing but errors. You let the mesh find such a pod and take it out,
-# see why the usual recipe does nothing at all, and measure how long a pod stays out. It takes about twenty-five minutes.
+# A pod can be running and ready, and still return nothing but errors. You let the mesh find such a pod and take it out, see why the usual
+# recipe has no effect at all, and measure how long a pod stays out. It takes about twenty-five minutes.
 #
 # ## Objectives
 #
 # After this lesson you can
 #
-# - write a rule of **outlier detection**, and say what its four numbers mean;
-# - tell why a pool of two pods never loses one under Istio's default;
-# - see who is out of the pool, and since which error;
-# - foretell how long a pod stays out: the first time, the second, and after a time of peace.
+# - write a rule for **outlier detection**, and explain its four numbers;
+# - explain why a pool of two pods never loses one with Istio's defaults;
+# - see which pods are out of the pool, and after which error;
+# - predict how long a pod stays out: the first time, the second time, and after a quiet period.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
@@ -29,11 +29,11 @@ url, inside = "http://test.example.com/", "http://hello-world/"
 service = "outbound|80||hello-world.hello-world.svc.cluster.local"
 
 # %% [markdown]
-# The service as before, but with two pods of version `v1` only. Two more pods, `client`, call the service from inside the mesh.
+# The service as before, but with only two pods, both of version `v1`. Two more pods, `client`, call the service from inside the mesh.
 #
-# For Envoy a Service is a **cluster**, and each of its pods an **endpoint**. The long name in `service` above is that cluster's: `outbound`
-# (calls that leave this Envoy), port 80, an empty place (lesson 8 fills it), and the Service's full name. `mesh.endpoints()` lists
-# the pods of each cluster.
+# To Envoy, a Service is a **cluster**, and each of its pods an **endpoint**. The long name in `service` above is that cluster's: `outbound`
+# (calls that leave this Envoy), port 80, an empty field (lesson 8 fills it), and the Service's full name. `mesh.endpoints()` lists the pods
+# of each cluster.
 
 # %% tags=["nbval-ignore-output"]
 way_in = ["gateway.yaml", "virtual-service.yaml"]
@@ -46,8 +46,8 @@ mesh.get("pods")
 # %% [markdown]
 # ## A pod that fails
 #
-# An answer with a status from 500 to 599 says: the fault is on the server's side. We write **5xx** for all of these.
-# From now on one of the two pods answers every request with 500. It stays `2/2` and ready: Kubernetes sees no reason to act.
+# A status from 500 to 599 means that the fault is on the server's side. We write **5xx** for all of these. From now on one of the two pods
+# answers every request with 500. It stays `2/2` and ready: Kubernetes sees no reason to act.
 
 # %% tags=["nbval-ignore-output"]
 bad, good = (pod.name for pod in mesh.pods("hello-world"))
@@ -55,15 +55,15 @@ mesh.control(bad, fail_share=1.0, fail_status=500)
 plots.over_time(mesh.curl(url, n=40), by="status")
 
 # %% [markdown]
-# About half of the callers get an error. The gateway sends each request on, sees the 500 come back, and learns nothing from it.
+# About half of the callers get an error. The gateway forwards each request, sees the 500 come back, and learns nothing from it.
 #
 # ## Outlier detection
 #
-# An **outlier** is one that is not like the others. With **outlier detection** the caller's Envoy watches the answers of each pod.
-# A pod with too many errors in a row is **ejected**: put out of the **pool**, the set of pods that get requests. After some
-# time it is let back in. This is one of two kinds of **circuit breaker**, named after the switch that cuts the current when too much flows.
+# An **outlier** is one that is not like the others. With **outlier detection** the caller's Envoy watches the answers of each pod. A pod with
+# too many errors in a row is **ejected**: removed from the **pool**, the set of pods that get requests. After some time it is let back in.
+# This is one of two kinds of **circuit breaker**, named after the switch that cuts the power when too much current flows.
 #
-# Here is a rule for it, as a text on Istio published it. **Predict:** will it be accepted?
+# Here is such a rule, as an article on Istio published it. **Predict:** will it be accepted?
 
 # %% tags=["nbval-ignore-output"]
 show("as-published/published-05-destinationrule.yaml")
@@ -73,14 +73,14 @@ published = manifest("as-published/published-05-destinationrule.yaml")
 check.refused(lambda: mesh.apply(published), "mapping values are not allowed", about="outlierDetection under host")
 
 # %% [markdown]
-# This isn't even YAML: `host` already has a value, so nothing can stand below it. The policy belongs under `trafficPolicy`,
-# and the rule needs its namespace. Put right, it says:
+# This isn't even valid YAML: `host` already has a value, so nothing can be nested under it. The policy belongs under `trafficPolicy`, and the
+# rule needs a namespace. Corrected, it says:
 #
-# - `consecutive5xxErrors: 7`: seven errors in a row, and the pod is out; one good answer between them starts the count again;
+# - `consecutive5xxErrors: 7`: after seven errors in a row the pod is out; one good answer in between resets the count;
 # - `baseEjectionTime: 15m`: the first time it is out for 15 minutes;
-# - `interval: 5m`: every five minutes Envoy looks who may come back.
+# - `interval: 5m`: every five minutes Envoy checks which pods may come back.
 #
-# We send 60 requests more, so the bad pod will fail some thirty times in a row.
+# We send 60 more requests, so the bad pod will fail about thirty times in a row.
 
 # %% tags=["nbval-ignore-output"]
 already = mesh.app(bad, "GET", "/control/state")["failed"]  # the pod's own count of its errors
@@ -95,8 +95,8 @@ print(f"{errors} errors in a row")
 mesh.endpoints().query("cluster == @service")[["pod", "health"]]
 
 # %% [markdown]
-# Both pods are `healthy`. But Envoy did count, and its own counters tell what became of it: `detected` is how often a pod had seven
-# errors in a row, `overflow` how often it was kept all the same since too many would be out, `enforced` how often it was really ejected.
+# Both pods are `healthy`. But Envoy did count, and its own counters tell what happened: `detected` is how often a pod had seven errors in a
+# row, `overflow` how often it was kept anyway because too many would be out, `enforced` how often it was actually ejected.
 
 # %% tags=["nbval-ignore-output"]
 def counter(name):
@@ -110,16 +110,16 @@ reveal("06-a", "nobody leaves", "By default at most 10 % of the pods may be out,
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
 numbers = "consecutive_5xx", "interval", "base_ejection_time"
 policy = configured(mesh, service, "outlier_detection")  # the policy as the gateway's Envoy has it
-check.equal([policy[k] for k in numbers], [7, "300s", "900s"], "the rule is in force")
+check.equal([policy[k] for k in numbers], [7, "300s", "900s"], "the rule is in effect")
 check.that(errors > 7, "the pod has failed more than seven times in a row", seen=errors)
-check.equal((detected, kept), (errors // 7, errors // 7), "each seven errors were detected, and the percentage kept the pod in")
+check.equal((detected, kept), (errors // 7, errors // 7), "every seven errors were detected, and the percentage kept the pod in")
 check.none_ejected(mesh.endpoints(), about="seven errors in a row, and at most 10 % may be out")
 
 # %% [markdown]
-# ## Say how many may leave
+# ## Set how many may leave
 #
-# `maxEjectionPercent: 50` lets one of two go. To count errors we let the pods take turns: twelve requests are six errors, and
-# two more are the seventh.
+# `maxEjectionPercent: 50` allows one of two to be ejected. To count errors we let the pods take turns: twelve requests make six errors, and
+# two more make the seventh.
 
 # %% tags=["nbval-ignore-output"]
 print(show("06_outlier_detection/half-may-leave.yaml"))
@@ -131,8 +131,8 @@ mesh.wait_for(lambda: check.ejected_pods(mesh.endpoints()), "a pod to be ejected
 mesh.endpoints().query("cluster == @service")[["pod", "health"]]
 
 # %% [markdown]
-# `failed_outlier_check` is Envoy's word for ejected. And the callers? A moment later all their requests go to the good pod. Under the
-# plot is the mesh as the gateway sees it, the ejected pod crossed out. **Try it yourself:** run `mesh.curl(url, n=40)` in a new cell and
+# `failed_outlier_check` is Envoy's term for ejected. What about the callers? A moment later all their requests go to the good pod. Below the
+# plot is the mesh as the gateway sees it, with the ejected pod crossed out. **Try it yourself:** run `mesh.curl(url, n=40)` in a new cell and
 # watch the lines. Without a browser: `view.look()`, then `view.table`.
 
 # %% tags=["nbval-ignore-output"]
@@ -147,29 +147,29 @@ view
 
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-Y6"]
 policy = configured(mesh, service, "outlier_detection")
-check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [7, "300s", "900s", 50], "the rule is in force")
-assert len(set(six.column("pod")[::2])) == 1, "the pods take turns, so every other answer is of the same pod"
+check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [7, "300s", "900s", 50], "the rule is in effect")
+assert len(set(six.column("pod")[::2])) == 1, "the pods take turns, so every other answer is from the same pod"
 check.status_counts(six, {200: 6, 500: 6})
 check.none_ejected(after_six, about="after six errors")
-check.equal(set(after.pods), {good}, "no caller comes to the bad pod")
+check.equal(set(after.pods), {good}, "no request reaches the bad pod")
 check.all_ok(after, about="the bad pod fails, and no caller sees it")
 check.ejected(mesh.endpoints(), pod=bad, about="after the seventh error, and half of the pods may be out")
 
 # %% [markdown]
 # ## How long does a pod stay out?
 #
-# The first time for `baseEjectionTime`, the second time twice as long, the third time three times: the count of ejections times
-# the base. It also has to wait for the next sweep, as it is at each `interval` that Envoy lets pods back. At each sweep that finds the pod
-# *in* the pool its count goes down by one. And there is a cap, which Istio has no field for: Envoy's `max_ejection_time`, 300 seconds, or
-# the base if that is longer. So with the 15 minutes of the rule above the second time is no longer than the first.
+# The first time for `baseEjectionTime`, the second time twice as long, the third time three times as long: the number of ejections times the
+# base. It also has to wait for the next sweep, because Envoy lets pods back only once every `interval`. Every sweep that finds the pod *in*
+# the pool reduces its count by one. And there is a cap, for which Istio has no field: Envoy's `max_ejection_time`, 300 seconds, or the base
+# if that is longer. So with the 15 minutes of the rule above, the second ejection lasts no longer than the first.
 #
-# To see all of this we need short times, and three callers of one failing pod. Each caller's Envoy keeps its own account:
+# To see all of this we need short times, and three callers of one failing pod. Each caller's Envoy keeps its own count:
 #
 # - the gateway calls again as soon as the pod is back;
-# - one client leaves the pod in peace for a second;
-# - the Envoy of the other client gets a cap of two seconds, by hand.
+# - one client leaves the pod alone for a second;
+# - the Envoy of the other client gets a cap of two seconds, set by hand.
 #
-# **Predict** for each: how long will the pod be out the second time? And it is the only pod there is: what does a caller get while it is out?
+# **Predict** for each: how long will the pod be out the second time? And since it is the only pod: what does a caller get while it is out?
 
 # %% tags=["nbval-ignore-output"]
 print(show("06_outlier_detection/quick.yaml"))
@@ -181,47 +181,47 @@ mesh.runtime({"outlier_detection.max_ejection_time_ms": 2000}, proxy=capped)  # 
 mesh.apply(manifest("06_outlier_detection/quick.yaml"))
 
 # %% tags=["nbval-ignore-output"]
-callers = [Caller("gateway", url), Caller("client at peace", inside, calm, rest_s=1), Caller("client, capped", inside, capped)]
+callers = [Caller("gateway", url), Caller("patient client", inside, calm, rest_s=1), Caller("client, capped", inside, capped)]
 watched = watch_callers(mesh, pod.name, callers, interval_s=0.4, until=2)
 picture = plots.timeline(watched.frame)
 picture.set_title("One failing pod in three Envoys (a bar: out of the pool)", loc="left")
 calls = []  # the gateway calls once more, until it has ejected the pod
-mesh.wait_for(lambda: calls.append(mesh.curl(url)) or calls[-1].codes == {503: 1}, "nobody to be left", timeout_s=10)
-print("while nobody is left:", calls[-1].codes, calls[-1].flags)
+mesh.wait_for(lambda: calls.append(mesh.curl(url)) or calls[-1].codes == {503: 1}, "no pod to be left", timeout_s=10)
+print("while no pod is left:", calls[-1].codes, calls[-1].flags)
 picture
 
 # %% [markdown]
 # The gateway kept the pod out twice as long the second time. The client with the cap kept it out for two seconds both times. The check knows
-# what is allowed: from the time itself up to one interval more, since a pod comes back at a sweep.
+# the allowed range: from the time itself up to one interval more, since a pod comes back at a sweep.
 #
-# And the pod itself answers 500, but the last caller got 503. That was Envoy: with 100 % all pods may leave at the same time, and then
-# nobody is left to ask. `UH` is its flag for *no healthy upstream*: no pod that it may use.
+# And the pod itself answers 500, but the last caller got a 503. That came from Envoy: with 100 % all pods may be ejected at the same time,
+# and then there is none left to call. `UH` is its flag for *no healthy upstream*: no pod that it may use.
 
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-K7"]
-assert calls[-1].flags == {"UH": 1} and not calls[-1].pods, "Envoy answered, for want of a pod"
+assert calls[-1].flags == {"UH": 1} and not calls[-1].pods, "Envoy answered, because there was no pod"
 policy = configured(mesh, service, "outlier_detection")
-check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [2, "0.400s", "2s", 100], "the rule is in force")
+check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [2, "0.400s", "2s", 100], "the rule is in effect")
 times = {"base_s": 2, "interval_s": 0.4, "late_s": 1}  # late_s: for a busy machine
 check.ejection_times(watched["client, capped"], **times, multiples=(1, 2), max_s=2, about="client with a cap")
 check.ejection_times(watched["gateway"], **times, multiples=(1, 2), about="gateway")
 
 # %% [markdown]
-# For the client at peace the second time was as short as the first. In the second between the two, its Envoy found the pod in the pool at
-# two sweeps or more, and took the one ejection off the count. So the count grows with each ejection and shrinks while all is well.
+# For the patient client the second time was as short as the first. In the second between the two, its Envoy found the pod in the pool at two
+# or more sweeps, and took the one ejection off the count. So the count grows with each ejection and shrinks while the pod is healthy.
 #
-# You may read that each check of a pod that still fails makes its stay longer. Some five sweeps passed during the first stay and made
-# it no longer: nobody tries a pod that is out. Only a new ejection counts.
+# Some texts say that each check of a pod that still fails extends its ejection. About five sweeps passed during the first ejection and did
+# not extend it: a pod that is out is not tried. Only a new ejection counts.
 
 # %% tags=["check", "nbval-check-output", "covers-K8"]
 check.ejection_times(watched["gateway"], **times, multiples=(1, 2), about="called again at once: the count grows")
-check.ejection_times(watched["client at peace"], **times, multiples=(1, 1), about="in peace for a second: the count shrinks")
+check.ejection_times(watched["patient client"], **times, multiples=(1, 1), about="left alone for a second: the count shrinks")
 
 # %% [markdown]
 # ## Exercise
 #
-# With 100 % nobody may be left, as you saw. Write a better rule, for three pods: a pod leaves after **three** errors in a row, and **one** of
-# the three pods may be out, but not two. Write it as text, between `mesh.apply("""` and `""")`; `half-may-leave.yaml` above is a good start.
-# Stuck? Run `task("06-1").hint()` in a new cell.
+# With 100 % there may be no pod left, as you saw. Write a better rule, for three pods: a pod leaves after **three** errors in a row, and
+# **one** of the three pods may be out, but not two. Write it as text, between `mesh.apply("""` and `""")`; `half-may-leave.yaml` above is a
+# good start. Stuck? Run `task("06-1").hint()` in a new cell.
 #
 # **Try it yourself:** this panel shows each ejection by the gateway as a bar. Run `mesh.curl(url, n=20)` a few times in a new cell.
 
@@ -239,7 +239,8 @@ metadata: {name: hello-world-dr, namespace: hello-world}
 spec:
   host: hello-world
   trafficPolicy:
-    outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
+    outlierDetection:
+      {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
 """)
 
 # %% tags=["exercise", "check", "nbval-check-output"]
@@ -249,14 +250,14 @@ task("06-1").check(mesh)
 # %% [markdown]
 # ## Recap
 #
-# - Outlier detection ejects a pod after so many 5xx in a row; the caller's Envoy decides, each for itself.
-# - `maxEjectionPercent` is 10 % by default, and that is nobody in a small pool. Set it.
-# - A pod stays out for its count of ejections times `baseEjectionTime`, up to a cap, and comes back at a sweep.
+# - Outlier detection ejects a pod after a number of 5xx in a row; each caller's Envoy decides for itself.
+# - `maxEjectionPercent` is 10 % by default, which in a small pool is no pod at all. Set it.
+# - A pod stays out for its number of ejections times `baseEjectionTime`, up to a cap, and comes back at a sweep.
 # - The count grows with each ejection and shrinks at each sweep that finds the pod in the pool.
 #
 # ## Clean up
 #
-# This ends the mesh with all its processes, and notes that you came to the end.
+# This stops the mesh and all its processes, and marks the lesson as done.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

@@ -1,22 +1,23 @@
 # %% [markdown]
-# # 7 · Circuit breaker: how much a service may be asked at once
+# # 7 · Circuit breaker: how many requests a service takes at once
 #
-# A service that gets more than it can do becomes slow for everybody. It is kinder to say no at once to some. You set such limits, meet
-# them with the load generator Fortio, and then count exactly who was refused, by whom and why. It takes about twenty-five minutes.
+# A service that gets more requests than it can handle becomes slow for everybody. It is better to refuse some of them right away. You set
+# such limits, run into them with the load generator Fortio, and then count exactly which requests were refused, by whom and why. It takes
+# about twenty-five minutes.
 #
 # ## Objectives
 #
 # After this lesson you can
 #
 # - read a Fortio command, and run it with and without Docker;
-# - say what `maxConnections`, `http1MaxPendingRequests` and `maxRequestsPerConnection` do, and what they do not;
+# - explain what `maxConnections`, `http1MaxPendingRequests` and `maxRequestsPerConnection` do, and what they don't;
 # - find out which Envoy refused a request;
-# - tell why a noisy run varies, and make a run that does not.
+# - explain why a noisy run varies, and make a run that doesn't.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
@@ -26,7 +27,7 @@ from labkit.ui import Compare, TrafficPanel, plots
 mesh = labkit.open_mesh(backend)
 start_lesson("07")
 url, inside = "http://test.example.com/", "http://hello-world/"
-# Envoy's names: the gateway's way to the Service, and the way from a pod's sidecar to its application
+# Envoy's names: from the gateway to the Service, and from a pod's sidecar to its application
 service, inbound = "outbound|80||hello-world.hello-world.svc.cluster.local", "inbound|8080||"
 
 # %% tags=["nbval-ignore-output"]
@@ -39,20 +40,20 @@ mesh.get("pods")
 # %% [markdown]
 # ## A load generator
 #
-# On many a page you find this command. It runs Fortio by **Docker**, a program that starts containers, from an **image**, the file of which
-# a container is made:
+# You will find this command on many web pages. It runs Fortio with **Docker**, a program that starts containers, from an **image**, the file
+# that a container is created from:
 #
 #     docker run --network host fortio/fortio load -c 4 -qps 0 -n 20 -loglevel Warning -X POST http://test.example.com
 #
-# - `--network host`: the container uses the network of your machine, so it finds what `/etc/hosts` and `minikube tunnel` have set up;
-# - `load`: send requests; `-c 4`: on four connections at the same time; `-n 20`: twenty of them in all;
-# - `-qps 0`: no limit to the requests a second, so each connection sends its next request when the last one is answered;
-# - `-X POST`: the **method**, the kind of request, is POST (hand something in) and not the usual GET (fetch something);
-# - `-loglevel Warning`: say little.
+# - `--network host`: the container uses your machine's network, so it sees what `/etc/hosts` and `minikube tunnel` have set up;
+# - `load`: send requests; `-c 4`: over four connections at the same time; `-n 20`: twenty of them in total;
+# - `-qps 0`: no limit on requests per second, so each connection sends its next request as soon as the last one is answered;
+# - `-X POST`: the **method**, the kind of request, is POST (submit something) instead of the usual GET (fetch something);
+# - `-loglevel Warning`: log only warnings.
 #
-# `mesh.fortio` does the same with the Fortio on your machine, or with a generator of its own where there is none. So does the panel under it.
-# **Try it yourself:** change the numbers in the panel, read the command that it makes of them, and press *Start*. Without a browser
-# `panel.run()` does the same, as the cell shows.
+# `mesh.fortio` does the same with the Fortio on your machine, or with its own generator if there is none. So does the panel below it. **Try
+# it yourself:** change the numbers in the panel, read the resulting command, and press *Start*. Without a browser `panel.run()` does the
+# same, as the cell shows.
 
 # %% tags=["nbval-ignore-output"]
 free = mesh.fortio(url, connections=4, qps=0, requests=20, method="POST")
@@ -67,12 +68,12 @@ panel.run()
 panel
 
 # %% [markdown]
-# ## A limit to those who wait
+# ## A limit on pending requests
 #
-# An Envoy keeps its connections to a service open for further use: its **connection pool**. A request that finds no free connection is
-# **pending**: it waits for one, or for a new one to be opened. The first rule allows one pending request, and one request per connection.
+# Envoy keeps its connections to a service open for reuse: its **connection pool**. A request that finds no free connection is **pending**: it
+# waits for one, or for a new one to be opened. The first rule allows one pending request, and one request per connection.
 #
-# **Predict:** the same twenty requests, on four connections. How many are refused?
+# **Predict:** the same twenty requests, over four connections. How many are refused?
 
 # %% tags=["nbval-ignore-output"]
 print(show("07_connection_pools/one-pending.yaml"))
@@ -84,16 +85,15 @@ plots.compare(first=first, second=second, third=third, by="status")
 Compare(first, second, by="status")
 
 # %% [markdown]
-# Some are refused, and in each run another number. Is that more than chance? The sentence under the last picture answers, or says how
-# large the gap would have to be. Where this command is published it says that 75 % are refused, and that the breaker has "some leeway"; a
-# real Istio refused 50, 70 and 70 % in three runs. The leeway is not in the breaker. It counts exactly, but *how many requests are
-# pending at one moment* differs from run to run. What does not vary: each 503 was counted by the Envoy that gave it, in
-# `upstream_rq_pending_overflow`. That may be the gateway. But a pod's own sidecar has a pool too, to its application, and gets the same
-# limits. So we count at both.
+# Some are refused, and a different number in each run. Is that more than chance? The sentence under the last plot answers that, or says how
+# large the gap would have to be. An article that uses this command says that 75 % are refused, and that the breaker has "some leeway"; a real
+# Istio refused 50, 70 and 70 % in three runs. The leeway is not in the breaker. It counts exactly, but *how many requests are pending at any
+# moment* differs from run to run. What does not vary: each 503 was counted by the Envoy that sent it, in `upstream_rq_pending_overflow`. That
+# may be the gateway. But a pod's own sidecar has a pool too, for connections to its application, with the same limits. So we count at both.
 
 # %% tags=["nbval-ignore-output"]
 def overflow(proxy="gateway", cluster=service):
-    """How many requests an Envoy has refused, for too many were pending."""
+    """How many requests an Envoy has refused because too many were pending."""
     return mesh.counter("upstream_rq_pending_overflow", proxy=proxy, cluster=cluster)
 
 pods = [pod.name for pod in mesh.pods("hello-world")]
@@ -107,13 +107,13 @@ plots.codes(noisy)
 limits = configured(mesh, service, "circuit_breakers")["thresholds"][0]
 check.equal(limits["max_pending_requests"], 1, "one request may be pending")
 check.that(set(noisy.codes) == {200, 503}, "some are answered and some refused", seen=noisy.codes)
-check.equal(noisy.codes[503], at_gateway + at_pods, "each 503 was counted by the Envoy that gave it")
+check.equal(noisy.codes[503], at_gateway + at_pods, "each 503 was counted by the Envoy that sent it")
 
 # %% [markdown]
 # ## One request per connection
 #
-# `maxRequestsPerConnection: 1` is often read as "connections per request". Look at what it does: twenty requests one after the other, first with
-# the rule, then without. **Predict:** how many connections does the gateway open for them?
+# `maxRequestsPerConnection: 1` is often misread as "connections per request". Look at what it does: twenty requests one after the other,
+# first with the rule, then without it. **Predict:** how many connections does the gateway open for them?
 
 # %% tags=["nbval-ignore-output"]
 def opened_by_twenty():
@@ -128,47 +128,47 @@ kept_open = opened_by_twenty()
 print(f"connections opened: {one_each} with the rule, {kept_open} without")
 
 # %% tags=["check", "nbval-check-output", "covers-K9", "covers-Y7"]
-check.that(kept_open <= len(pods), "without the rule, a connection to each pod at most", seen=kept_open)
-check.equal(one_each, 20, "maxRequestsPerConnection: 1 makes a new connection for each request")
+check.that(kept_open <= len(pods), "without the rule, at most one connection to each pod", seen=kept_open)
+check.equal(one_each, 20, "maxRequestsPerConnection: 1 opens a new connection for each request")
 
 # %% [markdown]
-# So it turns **keep-alive** off, the habit of using a connection again. This protects nothing, and costs time. It also explains the
-# refusals above: every request had to wait a moment for a new connection, so many were pending.
+# So it turns off **keep-alive**, the reuse of connections. This protects nothing, and costs time. It also explains the refusals above: every
+# request had to wait a moment for a new connection, so many were pending.
 #
 # ## Two connections: for each pod?
 #
-# The next rule sets `maxConnections: 2`, and nothing else. Three pods run, and ten requests come at the same time. To make
-# that a fact, we close the **gate** of our application: it holds all requests until we open it. Then we can look around in peace.
+# The next rule sets `maxConnections: 2`, and nothing else. Three pods are running, and ten requests arrive at the same time. To guarantee
+# that, we close the **gate** of our application: it holds all requests until we open it. Then we can look around without hurry.
 #
-# **Predict:** how many are under way at the pods? How many are refused?
+# **Predict:** how many are in progress at the pods? How many are refused?
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("07_connection_pools/two-connections.yaml"))
 with mesh.gate("hello-world") as gate:
     burst = mesh.start(url, n=10)  # sends, and does not wait for the answers
-    held = gate.wait_settled(burst, cluster=service)  # each of the ten is under way or waits
+    held = gate.wait_settled(burst, cluster=service)  # each of the ten is in progress or waiting
     gate.open()
     ten = burst.wait()
 print(f"{held} at the pods, {10 - held} waiting, none refused; then {ten.codes}")
 
 # %% tags=["check", "nbval-check-output", "covers-Y8", "covers-K9"]
-check.equal(configured(mesh, service, "circuit_breakers")["thresholds"][0]["max_connections"], 2, "the rule is in force")
+check.equal(configured(mesh, service, "circuit_breakers")["thresholds"][0]["max_connections"], 2, "the rule is in effect")
 check.that(held < 2 * len(pods), "the limit is not two for each pod", seen=held)
-check.within(held, 2, 4, "two connections in all, and each pod may have its first one")
-check.status_counts(ten, {200: 10}, about="maxConnections alone: they wait, nobody is refused")
+check.within(held, 2, 4, "two connections in total, and each pod may have its first one")
+check.status_counts(ten, {200: 10}, about="maxConnections alone: they wait, none is refused")
 
 # %% [markdown]
-# The limits are those of a **cluster**, Envoy's word for a Service as it knows it (lesson 6): for all its pods together. The one exception: a
-# pod without any connection may get its first one. And `maxConnections` alone refuses nobody, since nothing limits the number of those who wait.
+# The limits apply to a **cluster**, Envoy's term for a Service (lesson 6): to all its pods together. The one exception: a pod without any
+# connection may get its first one. And `maxConnections` alone refuses nothing, since it doesn't limit how many requests wait.
 #
 # ## Exactly
 #
-# Both limits together, and one pod, so that the exception plays no part. One request has the connection, one waits, and of ten
-# requests eight are refused: **n − c − p**.
+# Both limits together, and one pod, so that the exception plays no role. One request has the connection, one waits, and of ten requests eight
+# are refused: **n − c − p**.
 #
-# Four witnesses will tell the same: the caller, who gets the 503s; the gateway's access log, which marks each of them with a **flag**, two
-# letters for the reason: `UO`, *upstream overflow* (**upstream** is the side of the pods, as seen from a proxy); the gateway's counter; and
-# the pod, which sees nothing of them. So they cost the service nothing.
+# Four witnesses tell the same story: the caller, who gets the 503s; the gateway's access log, which marks each of them with a **flag**, two
+# letters for the reason: `UO`, *upstream overflow* (seen from a proxy, **upstream** is the side of the pods); the gateway's counter; and the
+# pod, which never sees them. So they cost the service nothing.
 
 # %% tags=["nbval-ignore-output"]
 print(show("07_connection_pools/one-and-one.yaml"))
@@ -194,9 +194,9 @@ check.status_counts(exact, {200: 2, 503: 8}, about="ten at once, one connection,
 check.breaker_identity(client_503=exact, flagged_UO=exact, overflow_delta=grown, seen_by_pods=served - exact.codes[200])
 
 # %% [markdown]
-# `gate.send` let the first request reach the pod before it sent the others. What if all ten come at once while there is no connection yet?
-# While one is being opened its request counts as *pending*. So such a **cold** pool meets the pending limit first. Here with two
-# connections and three pending:
+# `gate.send` waits for the first request to reach the pod before it sends the others. What if all ten arrive at once while there is no
+# connection yet? While a connection is being opened, its request counts as *pending*. So such a **cold** pool hits the pending limit first.
+# Here it is with two connections and three pending:
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("07_connection_pools/two-and-three.yaml"))
@@ -205,19 +205,19 @@ with mesh.gate("hello-world") as gate:
     gate.wait_settled(burst, cluster=service)
     gate.open()
     cold = burst.wait()
-print(f"{cold.codes}; not cold it would be {10 - 2 - 3} refused")
+print(f"{cold.codes}; on a warm pool {10 - 2 - 3} would be refused")
 
 # %% tags=["check", "nbval-check-output", "covers-K10"]
 limits = configured(mesh, service, "circuit_breakers")["thresholds"][0]
-check.equal((limits["max_connections"], limits["max_pending_requests"]), (2, 3), "the rule is in force")
-check.within(cold.codes[503], 10 - 2 - 3, 10 - 3, "on a cold pool from n − c − p to n − p are refused")
+check.equal((limits["max_connections"], limits["max_pending_requests"]), (2, 3), "the rule is in effect")
+check.within(cold.codes[503], 10 - 2 - 3, 10 - 3, "on a cold pool, between n − c − p and n − p are refused")
 
 # %% [markdown]
-# ## Each Envoy has its own
+# ## Each Envoy has its own limits
 #
-# The gateway and both clients send **one** request each, with the limits of one connection and one pending. No caller comes near its own limit.
-# But the pod's sidecar has the same limits for its own way to the application: one has the connection, one waits. **Predict:** what does
-# the third one get?
+# The gateway and both clients send **one** request each, with limits of one connection and one pending request. No caller comes near its own
+# limit. But the pod's sidecar has the same limits on its way to the application: one request has the connection, one waits. **Predict:** what
+# does the third one get?
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("07_connection_pools/one-and-one.yaml"))
@@ -233,12 +233,12 @@ grown = [now - b for now, b in zip([overflow(), overflow(one), overflow(two), ov
 
 # %% tags=["check", "nbval-check-output", "covers-K9"]
 check.equal(codes, [{200: 1}, {200: 1}, {503: 1}], "two are answered, the third is refused")
-check.equal(grown, [0, 0, 0, 1], "the limits are of each Envoy: it was the pod's own sidecar that refused")
+check.equal(grown, [0, 0, 0, 1], "each Envoy has its own limits: it was the pod's own sidecar that refused")
 
 # %% [markdown]
 # ## Exercise
 #
-# Write a rule for this one pod: of ten requests at once **three** are under way and **two** wait, so five are refused. Stuck?
+# Write a rule for this one pod: of ten requests at once, **three** are in progress and **two** wait, so five are refused. Stuck?
 # Run `task("07-1").hint()` in a new cell.
 
 # %% tags=["solution", "nbval-ignore-output"]
@@ -258,15 +258,15 @@ task("07-1").check(mesh)
 # %% [markdown]
 # ## Recap
 #
-# - `maxConnections` limits what is under way, `http1MaxPendingRequests` who may wait. The first alone refuses nobody; the second alone
-#   refuses whoever finds its places taken at that moment. With both, and one pod, exactly n − c − p are refused.
-# - `maxRequestsPerConnection: 1` turns keep-alive off, and nothing else.
-# - The limits are per cluster of each Envoy: not per pod, not for the whole mesh. A pod's own sidecar has them too.
-# - A refusal is a 503 with the flag `UO`, and never reaches the application. A noisy run varies; the breaker does not.
+# - `maxConnections` limits what is in progress, `http1MaxPendingRequests` what may wait. The first alone refuses nothing; the second alone
+#   refuses whatever arrives while all its places are taken. With both, and one pod, exactly n − c − p are refused.
+# - `maxRequestsPerConnection: 1` turns off keep-alive, and nothing else.
+# - The limits are per cluster in each Envoy: not per pod, and not for the whole mesh. A pod's own sidecar has them too.
+# - A refused request gets a 503 with the flag `UO`, and never reaches the application. A noisy run varies; the breaker does not.
 #
 # ## Clean up
 #
-# This ends the mesh with all its processes, and notes that you came to the end.
+# This stops the mesh and all its processes, and marks the lesson as done.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

@@ -1,22 +1,22 @@
 # %% [markdown]
 # # 8 · Subsets and rewriting: two versions, two paths
 #
-# Two versions of the service run side by side. You give each of them a path of its own, see how easily a path catches too
-# much, and find out which policy is in force for whom. It takes about twenty-five minutes.
+# Two versions of the service run side by side. You give each its own path, see how easily a path matches too much, and find out which policy
+# applies to which requests. It takes about twenty-five minutes.
 #
 # ## Objectives
 #
 # After this lesson you can
 #
-# - name a part of a Service's pods: a **subset**;
-# - lead requests to a subset by their path, and change the path on the way;
-# - say what a match by prefix catches that you did not mean, and write a better one;
-# - say when a policy of a subset is in force, and what it replaces.
+# - name a group of a Service's pods: a **subset**;
+# - route requests to a subset by their path, and rewrite the path on the way;
+# - say what a prefix match catches that you did not intend, and write a better one;
+# - say when a subset's policy is in effect, and what it overrides.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
@@ -32,10 +32,10 @@ mesh.apply(manifest("hello-world.yaml"), *way_in)
 # %% [markdown]
 # ## Parts of a Service
 #
-# The Service `hello-world` takes in every pod with the label `app: hello-world`: two of version v1, one of version v2. The pods have a
-# second label, `version`. A **subset** is a name for those that carry a certain label. Subsets are written in the DestinationRule of the Service.
+# The Service `hello-world` covers every pod with the label `app: hello-world`: two of version v1, one of version v2. The pods have a second
+# label, `version`. A **subset** is a name for the pods with a certain label. Subsets are defined in the Service's DestinationRule.
 #
-# **Predict:** the rule is applied, and nothing else is changed. Who answers a request for `/`: v1, or both versions?
+# **Predict:** the rule is applied, and nothing else changes. Who answers a request for `/`: v1, or both versions?
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest(f"{lesson}/subsets.yaml"))
@@ -48,17 +48,17 @@ plots.share(subsets_alone, by="version")
 # %% tags=["check", "nbval-check-output", "covers-Y9", "covers-K3"]
 members = {name: sorted(pods[pods["subset"] == name]["version"]) for name in ("v1", "v2")}
 check.equal(members, {"v1": ["v1", "v1"], "v2": ["v2"]}, "each subset has the pods with its label")
-check.every_pod_answers(subsets_alone, mesh.pods("hello-world"), about="subsets that no route names")
+check.every_pod_answers(subsets_alone, mesh.pods("hello-world"), about="subsets that no route uses")
 
 # %% [markdown]
 # The gateway now knows three groups: the whole Service (no subset), v1, and v2. But the signpost, the VirtualService, still says *to
-# hello-world*, and so every pod answers. The rule comes after the signpost: it says *how* to send, never *where to*.
+# hello-world*, so every pod answers. The rule comes after the signpost: it says *how* to send, never *where*.
 #
 # ## A path for each version
 #
-# This signpost has two routes. They are tried from top to bottom, and the first that matches takes the request. `match` is a
-# condition: here on the path; it can be on a header too, as in `headers: {x-tester: {exact: "yes"}}`. A route without one takes all
-# the rest. `rewrite` changes the path before the pod sees it.
+# This signpost has two routes. They are tried from top to bottom, and the first that matches takes the request. `match` is a condition: here
+# on the path; it can also be on a header, as in `headers: {x-tester: {exact: "yes"}}`. A route without one takes everything else. `rewrite`
+# changes the path before the pod sees it.
 #
 # **Predict:** somebody calls `/v2`. Which version answers, and which path does it see?
 
@@ -77,8 +77,8 @@ check.rewritten(new, path="/", about="asked for /v2")
 # %% [markdown]
 # ## In a browser
 #
-# A browser that calls the two paths shows two pages. It asks with `Accept: text/html`, and our application then answers
-# with a page, in another colour for each version. The next cell asks as a browser does.
+# A browser that opens the two paths shows two pages. It sends `Accept: text/html`, and our application then answers with a page, in a
+# different colour for each version. The next cell asks the way a browser does.
 
 # %% tags=["nbval-ignore-output"]
 from html import escape
@@ -96,8 +96,8 @@ check.equal(titles, {"/": "v1", "/v2": "v2"}, "a browser gets one page on /, ano
 # %% [markdown]
 # ## What else begins with /v2?
 #
-# A prefix is compared letter by letter. It knows nothing of slashes. **Predict:** which version gets `/v2x`? And which
-# path is left of `/v2/a`, when the part `/v2` becomes `/`?
+# A prefix is compared character by character. It knows nothing about slashes. **Predict:** which version gets `/v2x`? And what becomes of
+# `/v2/a`, when `/v2` is replaced by `/`?
 
 # %% tags=["nbval-ignore-output"]
 predict("08-a", ..., options=["v1 gets /v2x", "v2 gets /v2x as /v2x", "v2 gets /v2x as /x"])
@@ -110,15 +110,15 @@ def answers():
 
 by_prefix = answers()
 print("\n".join(f"{path:6} -> {version} sees {seen}" for path, (version, seen) in by_prefix.items()))
-reveal("08-a", "v2 gets /v2x as /x", "Just the letters that matched are replaced, so /v2/a becomes //a")
+reveal("08-a", "v2 gets /v2x as /x", "Only the characters that matched are replaced, so /v2/a becomes //a")
 
 # %% tags=["check", "nbval-check-output", "covers-Y10"]
 swallowed = {"/v2": ("v2", "/"), "/v2/a": ("v2", "//a"), "/v2x": ("v2", "/x")}
-check.equal(by_prefix, swallowed, "the prefix takes /v2x as well, and makes //a of /v2/a")
+check.equal(by_prefix, swallowed, "the prefix takes /v2x as well, and turns /v2/a into //a")
 
 # %% [markdown]
-# A link to `/v2x` ends up at the wrong version, and many programs do not understand `//a`. Better: two conditions for the one route. Either
-# the path is *exactly* `/v2`, or it begins with `/v2/`, slash and all. A list under `match` means *or*.
+# A link to `/v2x` ends up at the wrong version, and many programs do not understand `//a`. It is better to give the route two conditions.
+# Either the path is *exactly* `/v2`, or it begins with `/v2/`, including the slash. A list under `match` means *or*.
 
 # %% tags=["nbval-ignore-output"]
 print(show(f"{lesson}/exact-and-prefix.yaml"))
@@ -128,15 +128,15 @@ print("\n".join(f"{path:6} -> {version} sees {seen}" for path, (version, seen) i
 
 # %% tags=["check", "nbval-check-output", "covers-Y10"]
 meant = {"/v2": ("v2", "/"), "/v2/a": ("v2", "/a"), "/v2x": ("v1", "/v2x")}
-check.equal(by_both, meant, "exact and prefix together take what was meant, and nothing else")
+check.equal(by_both, meant, "exact and prefix together match what was meant, and nothing else")
 
 # %% [markdown]
 # ## A policy for a subset
 #
-# A subset may have a `trafficPolicy` of its own. You know the parts from earlier lessons: `loadBalancer`, the way of choosing, and
+# A subset may have its own `trafficPolicy`. You know the parts from earlier lessons: `loadBalancer`, how a pod is chosen, and
 # `connectionPool`, the limits. `maxRequestsPerConnection: 1` means a new connection for each request.
 #
-# First with the signpost of before, which names the Service and no subset. **Predict:** whose policy is in force?
+# First with the earlier signpost, which names the Service and no subset. **Predict:** whose policy is in effect?
 
 # %% tags=["nbval-ignore-output"]
 print(show(f"{lesson}/policies.yaml"))
@@ -154,10 +154,10 @@ print(f"{len(service)} requests, {opened} new connections")
 
 # %% tags=["check", "nbval-check-output", "covers-K3"]
 check.equal(opened, len(service), "a new connection for each request: the Service's pool")
-check.random_order(service, among=3, about="no route names a subset, so their policies are not in force")
+check.random_order(service, among=3, about="no route uses a subset, so their policies are not in effect")
 
 # %% [markdown]
-# Now the signpost that names the subsets. The subset v1 has a `loadBalancer` of its own, and nothing about connections.
+# Now the signpost that names the subsets. Subset v1 has its own `loadBalancer`, and nothing about connections.
 #
 # **Predict:** do its two pods take turns? And is there still a new connection for each request?
 
@@ -173,10 +173,10 @@ assert all(one != other for one, other in zip(order[:-1], order[1:], strict=True
 check.equal(opened, len(first), "v1 has its own load balancer, and the Service's connection pool")
 
 # %% [markdown]
-# The subset replaced what it names, and took over what it does not name.
+# The subset overrides what it sets, and inherits what it doesn't.
 #
-# The subset v2 has a `connectionPool` of its own: one connection at a time, and nothing about requests per connection. **Predict:** does
-# it take over the Service's `maxRequestsPerConnection: 1`? We count connections again. Then we hold five requests at once at the pod, as in lesson 7.
+# Subset v2 has its own `connectionPool`: one connection at a time, and nothing about requests per connection. **Predict:** does it inherit
+# the Service's `maxRequestsPerConnection: 1`? We count connections again. Then we hold five requests at once at the pod, as in lesson 7.
 
 # %% tags=["nbval-ignore-output"]
 second, opened = run("v2", "/v2")
@@ -186,21 +186,20 @@ with mesh.gate("hello-world-v2") as gate:
     held = gate.wait_settled(burst, cluster=v2)
     gate.open()
     burst.wait()
-print(f"{len(second)} requests, {opened} new connections; of five at once {held} came through at a time")
+print(f"{len(second)} requests, {opened} new connections; of five at once, {held} got through at a time")
 
 # %% tags=["check", "nbval-check-output", "covers-K11"]
 assert held == 1, "the subset's own limit: one connection"
-check.that(opened < len(second) / 2, "v2 has a pool of its own, whole: connections are kept open again", seen=opened)
+check.that(opened < len(second) / 2, "v2 has a whole pool of its own: connections are kept open again", seen=opened)
 
 # %% [markdown]
-# It does not. A subset that says anything about `connectionPool` replaces the Service's `connectionPool` *as a whole*. The same
-# holds for `loadBalancer` and for `outlierDetection`. Nothing is merged inside of them. So repeat in a subset what you want to keep.
+# It does not. A subset that sets anything under `connectionPool` overrides the Service's `connectionPool` *as a whole*. The same goes for
+# `loadBalancer` and `outlierDetection`. Nothing inside them is merged. So repeat in a subset what you want to keep.
 #
-# Each subset is a cluster of its own for Envoy. So limits and ejections are counted in each subset alone: `maxEjectionPercent` is a share
-# of *its* pods.
+# To Envoy each subset is a separate cluster. So limits and ejections are counted per subset: `maxEjectionPercent` is a share of *its* pods.
 #
-# **Try it yourself:** choose *subset v2* in the panel, and read what it says of each part. Then put its connection pool right: it shall have the
-# Service's `maxRequestsPerConnection: 1` too. Open *What Envoy got* after *Apply*, and compare the clusters of v1 and v2.
+# **Try it yourself:** choose *subset v2* in the panel, and read what it says about each part. Then fix its connection pool: it should have
+# the Service's `maxRequestsPerConnection: 1` too. After *Apply*, open *What Envoy got*, and compare the clusters of v1 and v2.
 
 # %% tags=["nbval-ignore-output"]
 PolicyPanel(mesh, manifest(f"{lesson}/policies.yaml"))
@@ -208,7 +207,7 @@ PolicyPanel(mesh, manifest(f"{lesson}/policies.yaml"))
 # %% [markdown]
 # ## Exercise
 #
-# Version v2 is to be tried under another name. Lead `/beta` to v2, which sees it as `/`, and what is below it likewise: `/beta/a` is seen
+# Version v2 is to be tested under another name. Route `/beta` to v2, which sees it as `/`, and everything below it as well: `/beta/a` is seen
 # as `/a`. Everything else goes to v1, unchanged. Stuck? Run `task("08-1").hint()` in a new cell.
 
 # %% tags=["solution", "nbval-ignore-output"]
@@ -220,15 +219,15 @@ task("08-1").check(mesh)
 # %% [markdown]
 # ## Recap
 #
-# - A subset is a name for the pods with a certain label. By itself it changes nothing: a route has to name it.
+# - A subset is a name for the pods with a certain label. By itself it changes nothing: a route has to use it.
 # - Routes are tried from top to bottom. The first that matches takes the request.
-# - The prefix `/v2` also matches `/v2x`, and a rewrite replaces just what matched. Match `/v2` exactly, and `/v2/` as a prefix.
-# - The DestinationRule is about what comes after routing. A subset's policy is in force for requests that were routed to the subset.
-# - What a subset's policy names it replaces as a whole. What it does not name comes from the Service's policy.
+# - The prefix `/v2` also matches `/v2x`, and a rewrite replaces only what matched. Match `/v2` exactly, and `/v2/` as a prefix.
+# - The DestinationRule applies after routing. A subset's policy is in effect for requests that were routed to the subset.
+# - What a subset's policy sets, it overrides as a whole. What it doesn't set comes from the Service's policy.
 #
 # ## Clean up
 #
-# This ends the mesh with all its processes, and notes that you came to the end.
+# This stops the mesh and all its processes, and marks the lesson as done.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

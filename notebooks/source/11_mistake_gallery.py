@@ -1,23 +1,23 @@
 # %% [markdown]
 # # 11 · Mistake gallery: break it, see it, find it, fix it
 #
-# Most mistakes with Istio raise no error: the manifest is accepted, and something else happens. This lesson shows many of them.
-# You break a mesh on purpose, look at the symptom, and let a tool say what is wrong. It takes about forty minutes.
+# Most mistakes with Istio raise no error: the manifest is accepted, and then does something other than you meant. This lesson shows many of
+# them. You break a mesh on purpose, look at the symptom, and let a tool tell you what is wrong. It takes about forty minutes.
 
 # %% [markdown]
 # ## Objectives
 #
 # After this lesson you can
 #
-# - tell from a status and a flag in Envoy's log where to look;
-# - use a **linter**, a program that looks for mistakes in manifests, on files and on a running mesh;
-# - recognise the mistakes that were in the article on which this course is built;
-# - say after a fix that it worked, because you checked the symptom again.
+# - tell where to look from a status and a flag in Envoy's log;
+# - use a **linter**, a program that looks for mistakes, on manifest files and on a running mesh;
+# - recognise the mistakes in the article that this course is based on;
+# - confirm that a fix worked, because you checked the symptom again.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
@@ -31,32 +31,32 @@ url = "http://test.example.com/"
 # %% [markdown]
 # ## Where to look
 #
-# | what you see | flag | it means | look at |
+# | what you see | flag | meaning | look at |
 # |---|---|---|---|
 # | `kubectl` refuses | - | not YAML, or a field that does not exist | the line in the message |
 # | 404 | `NR` | **n**o **r**oute for this host or path | Gateway and VirtualService: hosts, names, namespaces |
-# | 503 | `NC` | **n**o **c**luster: the route leads to a host or subset that is not there | the `destination` |
+# | 503 | `NC` | **n**o **c**luster: the route leads to a host or subset that doesn't exist | the `destination` |
 # | 503 | `UH` | no healthy pod (**u**pstream **h**ost): the subset is empty, or all are ejected | labels, outlier detection |
 # | 503 | `UO` | refused by a limit (**o**verflow) | `connectionPool` |
-# | 504 | `UT` | the **t**ime-out was reached | `timeout`, and which pod is slow |
-# | 503, or as ordered | `FI` | an injected **f**ault | `fault` in the VirtualService |
+# | 504 | `UT` | **u**pstream **t**imeout | `timeout`, and which pod is slow |
+# | 503, or as configured | `FI` | **f**ault **i**njected | `fault` in the VirtualService |
 # | 200, but not as meant | - | the rule is ignored, or another one comes first | the linter |
 #
 # Each trap below has five steps: **break**, see the **symptom**, **diagnose**, **fix**, **verify**.
 #
 # ## In full: the second rule
 #
-# The article has the pods chosen at random first. Later it wants all requests of one client to go to one pod. Both wishes are
-# DestinationRules. Compare their names letter by letter.
+# The article first has the pods chosen at random. Later it wants all requests of one client to go to one pod. Each of the two is a
+# DestinationRule. Compare their names letter by letter.
 
 # %% tags=["nbval-ignore-output"]
 second = trap("second-rule")
 second.show()
 
 # %% [markdown]
-# The second one is called `hellow-world-dr`, with a `w` too many. So it does not take the place of the first: there are two rules for one host.
+# The second one is called `hellow-world-dr`, with an extra `w`. So it does not replace the first: there are two rules for one host.
 #
-# **Predict:** will Kubernetes refuse it? And will the requests of one client stay at one pod?
+# **Predict:** will Kubernetes reject it? And will the requests of one client stay on one pod?
 
 # %% tags=["nbval-ignore-output"]
 print(second.break_it(mesh))
@@ -66,11 +66,11 @@ mesh.curl(url, n=60).pods
 second.symptom(mesh)
 
 # %% [markdown]
-# Accepted, without a word, and no effect. This is what makes such mistakes expensive. **Diagnose:** the linter looks at all objects
-# together. Each finding has a code. Codes with `IST` are those of Istio's own tool, `istioctl analyze`; those with `KIA` are of Kiali,
-# a program that shows a mesh as a picture; `LAB` are ours. You can search the web for the first two.
+# Silently accepted, and no effect. This is what makes such mistakes expensive. **Diagnose:** the linter looks at all objects together. Each
+# finding has a code. `IST` codes are those of Istio's own tool, `istioctl analyze`; `KIA` codes are from Kiali, a program that visualises a
+# mesh; `LAB` codes are ours. You can search the web for the first two.
 #
-# Then **fix**: one rule, under the name of the first. In the difference, lines with `-` go and lines with `+` come.
+# Then **fix**: one rule, with the name of the first. In the diff, lines with `-` are removed and lines with `+` are added.
 
 # %% tags=["nbval-ignore-output"]
 mesh.lint()
@@ -84,12 +84,12 @@ assert not mesh.lint()
 second.verify(mesh)
 
 # %% [markdown]
-# ## Refused, and then?
+# ## Rejected, and then?
 #
-# In the article's first Gateway the line `hosts:` stands too far to the left. In YAML the indentation says what belongs to what, so the
-# list of hosts belongs to `spec` here, and no longer to the server.
+# In the article's first Gateway the `hosts:` line is too far to the left. In YAML the indentation says what belongs to what, so here the list
+# of hosts belongs to `spec`, and not to the server.
 #
-# **Predict:** what does a caller get after `kubectl apply` has refused this file?
+# **Predict:** what does a caller get after `kubectl apply` has rejected this file?
 
 # %% tags=["nbval-ignore-output"]
 misplaced = trap("hosts-beside-servers")
@@ -103,8 +103,8 @@ assert misplaced.refused
 walk(mesh, [misplaced], "the misplaced hosts")
 
 # %% [markdown]
-# `walk` does all five steps, and fails if one of them is not as it should be. Here the symptom is that nobody gets through.
-# A refusal is the kindest mistake, since you hear of it at once. But what was in force before *stays* in force: here, no Gateway at all.
+# `walk` does all five steps, and fails if one of them doesn't go as it should. Here the symptom is that no request gets through. A rejection
+# is the kindest mistake, since you hear about it right away. But what was in effect before *stays* in effect: here, no Gateway at all.
 #
 # ## Two that look alike: 503 and 503
 #
@@ -122,8 +122,9 @@ walk(mesh, [trap("undefined-subset"), trap("subset-without-pods")], "two kinds o
 # %% [markdown]
 # ## Routes that do something else
 #
-# Two more of the article's. The prefix `/v2` is compared letter by letter, so it takes `/v2x` too; and when `/v2` of `/v2/a` is replaced by `/`, the
-# application sees `//a`. And weights share out the requests of *one* route: in two routes of one destination each, the first gets everything.
+# Two more from the article. The prefix `/v2` is compared character by character, so it matches `/v2x` too; and when the `/v2` in `/v2/a` is
+# replaced by `/`, the application sees `//a`. And weights divide the requests of *one* route: with two routes of one destination each, the
+# first gets everything.
 
 # %% tags=["nbval-ignore-output"]
 for id in ("greedy-prefix", "two-weighted-routes"):
@@ -137,12 +138,12 @@ walk(mesh, [trap("greedy-prefix"), trap("two-weighted-routes")], "routes that do
 # %% [markdown]
 # ## The whole gallery
 #
-# For any of these, `trap("…").show()` is the manifest, and you can do the steps one by one as above. **Predict** the symptom first!
+# For any of these, `trap("…").show()` is the manifest, and you can go through the steps one by one as above. **Predict** the symptom first!
 #
-# Three things to know for them. A short name such as `hello-world` means a Service *of the rule's own namespace*; the full name,
-# `hello-world.hello-world.svc.cluster.local` (Service, then namespace), means the same everywhere. A Gateway of another namespace is
-# written `namespace/name`. And the name of a Service's port (`http`) tells Istio the protocol. Open the *why* of the two checks below: a
-# line a trap says what was seen, the linter's code, and what is so after the fix.
+# You need to know three things for them. A short name such as `hello-world` means a Service *in the rule's own namespace*; the full name,
+# `hello-world.hello-world.svc.cluster.local` (Service, then namespace), means the same everywhere. A Gateway in another namespace is written
+# `namespace/name`. And the name of a Service's port (`http`) tells Istio the protocol. Open the *why* of the two checks below: for each trap
+# it shows the symptom, the linter's code, and the result after the fix.
 
 # %% tags=["nbval-ignore-output"]
 for each in TRAPS:
@@ -155,16 +156,16 @@ walk(mesh, [trap(id) for id in breaker], "circuit breakers that break nothing")
 # %% tags=["check", "nbval-check-output", "covers-C4"]
 ways = ("gateway-port-8080", "second-gateway", "gateway-of-another-namespace", "host-not-at-gateway", "no-gateway-named")
 others = ("rule-never-reached", "late-label", "short-host", "misspelt-host", "nameless-port", "missing-header")
-walk(mesh, [trap(id) for id in (*ways, *others)], "accepted, and not as meant")
+walk(mesh, [trap(id) for id in (*ways, *others)], "accepted, but not as meant")
 
 # %% [markdown]
 # ## Files, before they are applied
 #
-# The linter also reads files, so you can have it look before anything breaks. In a terminal: `labkit lint FILE…`, which ends with
-# exit code 1, a number that a script can read, when it finds an error or a warning. Here is what it says of the article's manifests,
-# exactly as they were published. It takes the files as if all were applied, one after the other. A later file of the same name replaces
-# an earlier one, so the second rule shows only when the two are read together: the last line. And a file that is refused is
-# looked at no further, so nothing is said of the port 8080 in the first Gateway.
+# The linter also reads files, so you can run it before anything breaks. In a terminal: `labkit lint FILE…`, which exits with code 1, a number
+# that a script can check, when it finds an error or a warning. Here is what it says about the article's manifests, exactly as they were
+# published. It treats the files as if they were all applied, one after the other. A later object of the same name replaces an earlier one, so
+# the second rule shows up only when those two are read together: the last line. And a rejected file is not examined further, so nothing is
+# said about port 8080 in the first Gateway.
 
 # %% tags=["nbval-ignore-output"]
 service = [manifest("hello-world.yaml")]
@@ -182,8 +183,8 @@ check.that(wanted <= found, "the linter finds the article's mistakes, and the se
 # %% [markdown]
 # ## Exercise
 #
-# Three mistakes on top of each other: fix one, and the next shows itself. `mine = show("11_mistake_gallery/exercise.yaml")` is the text.
-# Change it with `mine = mine.replace("wrong", "right")`, apply it with `mesh.apply(mine)`, and call. You are done when v2 answers every
+# Three mistakes on top of each other: fix one, and the next appears. `mine = show("11_mistake_gallery/exercise.yaml")` is the text. Change it
+# with `mine = mine.replace("wrong", "right")`, apply it with `mesh.apply(mine)`, and send requests. You are done when v2 answers every
 # request and `mesh.lint()` finds nothing. Stuck? Run `task("11-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["exercise", "nbval-ignore-output"]
@@ -204,15 +205,15 @@ task("11-1").check(mesh)
 # %% [markdown]
 # ## Recap
 #
-# - Accepted does not mean in force. After each apply, check the thing that you wanted.
-# - Status and flag say where to look: `NR` the way in, `NC` the destination, `UH` the pods, `UO` a limit.
-# - The linter compares all objects with each other and with the pods. Run it before you apply, and when something is odd.
-# - Names, namespaces, labels and indentation make about half of the traps. The others are mostly a rule that means something else than
-#   its author thought.
+# - Accepted does not mean in effect. After each apply, check the behaviour that you wanted.
+# - Status and flag tell you where to look: `NR` the way in, `NC` the destination, `UH` the pods, `UO` a limit.
+# - The linter compares all objects with each other and with the pods. Run it before you apply, and whenever something looks odd.
+# - Names, namespaces, labels and indentation cause about half of the traps. Most of the others are rules that mean something other than their
+#   author thought.
 #
 # ## Clean up
 #
-# The mesh ends with the next call.
+# The next call stops the mesh.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

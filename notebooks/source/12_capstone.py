@@ -1,21 +1,21 @@
 # %% [markdown]
-# # 12 · Capstone: put the shop right
+# # 12 · Capstone: fix the shop
 #
-# A small shop has moved into the mesh, and nothing is as its owner wants it. You know all that is needed to put it right. There are
-# ten faults, a point each. It takes about an hour.
+# A small shop has moved into the mesh, and nothing works the way its owner wants. You know everything you need to fix it. There are ten
+# faults, worth one point each. It takes about an hour.
 #
 # ## Objectives
 #
 # After this lesson you can
 #
-# - find out from what a mesh *does* which of its rules is wrong;
-# - put right each of the kinds of rules that you have met;
-# - say when you are done: when requests show it, not when the YAML looks good.
+# - find out which rule is wrong from what a mesh *does*;
+# - fix every kind of rule that you have met;
+# - tell when you are done: when requests show it, not when the YAML looks good.
 
 # %% tags=["parameters", "nbval-ignore-output"]
 backend = "embedded"  # which mesh: "embedded" runs on this machine and needs nothing else
 scale = "small"  # how many requests the lessons send
-seed = 1  # for whatever a lesson draws by chance itself
+seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
@@ -28,21 +28,21 @@ start_lesson("12")
 # %% [markdown]
 # ## The shop
 #
-# Four Services in a namespace of their own, `shop`. They are made of the application you know, so each answer says which pod gave it.
+# There are four Services in a namespace of their own, `shop`. They run the application you know, so each answer says which pod sent it.
 #
 # | Service | does | versions | called as |
 # |---|---|---|---|
 # | `shop` | the pages that customers see | v1, v2 | `shop.example.com`, `www.example.com` |
 # | `cart` | what a customer is about to buy | v1 | `cart.example.com`, and `shop.example.com/cart` |
-# | `stock` | how many pieces are left | v1, two pods | `stock.example.com` |
-# | `pay` | takes the money | v1 (two pods), v2 | `pay.example.com` |
+# | `stock` | how many items are left | v1, two pods | `stock.example.com` |
+# | `pay` | takes payments | v1 (two pods), v2 | `pay.example.com` |
 #
-# All names come in by one Gateway. Each Service has a DestinationRule (`…-rule.yaml`) and a VirtualService (`…-routes.yaml`).
+# All names come in through one Gateway. Each Service has a DestinationRule (`…-rule.yaml`) and a VirtualService (`…-routes.yaml`).
 #
-# The owner has ten wishes, listed further down. The grade asks the shop itself: it sends requests, makes pods slow or lets them
-# fail, and puts everything back. It takes some seconds. Open a *why* to see what was expected and what came back.
+# The owner has ten wishes, listed below. The grade tests the shop itself: it sends requests, makes pods slow or makes them fail, and then
+# restores everything. It takes a few seconds. Open a *why* to see what was expected and what came back.
 #
-# **Predict:** pods run and Istio took every rule. How many of the ten wishes are true?
+# **Predict:** the pods are running and Istio accepted every rule. How many of the ten wishes are met?
 
 # %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("12_capstone/broken/namespace.yaml"), manifest("12_capstone/shop.yaml"))
@@ -51,22 +51,22 @@ first = grade(mesh)
 first
 
 # %% tags=["check", "nbval-check-output"]
-check.equal(first.points, 0, "the shop runs, and not one wish is true")
+check.equal(first.points, 0, "the shop runs, and not one wish is met")
 
 # %% tags=["nbval-ignore-output"]
-# the linter of lesson 11 names some of the faults; not all, since it can't know what the owner wants
+# the linter of lesson 11 finds some of the faults; not all, since it can't know what the owner wants
 mesh.lint()
 
 # %% [markdown]
 # ## How to work
 #
-# For each wish there are two cells: one for you, and one that judges. Go on when it says PASS. Where you get stuck, ask for a hint:
+# For each wish there are two cells: one for you, and one that checks it. Go on when it says PASS. If you get stuck, ask for a hint:
 # `task("12-4").hint()`.
 #
 # The rules are files in `manifests/12_capstone/broken/`. Read one with `show("12_capstone/broken/gateway.yaml")`, and apply yours with
-# `mesh.apply`: edit the file and apply it again, or put the text between three quotes. But first ask the mesh: `mesh.curl(…)` with its
-# `codes`, `flags` and `pods`, `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`. Or look at it: `MeshView(mesh)` in a new cell
-# shows who gets the requests, and who is out of the pool.
+# `mesh.apply`: edit the file and apply it again, or put the text between triple quotes. But first ask the mesh: `mesh.curl(…)` with its
+# `codes`, `flags` and `pods`, `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`. Or look at it: `MeshView(mesh)` in a new cell shows
+# which pods get the requests, and which are out of the pool.
 #
 # ## The way in: wishes 1 to 4
 #
@@ -79,7 +79,11 @@ mesh.lint()
 mesh.apply(manifest("12_capstone/solution/namespace.yaml"))
 for deployment in sorted({pod.workload for pod in mesh.pods(namespace="shop")}):
     mesh.restart(deployment, namespace="shop", wait=False)
-mesh.wait_for(lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")), "new pods", timeout_s=120)
+mesh.wait_for(
+    lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")),
+    "new pods",
+    timeout_s=120,
+)
 
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("12-1").check(mesh)
@@ -105,10 +109,10 @@ task("12-4").check(mesh)
 # %% [markdown]
 # ## Cart and stock: wishes 5 to 8
 #
-# 5. The cart works on four requests at a time, lets four more wait, and refuses the rest at once.
+# 5. The cart handles four requests at a time, lets four more wait, and refuses the rest right away.
 # 6. `cart.example.com/api/items` reaches the cart as `/items`.
-# 7. Each customer, known by the header `x-customer`, gets the same pod of the stock each time.
-# 8. Nobody waits for the stock longer than 300 ms.
+# 7. Each customer, identified by the header `x-customer`, gets the same `stock` pod every time.
+# 8. Nobody waits longer than 300 ms for `stock`.
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply(manifest("12_capstone/solution/cart-rule.yaml"))
@@ -137,7 +141,7 @@ task("12-8").check(mesh)
 # %% [markdown]
 # ## Payments: wishes 9 and 10
 #
-# 9. A pod of `pay` v1 that fails three times in a row is left out for a second, but never more than half of v1's pods.
+# 9. A pod of `pay` v1 that fails three times in a row is ejected for a second, but never more than half of v1's pods at a time.
 # 10. v2 is new: it takes 10 % of the payments, v1 takes 90 %.
 
 # %% tags=["solution", "nbval-ignore-output"]
@@ -155,7 +159,7 @@ task("12-10").check(mesh)
 # %% [markdown]
 # ## All together
 #
-# A rule that puts one thing right can break another. So the last word is one more grade of all ten.
+# A rule that fixes one thing can break another. So all ten are graded once more.
 
 # %% tags=["nbval-ignore-output"]
 last = grade(mesh)
@@ -167,13 +171,13 @@ last.check()
 # %% [markdown]
 # ## Recap
 #
-# - Istio had taken every one of these rules. Valid is not the same as right.
-# - Ask in this order: do the pods run, 2/2? Which status and which flag comes back? Which pod answered? Only then read the rule that decides it.
-# - A wish that can be measured can be graded: by you today and by a program every night.
+# - Istio accepted every one of these rules. Valid is not the same as correct.
+# - Ask in this order: are the pods running, 2/2? Which status and which flag come back? Which pod answered? Only then read the rule that decides it.
+# - A wish that can be measured can be graded: by you today, and by a program every night.
 #
 # ## Clean up
 #
-# This ends the mesh with all its processes, and notes that you came to the end. It was the last lesson: congratulations.
+# This stops the mesh and all its processes, and marks the lesson as done. It was the last one: congratulations!
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()

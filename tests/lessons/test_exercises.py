@@ -64,7 +64,7 @@ def test_exercises_go_on_where_progress_can_not_be_written(
     assert repr(task.hint()) == "Hint 2 of 3: two"
     assert task.check([200, 200]).line == "PASS  exercise 03-1"
     assert task.done
-    assert capsys.readouterr().err.count("can't be kept") == 1
+    assert capsys.readouterr().err.count("can't be saved") == 1
 
 
 @pytest.mark.parametrize("nothing", [None, ...])

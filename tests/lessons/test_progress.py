@@ -173,7 +173,7 @@ def test_a_file_that_can_not_be_kept_is_said_once_and_stops_nobody(
     assert kept("a") == "b"
     assert progress.load()["lessons"]["03"]["state"] == "started"
     said = capsys.readouterr().err
-    assert said.count("can't be kept") == 1
+    assert said.count("can't be saved") == 1
     assert "LABKIT_PROGRESS" in said
     progress.forget()
     assert kept("a") == ""
@@ -187,7 +187,7 @@ def test_what_was_kept_before_is_there_where_nothing_can_be_written_any_more(
     before = file.read_bytes()
     no_locks(file, monkeypatch)
     assert kept("a") == "old"
-    assert "can't be kept" in capsys.readouterr().err
+    assert "can't be saved" in capsys.readouterr().err
     keep("a", "new")
     assert kept("a") == "new"
     assert file.read_bytes() == before
@@ -229,18 +229,19 @@ def test_a_prediction_is_written_down_and_held_against_what_happened() -> None:
     )
     revealed = reveal("09-1", "v2 gets everything", "The first route matches.")
     assert (
-        repr(revealed) == "Your guess: 80/20. It is: v2 gets everything. The first route matches."
+        repr(revealed)
+        == "Your guess: 80/20. It turned out: v2 gets everything. The first route matches."
     )
     assert progress.entry("predictions", "09-1")["right"] is False
     predict("09-1", "v2 gets everything", options=options)
     assert (
         repr(reveal("09-1", "v2 gets everything"))
-        == "Your guess: v2 gets everything. Just so: v2 gets everything."
+        == "Your guess: v2 gets everything. Correct: v2 gets everything."
     )
 
 
 def test_a_prediction_without_a_guess_can_be_revealed() -> None:
-    assert repr(reveal("09-2", "three")) == "You made no guess. It is: three."
+    assert repr(reveal("09-2", "three")) == "You made no guess. It turned out: three."
 
 
 def test_a_guess_that_is_not_an_option_names_the_nearest() -> None:

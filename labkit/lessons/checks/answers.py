@@ -1,4 +1,4 @@
-"""Checks of who answered and how: exact, so they count and leave nothing to chance."""
+"""Checks of which pod or version answered, and how: they count, so nothing is left to chance."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ ROUTE_HINTS = (
     "A subset needs a DestinationRule that defines it, and pods that carry its labels.",
 )
 AFFINITY_HINTS = (
-    "Is there a second DestinationRule for the host? Istio takes one and ignores the other in "
-    "silence.",
+    "Is there a second DestinationRule for the host? Istio uses one and silently ignores the "
+    "other.",
     "Does each request carry the header (or cookie) that consistentHash names?",
-    "Look at mesh.config('gateway'): the cluster's lb_policy is RING_HASH or MAGLEV when the "
-    "affinity is in force.",
+    "Look at mesh.config('gateway'): the cluster's lb_policy is RING_HASH or MAGLEV when "
+    "affinity is in effect.",
 )
 REWRITE_HINTS = (
-    "rewrite.uri replaces the prefix that matched, and only that: what is left of /v2/a when /v2 "
-    "becomes / is //a.",
-    "Match the exact path and the prefix with a trailing slash as two entries.",
+    "rewrite.uri replaces only the prefix that matched: when /v2 becomes /, /v2/a becomes //a.",
+    "Match the exact path, and the prefix with a trailing slash, as two entries.",
     "Print result.text: the application shows the path that it saw.",
 )
 
@@ -46,15 +45,15 @@ def only(
 ) -> Verdict:
     """Every request went to this version (pod, …): give one column and its value.
 
-    The near miss is that the share `leak` goes elsewhere; from it follows how many requests there
-    must be.
+    The near miss, caught in 99 % of runs, is that the share `leak` goes elsewhere; the number of
+    requests needed follows from it (`check.needed("only", leak)`). There is no false alarm.
 
     >>> check.only(result, version="v2")
     PASS  only version v2 answered
     """
     if len(expected) != 1:
         raise LessonError(
-            "check.only wants one column and its value",
+            "check.only takes one column and its value",
             seen=f"{len(expected)} were given",
             try_next='check.only(result, version="v2")',
         )
@@ -94,7 +93,7 @@ def counts(
     about: str = "",
     hints: Sequence[str] = ROUTE_HINTS,
 ) -> Verdict:
-    """So many requests of each kind, exactly, and none of any other kind.
+    """Exactly this many requests of each kind, and none of any other kind.
 
     A `range` allows several counts: range(6, 9) is 6, 7 or 8.
 
@@ -110,7 +109,7 @@ def counts(
     why = Why(
         text,
         ", ".join(f"{count} × {called(kind)}" for kind, count in sorted(seen.items(), key=str)),
-        evidence=tuple(f"off: {called(kind)}" for kind in sorted(wrong, key=str)),
+        evidence=tuple(f"different: {called(kind)}" for kind in sorted(wrong, key=str)),
         n=len(found),
         near_miss="one request more or less of a kind",
     )
@@ -123,13 +122,13 @@ def status_counts(
     *,
     about: str = "",
     hints: Sequence[str] = (
-        "Look at result.flags: UO is refused by the circuit breaker, UH no healthy pod, NR no "
+        "Look at result.flags: UO means refused by the circuit breaker, UH no healthy pod, NR no "
         "route, NC no cluster.",
-        "Are the limits in the DestinationRule those that you counted with?",
-        "Was anything else sent at the same time?",
+        "Are the limits in the DestinationRule the ones that you expected?",
+        "Was anything else sending requests at the same time?",
     ),
 ) -> Verdict:
-    """So many answers of each status, exactly; -1 is a request without an answer.
+    """Exactly this many answers of each status; -1 is a request without an answer.
 
     >>> check.status_counts(result, {200: 2, 503: 8})
     PASS  status: 2 × 200, 8 × 503
@@ -148,8 +147,8 @@ def same_pod(
     """All requests of one key go to one pod: session affinity.
 
     `result` is one run with one key, or {key: result}, or a frame whose column `per` is the key.
-    `pods` is how many pods there are to choose from: from it follows how many requests rule out
-    that it was by chance.
+    `pods` is how many pods there are to choose from: the number of requests needed follows from it,
+    so that RANDOM would pass in at most 1 % of runs. There is no false alarm.
 
     >>> check.same_pod(mesh.curl(url, n=10, headers={"x-forwarded-for": "10.0.0.1"}))
     PASS  all requests went to the same pod
@@ -188,7 +187,8 @@ def few_keys_moved(
     nothing was scaled.
 
     `before` and `after`: {key: result} or {key: pod}, or frames with a column `per`. Each key needs
-    one request.
+    one request. False alarm at most 10^-6; catches keys that are all reassigned in 99 % of runs.
+    Raises LessonError with fewer keys than `check.needed("few_keys_moved", before, after)`.
 
     >>> check.few_keys_moved(before, after, pods_before=2, pods_after=3, per="user")
     PASS  most keys kept their pod when 2 pods became 3
@@ -219,21 +219,23 @@ def every_pod_answers(
     *,
     about: str = "",
     hints: Sequence[str] = (
-        "Ask mesh.get('pods'): do all of them run, 2/2?",
-        "Ask mesh.endpoints(): is each of them in the pool, and healthy?",
+        "Look at mesh.get('pods'): are all of them running, 2/2?",
+        "Look at mesh.endpoints(): is each of them in the pool, and healthy?",
         "Compare the Service's selector with the labels of the pods.",
     ),
 ) -> Verdict:
-    """Each of these pods answered at least once, and nobody else did.
+    """Each of these pods answered at least once, and no other pod did.
+
+    `pods`: names, what `mesh.pods()` returned, or a frame of pods. False alarm at most 10^-6, for
+    requests drawn evenly. Raises LessonError with fewer than
+    `check.needed("every_pod_answers", len(pods))` requests.
 
     >>> check.every_pod_answers(result, mesh.pods())
     PASS  every pod answers
     """
     names = pod_names(pods)
     if not names:
-        raise LessonError(
-            "There are no pods that could answer", try_next="ask mesh.pods() for them"
-        )
+        raise LessonError("There are no pods to answer", try_next="list them with mesh.pods()")
     plan = plans.every_pod_answers(len(names))
     found = values(result, "pod")
     plan.refuse_short(len(found))
@@ -243,7 +245,7 @@ def every_pod_answers(
         counted(found),
         evidence=tuple(
             [f"never answered: {name}" for name in sorted(missing)]
-            + [f"answered though it is not one of them: {called(name)}" for name in strange]
+            + [f"answered although it is not one of them: {called(name)}" for name in strange]
         ),
         **promise(plan, len(found)),
     )
@@ -291,9 +293,9 @@ def seen_paths(result: Any) -> list[str | None]:
         found = []
     if not found:
         raise LessonError(
-            "Nothing says which path the application saw",
-            try_next="give it what mesh.curl(…) returned: its answers have bodies, those of a "
-            "load run have not",
+            "Nothing shows which path the application saw",
+            try_next="pass the result of mesh.curl(…): its answers have bodies, those of a load "
+            "run don't",
         )
     return found
 

@@ -23,23 +23,22 @@ LOOK_S = 0.01
 """How far the time that stands beside a sample may be off, where only one time is given."""
 
 REFUSAL_HINTS = (
-    "Requests that come one after the other never overflow: hold them at the gate, all at once.",
+    "Requests sent one after the other never overflow: hold them at the gate, all at once.",
     "The limits are per upstream cluster of each Envoy; a subset has its own cluster and its own "
     "counters.",
     "Read the counters of the same proxy before and after, and send nothing else in between.",
 )
 EJECTION_HINTS = (
-    "With two pods the default maxEjectionPercent of 10 lets nobody go: set it to 50 or 100.",
-    "consecutive5xxErrors counts without a break: one good answer starts it again.",
+    "With two pods, the default maxEjectionPercent of 10 allows no ejection: set it to 50 or 100.",
+    "consecutive5xxErrors counts errors in a row: one good answer resets the count.",
     "A pod is ejected by the Envoy that saw the errors, in the cluster that it called.",
 )
 TIME_HINTS = (
     "An ejection lasts baseEjectionTime times the number of ejections so far, up to Envoy's "
-    "max_ejection_time: "
-    "300 s, or baseEjectionTime if that is longer.",
-    "Envoy looks for pods to let back once every interval: a pod may stay out that much longer.",
-    "A pod that is in the pool at a sweep loses one of its ejections: make it fail again within "
-    "one interval.",
+    "max_ejection_time: 300 s, or baseEjectionTime if that is longer.",
+    "Envoy lets pods back in once every interval: a pod may stay out that much longer.",
+    "A sweep that finds a pod in the pool takes one off its ejection count: make it fail again "
+    "within one interval.",
 )
 
 
@@ -65,7 +64,7 @@ def reached(
     about: str = "",
     hints: Sequence[str] = REFUSAL_HINTS,
 ) -> Verdict:
-    """So many requests reached these pods, exactly.
+    """Exactly this many requests reached these pods.
 
     >>> check.reached(states, 2, before=earlier)
     PASS  2 requests reached the pods
@@ -102,7 +101,7 @@ def breaker_identity(
     `client_503`: a number, or the client's result; `flagged_UO`: a number, or the access log (or a
     result with flags); `overflow_delta`: by how much upstream_rq_pending_overflow grew;
     `seen_by_pods`: how many of the refused requests the pods counted. A breaker that refused
-    nothing fails: three zeros agree about anything.
+    nothing fails: three zeros prove nothing.
 
     >>> check.breaker_identity(client_503=result, flagged_UO=log, overflow_delta=8, seen_by_pods=0)
     PASS  client's 503 = UO in the access log = overflow counter, and none reached a pod
@@ -130,7 +129,7 @@ def ejected(
     about: str = "",
     hints: Sequence[str] = EJECTION_HINTS,
 ) -> Verdict:
-    """This pod (or so many pods) is out of the pool, and all others are in it.
+    """This pod (or this many pods) is ejected, and all others are in the pool.
 
     `endpoints` is what `mesh.endpoints()` returned. `subset` looks at the cluster of one subset
     only; "" is the cluster of the whole service.
@@ -142,7 +141,7 @@ def ejected(
     """
     if (pod is None) == (count is None):
         raise LessonError(
-            "check.ejected wants a pod or a count",
+            "check.ejected takes either a pod or a count",
             try_next="check.ejected(mesh.endpoints(), pod=…)",
         )
     all_pods, out = _ejected(endpoints, subset)
@@ -157,7 +156,7 @@ def ejected(
         claim = f"{count or 'no'} pod{' is' if count == 1 else 's are'} ejected"
     why = Why(
         f"{name_of(pod) if pod is not None else count} ejected, of {len(all_pods)}",
-        f"ejected: {', '.join(sorted(out)) or 'nobody'}",
+        f"ejected: {', '.join(sorted(out)) or 'none'}",
         near_miss="one pod more or less, or another one",
     )
     return conclude(Verdict(passed, with_about(claim, about), why, tuple(hints)))
@@ -216,7 +215,7 @@ def ejection_times(
     due = [min(multiple * base_s, max(base_s, max_s)) for multiple in multiples]
     if len(found) < len(due):
         raise LessonError(
-            f"{len(found)} whole ejections were seen, {len(due)} are needed",
+            f"{len(found)} complete ejections were seen, {len(due)} are needed",
             try_next="watch the pod for longer",
         )
     blur = max(one.longest_s - one.shortest_s for one in found[: len(due)])
@@ -227,7 +226,7 @@ def ejection_times(
             seen=f"interval {interval_s:g} s + {late_s:g} s for a busy machine + {blur:.2f} s "
             "between samples; "
             f"the steps are {closest:g} s",
-            try_next="take a longer baseEjectionTime, a shorter interval, or look more often",
+            try_next="use a longer baseEjectionTime, a shorter interval, or sample more often",
         )
     rights = [
         one.longest_s >= time_s and one.shortest_s <= time_s + interval_s + late_s
@@ -241,7 +240,7 @@ def ejection_times(
         near_miss="each ejection lasts 1 × baseEjectionTime",
     )
     steps = " and ".join(f"{multiple} ×" for multiple in multiples)
-    capped = ", and max_ejection_time at most" if due[-1] < multiples[-1] * base_s else ""
+    capped = ", capped at max_ejection_time" if due[-1] < multiples[-1] * base_s else ""
     claim = f"ejections last {steps} baseEjectionTime{capped}"
     return conclude(Verdict(all(rights), with_about(claim, about), why, tuple(hints)))
 
@@ -287,7 +286,7 @@ def watch(
         timeout_s,
         f"{until} {what}",
         longest_s=0.02,
-        explain=lambda: f"{len(ejections(samples))} so far, in {len(samples)} looks",
+        explain=lambda: f"{len(ejections(samples))} so far, in {len(samples)} samples",
     )
     return samples
 
@@ -314,7 +313,9 @@ def ejections(samples: Sequence[Sample]) -> list[Ejection]:
 
 
 def ejected_pods(endpoints: Any, *, subset: str | None = None) -> set[str]:
-    """The names of the pods that are out of the pool."""
+    """The names of the pods that are out of the pool, of what `mesh.endpoints()` returned (columns
+    pod, health and, with `subset`, subset). Raises LessonError when there is no endpoint.
+    """
     return _ejected(endpoints, subset)[1]
 
 
@@ -335,7 +336,7 @@ def served(states: Any) -> dict[str, int]:
         found = {str(state["pod"]): int(state["served"]) for state in states}
     else:
         raise LessonError(
-            f"What the pods counted is wanted, not {type(states).__name__}",
+            f"Expected what the pods counted, not {type(states).__name__}",
             try_next="{pod: served}",
         )
     if not found:

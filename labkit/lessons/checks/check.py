@@ -5,10 +5,18 @@
     check.split(result, {"v1": 80, "v2": 20})         # the last line of a cell
     PASS  weighted split: v1 80 %, v2 20 %
 
-A check that passes returns its verdict, with the why folded under the line; one that does not
-raises `CheckFailed`. Exact checks count. Random ones have a plan (docs/checks.md): a false alarm at
-most once in a million right runs, a near miss that they find in 99 % of the runs, and the number of
-requests for both, which `needed` tells beforehand:
+A check that passes returns its `Verdict`, with the why folded under the line; one that does not
+raises `CheckFailed`. A check that is used wrongly (no such column, too few requests) raises
+`LessonError`.
+
+`result` is what `mesh.curl` or `mesh.fortio` returned, or a frame with a row for each request and
+the columns that the check needs: `pod`, `version`, `status` (-1: no answer), `flags`, `latency_ms`
+(milliseconds). `about` is added to the line in brackets, to tell several such checks of a lesson
+apart; the first of `hints` is shown on failure.
+
+Exact checks count. Random ones have a plan (docs/checks.md): at most one false alarm in a million
+correct runs, a near miss that they catch in 99 % of runs, and the number of requests for both,
+which `needed` returns in advance:
 
     n = check.needed("split", {"v1": 80, "v2": 20})
 """

@@ -1,4 +1,4 @@
-"""Reading what a check is given: a result of `mesh.curl` or `mesh.fortio`, its frame, or plain
+"""Reads what a check is given: a result of `mesh.curl` or `mesh.fortio`, its frame, or plain
 values.
 """
 
@@ -38,8 +38,8 @@ def values(result: Any, column: str) -> list[Any]:
         frame = result.frame
     if not hasattr(frame, "columns"):
         raise LessonError(
-            f"A check wants a result or a frame, not {type(result).__name__}",
-            try_next="give it what mesh.curl(…) or mesh.fortio(…) returned",
+            f"A check takes a result or a frame, not {type(result).__name__}",
+            try_next="pass what mesh.curl(…) or mesh.fortio(…) returned",
         )
     if column not in frame.columns:
         raise LessonError(

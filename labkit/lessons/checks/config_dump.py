@@ -1,7 +1,7 @@
-"""What a proxy was told, from its config_dump: a policy's own numbers, as Envoy calls them.
+"""How a proxy is configured, from its config_dump: a policy's own numbers, as Envoy names them.
 
-Behaviour is what counts, and is checked first. But a number like `interval: 5m` shows itself only
-after minutes, and then this is how to see that it has arrived.
+Behaviour is what counts, and is checked first. But the effect of a number like `interval: 5m`
+shows only after minutes, and then this is how to see that it has arrived.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def configured(mesh: Mesh, cluster: str, part: str, *, proxy: str = "gateway") -> dict[str, Any]:
-    """One part of a cluster: its "outlier_detection" or its "circuit_breakers", say; {} where there
-    is none.
+    """One part of a cluster's configuration, such as "outlier_detection" or "circuit_breakers", in
+    Envoy's own words and units ("900s"); {} where it has none.
 
-    >>> configured(mesh, "outbound|80||hello-world.hello-world.svc.cluster.local", "outlier_detection")["base_ejection_time"]
+    Raises NotFound when the proxy has no such cluster.
+
+    >>> service = "outbound|80||hello-world.hello-world.svc.cluster.local"
+    >>> configured(mesh, service, "outlier_detection")["base_ejection_time"]
     '900s'
-    """  # noqa: E501
+    """
     found = {str(one["name"]): one for one in clusters(mesh.config(proxy))}
     if cluster not in found:
-        raise NotFound(
-            f"{proxy} knows no cluster {cluster!r}", seen=f"clusters: {', '.join(found)}"
-        )
+        raise NotFound(f"{proxy} has no cluster {cluster!r}", seen=f"clusters: {', '.join(found)}")
     value = found[cluster].get(part) or {}
     return dict(value) if isinstance(value, Mapping) else {part: value}
 
@@ -44,6 +45,7 @@ def configured_weights(mesh: Mesh, *, proxy: str = "gateway") -> list[dict[str, 
 
 
 def weights_of(route: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """(cluster, weight) of each destination of one route."""
     action = route.get("route") or {}
     if "cluster" in action:
         yield str(action["cluster"]), 100
@@ -52,12 +54,14 @@ def weights_of(route: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def clusters(dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The active clusters of a config_dump, in Envoy's own form."""
     for section in dump.get("configs") or []:
         for entry in section.get("dynamic_active_clusters") or []:
             yield entry["cluster"]
 
 
 def routes(dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The routes of a config_dump, in the order in which they are tried."""
     for section in dump.get("configs") or []:
         for entry in section.get("dynamic_route_configs") or []:
             for host in entry["route_config"].get("virtual_hosts") or []:

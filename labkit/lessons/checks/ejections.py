@@ -1,5 +1,5 @@
 """One failing pod, watched through the Envoys of several callers at the same time: each keeps its
-own account of it.
+own count.
 """
 
 from __future__ import annotations
@@ -27,11 +27,9 @@ LOOKS_S = 0.02
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who calls a service, and the Envoy that does it for him: the gateway, or the sidecar
-    of a pod.
+    """A caller of a service, and the Envoy it goes through: the gateway, or the sidecar of a pod.
 
-    `rest_s`: once the pod is back in the pool, he leaves it in peace for so long, and then calls it
-    again.
+    `rest_s`: how long the caller waits, once the pod is back in the pool, before calling it again.
 
     >>> Caller("inside", "http://hello-world/", proxy="client", rest_s=1)
     """
@@ -58,7 +56,7 @@ class Watched(Mapping[str, list[Sample]]):
     def __getitem__(self, name: str) -> list[Sample]:
         if name not in self.samples:
             raise LessonError(
-                f"Nobody called {name!r} was watched", seen=f"callers: {', '.join(self.samples)}"
+                f"No caller {name!r} was watched", seen=f"callers: {', '.join(self.samples)}"
             )
         return self.samples[name]
 
@@ -110,12 +108,13 @@ def watch_callers(
     until: int = 2,
     timeout_s: float = 60.0,
 ) -> Watched:
-    """Lets each caller call until his Envoy has ejected the pod and taken it back `until` times.
+    """Makes each caller send requests until its Envoy has ejected the pod and let it back in
+    `until` times.
 
     All requests must go to this one pod, and it must fail: then `errors` requests get it ejected.
     They must be sent within one interval: a pod that is in the pool at Envoy's next sweep loses one
     of its ejections. Where the machine took longer than that, by the clock, what was seen of that
-    caller proves nothing, and he begins anew.
+    caller proves nothing, and its watch starts over.
 
     Take a baseEjectionTime of more than one second: Envoy may tell its workers of a change of
     health up to a second late when it is the second one within a second, and requests would then
@@ -141,13 +140,17 @@ def watch_callers(
             longest_s=LOOKS_S,
             explain=lambda: ", ".join(
                 f"{one.caller.name}: {len(ejections(one.samples))}"
-                + (f", begun anew {one.anew} times as the machine was too slow" if one.anew else "")
+                + (
+                    f", restarted {one.anew} times because the machine was too slow"
+                    if one.anew
+                    else ""
+                )
                 for one in watches
             ),
         )
 
-    # side by side: on a cluster a look takes some hundredths of a second, and nobody's should wait
-    # for another's
+    # in parallel: on a cluster a look takes some hundredths of a second, and no caller should wait
+    # for another
     with ThreadPoolExecutor(max_workers=len(callers)) as side_by_side:
         for watched in [side_by_side.submit(watch, one) for one in watches]:
             watched.result()
@@ -155,8 +158,8 @@ def watch_callers(
 
 
 class CallerWatch:
-    """One caller's part: looks at the pod, and calls it whenever it is in the pool and he does not
-    rest.
+    """One caller's part: looks at the pod, and calls it whenever it is in the pool and the caller
+    is not pausing.
     """
 
     def __init__(
@@ -195,7 +198,7 @@ class CallerWatch:
 
     def too_late(self) -> bool:
         """Whether the pod may have been in the pool for a whole interval before it was called,
-        against his will.
+        although the caller did not mean to wait.
         """
         again = bool(ejections(self.samples)) and not self.caller.rest_s
         return again and self.called - self.last_out >= self.interval_s

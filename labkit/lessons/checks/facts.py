@@ -39,10 +39,11 @@ def equal(seen: Any, expected: Any, what: str, *, hints: Sequence[str] = ()) -> 
 def within(
     seen: float, low: float, high: float, what: str, *, hints: Sequence[str] = ()
 ) -> Verdict:
-    """A number lies between two limits, both allowed. Say in the lesson where the limits come from.
+    """A number lies between two limits, inclusive. The lesson should say where the limits come
+    from.
 
-    >>> check.within(result.frame.latency_ms.max(), 200, 400, "the time-out cut the request short")
-    PASS  the time-out cut the request short
+    >>> check.within(result.frame.latency_ms.max(), 200, 400, "the timeout cut the request short")
+    PASS  the timeout cut the request short
     """
     if low > high:
         raise LessonError(f"Nothing lies between {low:g} and {high:g}")
@@ -55,10 +56,10 @@ def refused(
     *words: str,
     error: type[Exception] = LabkitError,
     about: str = "",
-    hints: Sequence[str] = ("It was accepted: has it been put right already?",),
+    hints: Sequence[str] = ("It was accepted: has it already been fixed?",),
 ) -> Verdict:
-    """Doing this is refused, and the message has these words in it. What it did instead of refusing
-    stays done.
+    """An action is refused, and the message contains these words. If it is not refused, its effect
+    stays.
 
     >>> check.refused(lambda: mesh.apply(manifest("as-published/03.yaml")), "spec.hosts")
     PASS  refused, naming: spec.hosts
@@ -83,10 +84,10 @@ def took_at_least(
     ms: float,
     *,
     about: str = "",
-    hints: Sequence[str] = ("Is the delay in force, and on the route that you called?",),
+    hints: Sequence[str] = ("Is the delay in effect, and on the route that you called?",),
 ) -> Verdict:
-    """Every request took at least so long: an injected delay, a pod that is slow. Less is
-    impossible, so it is exact.
+    """Every request took at least this long: an injected delay, or a slow pod. Less is impossible,
+    so it is exact.
 
     >>> check.took_at_least(result, 200)
     PASS  every request took at least 200 ms
@@ -102,12 +103,12 @@ def took_at_most(
     ms: float,
     *,
     about: str = "",
-    hints: Sequence[str] = ("Is the time-out in force, and on the route that you called?",),
+    hints: Sequence[str] = ("Is the timeout in effect, and on the route that you called?",),
 ) -> Verdict:
-    """Every request took at most so long: a time-out cut it short. Choose a limit far from the
-    time-out.
+    """Every request took at most this long: a timeout cut it short. Choose a limit far from the
+    timeout.
 
-    >>> check.took_at_most(result, 1000)          # the time-out is 200 ms, the pod needs 2000
+    >>> check.took_at_most(result, 1000)          # the timeout is 200 ms, the pod needs 2000
     PASS  every request took at most 1000 ms
     """
     found = numbers(result, "latency_ms")
@@ -122,7 +123,7 @@ def _truth(condition: Any) -> bool:
     except ValueError as error:  # a frame or an array has no truth of its own
         if hasattr(condition, "all"):
             raise LessonError(
-                "Is it true of all rows, or of one?",
+                "Should it be true of all rows, or of any?",
                 seen=type(condition).__name__,
                 try_next="add .all() or .any()",
             ) from error

@@ -32,12 +32,14 @@ from labkit.lessons.checks.verdict import percent
 POINTS = 0.1
 """The near miss of a share unless the lesson names another: ten percentage points beside it."""
 
-INDEPENDENT = "each request is drawn on its own (weights, RANDOM); a more even balancer passes too"
+INDEPENDENT = (
+    "each request is drawn independently (weights, RANDOM); a more even balancer passes too"
+)
 
 
 @dataclass(frozen=True)
 class CheckPlan:
-    """The promise of one random check. `n` is the least number of requests; of
+    """The promise of one random check. `n` is the least number of requests; for
     two runs, in each.
     """
 
@@ -56,9 +58,9 @@ class CheckPlan:
         """
         if sent < self.n:
             raise LessonError(
-                f"{sent} requests are too few for check.{self.check}: it could not find its near "
-                "miss "
-                f"({self.near_miss}) in {percent(self.power)} of the runs",
+                f"{sent} requests are too few for check.{self.check}: it could not catch its "
+                "near miss "
+                f"({self.near_miss}) in {percent(self.power)} of runs",
                 try_next=f"send n={self.n} requests or more",
             )
 
@@ -93,7 +95,7 @@ def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = 
     tests = 1 if len(want) == 2 else len(want)
     judged = list(want)[:1] if len(want) == 2 else list(want)
     if against is None:
-        near = f"one of them {100 * POINTS:g} points more or less"
+        near = f"one of them is off by {100 * POINTS:g} points"
         n = max(_binomial(want[name], shifted(want[name], POINTS), tests) for name in judged)
     else:
         other = shares_of(against)
@@ -123,7 +125,9 @@ def split(shares: Mapping[str, float], *, against: Mapping[str, float] | None = 
 def spread_evenly(among: int = 3) -> CheckPlan:
     if among < 2:
         raise LessonError(
-            "One alone is always even", seen=f"among={among}", try_next="scale to two pods or more"
+            "A single one is always even",
+            seen=f"among={among}",
+            try_next="scale to two pods or more",
         )
     tests = 1 if among == 2 else among
     share = 1 / among
@@ -132,7 +136,7 @@ def spread_evenly(among: int = 3) -> CheckPlan:
         "each pod gets the same share of the requests",
         f"exact binomial, two-sided{f', {tests} shares (Bonferroni)' if tests > 1 else ''}",
         INDEPENDENT,
-        f"one of them {100 * POINTS:g} points more or less",
+        f"one of them is off by {100 * POINTS:g} points",
         _binomial(share, shifted(share, POINTS), tests),
     )
 
@@ -141,8 +145,8 @@ def spread_evenly(among: int = 3) -> CheckPlan:
 def random_order(among: int = 3) -> CheckPlan:
     return CheckPlan(
         "random_order",
-        "the next pod does not depend on the last one",
-        "exact binomial, two-sided, of how often the same pod answers twice running",
+        "the next pod does not depend on the previous one",
+        "exact binomial, two-sided, of how often the same pod answers twice in a row",
         "an equal chance for each pod (RANDOM)",
         "the pods take turns (ROUND_ROBIN), or stay (affinity)",
         1 + _binomial(1 / among, (0.0, 1.0), 1),
@@ -156,10 +160,10 @@ def every_pod_answers(pods: int = 3) -> CheckPlan:
     n = 1 if pods == 1 else math.ceil(math.log(ALPHA / pods) / math.log(1 - 1 / pods))
     return CheckPlan(
         "every_pod_answers",
-        "each of the pods answered at least once, and nobody else",
-        "exact; n is what the rarest right run needs (union bound)",
+        "each of the pods answered at least once, and no other pod did",
+        "exact; n follows from the union bound",
         INDEPENDENT,
-        "a pod that gets nothing, or one that should not be there and answered",
+        "a pod that gets nothing, or an answer from a pod that should not be there",
         n,
         power=1.0,
     )
@@ -171,7 +175,7 @@ def only(leak: float = 0.2) -> CheckPlan:
         "only",
         "every request went to this version (pod, …)",
         "exact: none elsewhere",
-        "a leak would be drawn for each request on its own",
+        "a leak would affect each request independently",
         f"{percent(leak)} go elsewhere",
         _first_hit(leak),
         false_alarm=0.0,
@@ -184,7 +188,7 @@ def same_pod(pods: int = 2) -> CheckPlan:
         "same_pod",
         "all requests of one key go to one pod",
         "exact: no key has two pods",
-        "without affinity each request would be drawn on its own",
+        "without affinity each request would be drawn independently",
         f"no affinity: RANDOM over {pods} pods",
         1 + _first_hit(1 - 1 / pods),
         false_alarm=0.0,
@@ -199,7 +203,7 @@ def few_keys_moved(before: int = 2, after: int = 3) -> CheckPlan:
         "after scaling, most keys keep their pod (consistent hashing)",
         f"exact binomial, one-sided, against {percent(right)} moved",
         "different keys fall on the ring independently",
-        f"all keys are dealt anew: {percent(wrong)} move",
+        f"all keys are reassigned: {percent(wrong)} move",
         requests_for(round(right, 9), (round(wrong, 9),), side="high"),
     )
 
@@ -234,9 +238,8 @@ def avoids_slow_pod(pods: int = 3, at_most: float = 2 / 3) -> CheckPlan:
         # an equal share with three pods, 0.54 to 0.56 with two. A pod that has just got a request
         # is the less likely to get the next one, so the count varies less than that of independent
         # draws.
-        f"the slow pod's chance is at most {at_most:.2g} of an equal share on average, and a "
-        "request that it has just "
-        "got does not draw the next one",
+        f"the slow pod's chance is at most {at_most:.2g} of an equal share on average, and "
+        "having just got a request does not make it more likely to get the next one",
         "the slow pod gets an equal share (RANDOM, ROUND_ROBIN)",
         requests_for(round(fair * at_most, 9), (round(fair, 9),), power=CERTAIN, side="high"),
         power=CERTAIN,
@@ -263,7 +266,7 @@ def error_rate_near(share: float = 0.3, *, points: float = POINTS) -> CheckPlan:
         "this share of the requests fails",
         "exact binomial, two-sided",
         "requests fail independently (an injected fault is drawn for each request)",
-        f"{100 * points:g} points more or less",
+        f"off by {100 * points:g} points",
         _binomial(share, shifted(share, points), 1),
     )
 
@@ -275,7 +278,7 @@ def share_slow_near(share: float = 0.5, *, points: float = POINTS) -> CheckPlan:
         "this share of the requests takes longer than a limit",
         "exact binomial, two-sided",
         "requests are delayed independently (an injected delay is drawn for each request)",
-        f"{100 * points:g} points more or less",
+        f"off by {100 * points:g} points",
         _binomial(share, shifted(share, points), 1),
     )
 
@@ -300,7 +303,8 @@ def differs(*, by: float = 0.3, kinds: int = 2) -> CheckPlan:
         "two runs have different shares (of pods, versions, statuses)",
         "Hoeffding's bound on the largest gap between "
         f"shares{f', {kinds} kinds (Bonferroni)' if kinds > 2 else ''}",
-        f"requests are drawn independently; where they differ, then by {100 * by:g} points or more",
+        f"requests are drawn independently; if the runs differ, then by {100 * by:g} points or "
+        "more",
         "no difference at all",
         requests_for_difference(by, ALPHA / tails(kinds), ALPHA),
         power=CERTAIN,
@@ -324,7 +328,7 @@ def fewer_slow(*, by: float = 0.2) -> CheckPlan:
 def faster(*, by: float = 0.25) -> CheckPlan:
     return CheckPlan(
         "faster",
-        "the first run is faster than the second, request against request",
+        "the first run is faster than the second, request by request",
         "Mann and Whitney's statistic with Hoeffding's bound, one-sided",
         f"latencies are independent; the faster one wins at least {percent(0.5 + by)} of all pairs",
         "neither is faster",
@@ -345,5 +349,6 @@ def _first_hit(share: float) -> int:
 
 
 def tails(kinds: int) -> int:
+    """How many one-sided tests the comparison of so many kinds comes to (Bonferroni)."""
     # of two kinds the second gap is the first one with the other sign
     return 2 if kinds <= 2 else 2 * kinds

@@ -1,4 +1,4 @@
-"""How often a check lies, and how many requests it needs for that.
+"""How often a check is wrong, and how many requests it needs.
 
 Two errors are possible. A **false alarm** fails a mesh that is right; at most `ALPHA` of right
 runs, one in a million. A **miss** passes a mesh that is a little wrong (the check's *near miss*);
@@ -7,14 +7,14 @@ exact binomial distribution, comparisons of two runs by Hoeffding's inequality (
 American Statistical Association 58, 1963), several shares by Bonferroni's. The price is a few more
 requests than an approximation would ask for, which cost a millisecond each.
 
-The binomial distribution is scipy.special's. scipy.stats has the same functions in a friendlier
-dress, but takes about a second longer to import, in every lesson.
+The binomial distribution is scipy.special's. scipy.stats has the same functions with a friendlier
+interface, but takes about a second longer to import, in every lesson.
 
->>> band(1000, 0.2)                       # 20 % of 1000 requests: counts outside of this are no longer chance
+>>> band(1000, 0.2)                       # 20 % of 1000 requests; counts outside are not chance
 Band(n=1000, low=141, high=264)
->>> requests_for(0.2, (0.1, 0.3))         # so many requests tell 20 % from 10 % and from 30 %
+>>> requests_for(0.2, (0.1, 0.3))         # this many requests tell 20 % from 10 % and from 30 %
 958
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ POWER = 0.99
 CERTAIN = 1 - 1e-6
 """The power of checks that pass only once the near miss is disproved."""
 MOST = 30_000
-"""More requests than this are asked of nobody."""
+"""No check asks for more requests than this."""
 
 Side = Literal["both", "low", "high"]
 """Which counts are too far off: too small ("low"), too large ("high"), or either."""
@@ -116,7 +116,7 @@ def requests_for(
             return last + 1
         most *= 2
     raise LessonError(
-        f"No sensible number of requests tells {share:.4g} from "
+        f"No reasonable number of requests distinguishes {share:.4g} from "
         f"{' or '.join(f'{q:.4g}' for q in near)}",
         seen=f"more than {MOST} would be needed",
         try_next="choose a near miss that is further away",

@@ -32,6 +32,7 @@ class ColumnCounts:
 
     @property
     def n(self) -> int:
+        """How many requests in total."""
         return sum(self.counts.values())
 
 

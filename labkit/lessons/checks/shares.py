@@ -1,5 +1,5 @@
-"""Checks of shares: who gets how much of the traffic. Random, so each has a plan; see
-labkit.lessons.checks.plan.
+"""Checks of shares: how much of the traffic each pod or version gets. Random, so each has a plan;
+see labkit.lessons.checks.plan.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ WEIGHT_HINTS = (
     "Look at the VirtualService: are both weights under one route, as two destinations of it?",
     "Two routes with one destination each are not a split: the first one that matches takes "
     "everything.",
-    "Compare the weights with the versions they stand beside: they are easily swapped.",
+    "Compare the weights with the versions next to them: they are easily swapped.",
 )
 BALANCER_HINTS = (
-    "Ask mesh.endpoints(): are all the pods in the pool, and healthy?",
+    "Look at mesh.endpoints(): are all the pods in the pool, and healthy?",
     "Look at trafficPolicy.loadBalancer of the DestinationRule: is it the policy you meant?",
-    "Is there one DestinationRule for the host only? A second one is ignored in silence.",
+    "Is there only one DestinationRule for the host? A second one is silently ignored.",
 )
 ERROR_HINTS = (
     "Look at result.codes and result.flags: a flag says which part of Envoy answered.",
-    "Ask the pods what they failed: the failed counter of mesh.control(…).",
+    "See how many requests the pods failed: the column failed of mesh.states(…).",
     "Look at the percentages under fault, or at the weight of the version that fails.",
 )
 
@@ -45,8 +45,10 @@ def split(
 ) -> Verdict:
     """Each version gets its share of the requests.
 
-    `against` is the near miss that must be found; without it, ten points more or less. A version
-    that is not in `shares`, and a request that nobody answered, fail it at once.
+    `shares` are weights, of any sum. `against` is the near miss that must be caught, in 99 % of
+    runs; without it, ten points more or less. A false alarm happens in at most one of 10^6 correct
+    runs. A version that is not in `shares`, or a request without an answer, fails it at once.
+    Raises LessonError with fewer than `check.needed("split", shares)` requests.
 
     >>> check.split(result, {"v1": 80, "v2": 20})
     PASS  weighted split: v1 80 %, v2 20 %
@@ -72,7 +74,9 @@ def spread_evenly(
     """Each pod gets the same share of the requests, as far as chance allows.
 
     `among`: how many pods there are, or which (names, or what `mesh.pods()` returned). Without it
-    those that answered are compared, and a pod that gets nothing is not missed.
+    those that answered are compared, and a pod that gets nothing is not missed. False alarm at most
+    10^-6; catches a pod that is ten points off in 99 % of runs. Raises LessonError with fewer than
+    `check.needed("spread_evenly", among)` requests.
 
     >>> check.spread_evenly(result, over="pod", among=3)
     PASS  spread evenly over 3 pods
@@ -110,19 +114,21 @@ def random_order(
     about: str = "",
     hints: Sequence[str] = BALANCER_HINTS,
 ) -> Verdict:
-    """The next pod does not depend on the last one: RANDOM, neither in turns nor always the same.
+    """The next pod does not depend on the previous one: RANDOM, neither in turns nor always the
+    same.
 
-    Counts how often the same pod answers twice running; of n requests drawn evenly that is
-    binomial(n - 1, 1 / among).
+    Counts how often the same pod answers twice in a row; of n requests drawn evenly that is
+    binomial(n - 1, 1 / among). False alarm at most 10^-6; catches pods that take turns, and
+    affinity, in 99 % of runs. Needs requests in the order in which they were sent, one at a time.
 
     >>> check.random_order(mesh.curl(url, n=200), among=3)
-    PASS  the next pod does not depend on the last one
+    PASS  the next pod does not depend on the previous one
     """
     found = values(result, over)
     plan = plans.random_order(among)
     plan.refuse_short(len(found))
     twice = sum(a == b for a, b in pairwise(found))
-    seen = f"the same {over} twice running: {twice} times in {len(found) - 1}"
+    seen = f"the same {over} twice in a row: {twice} times in {len(found) - 1}"
     strangers = len(set(found)) > among or None in found
     return judge_count(
         plan,
@@ -152,7 +158,7 @@ def avoids_slow_pod(
     """The slow pod gets clearly less than an equal share, as under LEAST_REQUEST with several
     connections.
 
-    Right is at most `at_most` of an equal share; an equal share fails, but for one run in a
+    Expected is at most `at_most` of an equal share; an equal share fails in all but one run in a
     million.
 
     >>> check.avoids_slow_pod(result, slow=pod.name, pods=3)
@@ -191,8 +197,9 @@ def error_rate(
 ) -> Verdict:
     """At most this share of the requests fails (status 500 or more, or no answer).
 
-    `near` is the rate that must be found; without it, ten points more. With `at_most=0` one error
-    is too many.
+    `near` is the rate that must be caught, in 99 % of runs; without it, ten points more. False
+    alarm at most 10^-6, for a true rate of `at_most` or less. With `at_most=0` one error is too
+    many. Raises LessonError with fewer than `check.needed("error_rate", at_most)` requests.
 
     >>> check.error_rate(result, at_most=0.05)
     PASS  error rate at most 5 %
@@ -225,6 +232,10 @@ def error_rate_near(
 ) -> Verdict:
     """This share of the requests fails, as far as chance allows: a fault of 30 %, say.
 
+    `share` is between 0 and 1. False alarm at most 10^-6; catches a rate that is `points` off (0.1:
+    ten points) in 99 % of runs. Raises LessonError with fewer than
+    `check.needed("error_rate_near", share)` requests.
+
     >>> check.error_rate_near(result, 0.3)
     PASS  error rate 30 %
     """
@@ -254,8 +265,11 @@ def share_slow_near(
     about: str = "",
     hints: Sequence[str] = ERROR_HINTS,
 ) -> Verdict:
-    """This share of the requests takes longer than a limit: an injected delay, say. Put the limit
-    at half the delay.
+    """This share of the requests takes longer than a limit: an injected delay, say. Set the limit
+    to half the delay.
+
+    `share` is between 0 and 1. False alarm at most 10^-6; catches a share that is `points` off in
+    99 % of runs.
 
     >>> check.share_slow_near(result, 0.5, slower_than_ms=50)
     PASS  50 % of the requests take longer than 50 ms
@@ -318,7 +332,7 @@ def _judge_shares(
         f"{name}: {counts[name]}, passes from {b.low} to {b.high}" for name, b in bands.items()
     ]
     evidence += [
-        f"answered though it should not: {called(name)} ({counts[name]})" for name in strangers
+        f"answered although it should not: {called(name)} ({counts[name]})" for name in strangers
     ]
     why = Why(
         expected=", ".join(f"{name} {percent(share)}" for name, share in want.items()),
@@ -345,6 +359,9 @@ def judge_count(
     evidence: Sequence[str] = (),
     sent: int | None = None,
 ) -> Verdict:
+    """The verdict on a count: exact binomial test of `count` of `n` against `share`. `also` is a
+    further condition; `sent` the number of requests, where that is not `n`.
+    """
     allowed: Band = band(n, share, alpha=plan.false_alarm, side=side)
     why = Why(
         expected=f"from {allowed.low} to {allowed.high} of {n}, since {claim}",
@@ -357,6 +374,7 @@ def judge_count(
 
 
 def promise(plan: CheckPlan, n: int) -> dict[str, Any]:
+    """The fields of a Why that state what a plan promises for n requests."""
     return {
         "test": plan.test,
         "assumes": plan.assumes,
@@ -369,5 +387,5 @@ def promise(plan: CheckPlan, n: int) -> dict[str, Any]:
 
 
 def with_about(claim: str, about: str) -> str:
-    """The claim, and which of several such checks it is: "… (after the roll-back)"."""
+    """The claim, and which of several such checks it is: "… (after the rollback)"."""
     return f"{claim} ({about})" if about else claim

@@ -1,5 +1,4 @@
-"""What a mistake looks like from outside, and what is there in its place when it is fixed: a check
-each.
+"""What a mistake looks like from outside, and what one sees once it is fixed: a check for each.
 
 Each is made for one trap or more: `fails(503, "UH")` is a function that takes a mesh and returns a
 verdict.
@@ -28,8 +27,8 @@ MEANT = {
     "base_ejection_time": "15s",
     "max_ejection_percent": 50,
 }
-"""The outlier detection of the gallery. Times show only after a while, so Envoy is asked for what
-it was told.
+"""The outlier detection of the gallery. Times show only after a while, so Envoy's configuration is
+read.
 """
 Probe = Callable[["Mesh"], Verdict]
 
@@ -74,13 +73,13 @@ def answered_by(version: str, path: str = "", subsets: tuple[str, ...] = ()) -> 
 
 
 def nothing_gets_through(mesh: Mesh) -> Verdict:
-    """Nobody listens, or nobody knows the way."""
+    """Nothing listens, or no route matches."""
     codes, seen = try_to_call(mesh, URL)
     return check.that(200 not in codes, "no request gets through", seen=seen)
 
 
 def try_to_call(mesh: Mesh, url: str) -> tuple[dict[int, int], str]:
-    """(the statuses of three requests, what was seen); no status where nobody listens."""
+    """(the statuses of three requests, what was seen); no status where nothing listens."""
     try:
         codes = mesh.curl(url, n=3).codes
     except TrafficError as error:
@@ -119,12 +118,12 @@ def failing_pod_is_ejected(expected: bool) -> Probe:
             check.equal(
                 {name: policy.get(name) for name in MEANT},
                 MEANT,
-                "the rule is in force as it is written",
+                "the rule is in effect as written",
             )
             return check.ejected(ours, pod=mesh.pods(FAILING)[0], subset="")
         out = ejected_pods(ours, subset="")
         return check.that(
-            not out, "a pod that fails each time stays in the pool", seen=out or "nobody ejected"
+            not out, "a pod that always fails stays in the pool", seen=out or "none ejected"
         )
 
     return probe
@@ -139,13 +138,14 @@ def one_client(stays: bool) -> Probe:
         if stays:
             return check.same_pod(result, pods=3)
         return check.that(
-            len(result.pods) > 1, "the requests of one client meet several pods", seen=result.pods
+            len(result.pods) > 1, "the requests of one client reach several pods", seen=result.pods
         )
 
     return probe
 
 
 def weights_80_20(mesh: Mesh) -> Verdict:
+    """Four in five requests go to v1, one in five to v2."""
     shares = {"v1": 80, "v2": 20}
     n = check.needed("split", shares)
     return check.split(mesh.fortio(URL, connections=4, requests=n), shares)
@@ -171,7 +171,7 @@ def six_at_once(all_served: bool) -> Probe:
             return check.status_counts(result, {200: 6})
         codes = result.codes
         return check.that(
-            codes.get(503, 0) >= 1, "of six at once some are refused, 503", seen=codes
+            codes.get(503, 0) >= 1, "of six at once, some are refused with 503", seen=codes
         )
 
     return probe
@@ -234,7 +234,7 @@ def team_is_reached(expected: bool) -> Probe:
         (host,) = mesh.resource("VirtualService", "shop-vs", namespace="shop").spec["hosts"]
         result = mesh.curl(f"http://{host}/", n=5)
         marks = [response.headers.get("x-team") for response in result.responses]
-        what = "the team's routes answer" if expected else "no answer comes by the team's routes"
+        what = "the team's routes answer" if expected else "no answer comes from the team's routes"
         wanted = ["shop"] * 5 if expected else [None] * 5
         return check.that(marks == wanted, what, seen=marks)
 

@@ -31,7 +31,7 @@ NBVAL_SANITIZE = (
 is compared.
 """
 
-NOT_TIED_TO_A_RUN = "exact: counted, so it can't fail by chance"
+NOT_TIED_TO_A_RUN = "exact: it counts, so it can't fail by chance"
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ class Why:
             rows.append(
                 (
                     "false alarm",
-                    f"at most {self.false_alarm:.0e} of the runs of a mesh that is right",
+                    f"at most {self.false_alarm:.0e} of runs on a correct mesh",
                 )
             )
         if self.near_miss:
             rows.append(("near miss", self.near_miss))
         if self.power is not None:
             rows.append(
-                ("power", f"finds the near miss in at least {percent(self.power)} of the runs")
+                ("power", f"catches the near miss in at least {percent(self.power)} of runs")
             )
         return rows
 
@@ -144,7 +144,8 @@ class Verdict:
         return (
             f'<div class="labkit-verdict"><span style="color:{colour};font-weight:bold">'
             f"<span aria-hidden='true'>{sign} </span>{self.word}</span> {html.escape(self.claim)}"
-            f'<details class="labkit-why"{opened}><summary>why</summary><table>{rows}</table>{hints}</details></div>'  # noqa: E501
+            f'<details class="labkit-why"{opened}><summary>why</summary><table>{rows}</table>'
+            f"{hints}</details></div>"
         )
 
 

@@ -1,4 +1,4 @@
-"""A canary release that decides by itself: go on with the next weight, or roll back.
+"""A canary release that decides by itself: go on to the next weight, or roll back.
 
     rule = DecisionRule(allowed=0.01, harmful=0.2)
     outcome = roll_out(rule, set_weight, send, weights=(1, 5, 25, 100))
@@ -43,7 +43,7 @@ WEIGHTS = (1, 5, 25, 100)
 LOOK_AFTER = 5
 """So many of the canary's answers are expected between two looks at the evidence."""
 UNSEEN = 1e-6
-"""No answer of the canary by now would be this unlikely: then its weight is not in force."""
+"""No answer of the canary by now would be this unlikely: then its weight is not in effect."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class DecisionRule:
     """What the canary may do, and how often the decision may be wrong.
 
     A version that fails at most `allowed` of its requests is rolled back in at most
-    `wrong_rollback` of all roll-outs; a version that fails `harmful` or more gets past a step with
-    a chance of at most `wrong_promotion`.
+    `wrong_rollback` of all rollouts; a version that fails `harmful` or more gets past a step with a
+    probability of at most `wrong_promotion`. All four are shares between 0 and 1.
 
     >>> DecisionRule(allowed=0.01, harmful=0.2).decide(errors=0, requests=22)
     'go on'
@@ -67,14 +67,14 @@ class DecisionRule:
     def __post_init__(self) -> None:
         if not 0 < self.allowed < self.harmful < 1:
             raise LessonError(
-                "The harmful error rate must be above the one that is allowed, both between 0 "
-                "and 1",
+                "The harmful error rate must be above the allowed one, both between 0 and 1",
                 seen=f"allowed={self.allowed:g}, harmful={self.harmful:g}",
                 try_next="DecisionRule(allowed=0.01, harmful=0.2)",
             )
         if not (0 < self.wrong_rollback < 1 and 0 < self.wrong_promotion < 1 and self.steps >= 1):
             raise LessonError(
-                "The chances of a wrong decision lie between 0 and 1, and there is a step at least"
+                "The probabilities of a wrong decision must be between 0 and 1, and there must "
+                "be at least one step"
             )
 
     @property
@@ -89,7 +89,7 @@ class DecisionRule:
 
     @property
     def share(self) -> float:
-        """The wrong roll-backs that each step may use: half of them for the bound, half for giving
+        """The wrong rollbacks that each step may use: half of them for the bound, half for giving
         up.
         """
         return self.wrong_rollback / self.steps / 2
@@ -172,12 +172,10 @@ class DecisionRule:
     def __str__(self) -> str:
         return (
             f"fails {percent(self.allowed)} or less: rolled back in at most "
-            f"{percent(self.wrong_rollback)} of all "
-            f"roll-outs\nfails {percent(self.harmful)} or more: passes a step with a chance of "
-            "at most "
+            f"{percent(self.wrong_rollback)} of all rollouts\nfails {percent(self.harmful)} or "
+            "more: passes a step with a probability of at most "
             f"{percent(self.wrong_promotion)}\na step takes {self.least} of the canary's answers "
-            "when none is an "
-            f"error, and {self.most} at most"
+            f"if none is an error, and at most {self.most}"
         )
 
 
@@ -198,10 +196,12 @@ class RolloutStep:
 
     @property
     def answers(self) -> int:
+        """How many answers the canary gave."""
         return self.path[-1][0]
 
     @property
     def errors(self) -> int:
+        """How many of them were errors."""
         return self.path[-1][1]
 
 
@@ -219,7 +219,7 @@ class Rollout:
 
     @property
     def error_rate(self) -> float:
-        """The share of all requests of the roll-out that failed: what its users saw."""
+        """The share of all requests of the rollout that failed: what its users saw."""
         return sum(step.failed for step in self.steps) / sum(step.sent for step in self.steps)
 
     @property
@@ -234,6 +234,7 @@ class Rollout:
 
     @property
     def summary(self) -> str:
+        """How it ended, and what its users saw, in a line."""
         end = "promoted" if self.promoted else f"rolled back at {self.steps[-1].weight} %"
         return f"{end}; {percent(self.error_rate)} of all requests failed meanwhile"
 
@@ -252,19 +253,23 @@ def roll_out(
     weights: Sequence[int] = WEIGHTS,
     stable: str = "v1",
 ) -> Rollout:
-    """Moves the weight of the canary up, step by step, while its answers are good; takes it to 0
-    when they are not.
+    """Raises the canary's weight step by step while its answers are good; sets it to 0 when they
+    are not.
 
-    `set_weight` puts a weight in force, `send` sends so many requests and returns their result.
-    Answers of the version `stable` tell nothing about the canary. All others count for it, also
-    those without a version: a request that the gateway had to answer itself, since the canary's
-    pods were gone, is a failure of the canary.
+    `set_weight` applies a weight (in per cent), `send` sends that many requests and returns their
+    result. Answers of the version `stable` tell nothing about the canary. All others count for it,
+    also those without a version: a request that the gateway had to answer itself, since the
+    canary's pods were gone, is a failure of the canary.
 
-    >>> roll_out(DecisionRule(), lambda percent: mesh.apply(weighted(name, percent)), lambda n: mesh.fortio(url, requests=n))
-    """  # noqa: E501
+    >>> def set_weight(percent):
+    ...     mesh.apply(weighted(name, percent))
+    >>> roll_out(DecisionRule(), set_weight, lambda n: mesh.fortio(url, requests=n))
+    """
     if not weights or any(not 0 < weight <= 100 for weight in weights):
         raise LessonError(
-            "Weights lie between 1 and 100", seen=f"{list(weights)}", try_next=f"weights={WEIGHTS}"
+            "Weights must be between 1 and 100",
+            seen=f"{list(weights)}",
+            try_next=f"weights={WEIGHTS}",
         )
     rule = replace(rule, steps=len(weights))
     steps: list[RolloutStep] = []
@@ -299,7 +304,7 @@ def step(rule: DecisionRule, weight: int, send: Callable[[int], Any], stable: st
             raise LessonError(
                 "No request has reached the canary",
                 seen=f"weight {weight} %, {sent} requests, all of them answered by {stable}",
-                try_next="is the weight in force, and is it the canary's? "
+                try_next="is the weight in effect, and is it the canary's? "
                 "mesh.resource('VirtualService', …)",
             )
         decision = rule.decide(errors, requests)

@@ -1,5 +1,5 @@
-"""The last lesson: a small shop with ten faults, and a grade that says which of its wishes are
-true.
+"""The last lesson: a small shop with ten faults, and a grade that says which of its owner's wishes
+are met.
 
     mesh.apply(manifest("12_capstone/shop.yaml"), manifest("12_capstone/broken"))
     grade(mesh)
@@ -8,8 +8,8 @@ true.
     0 of 10
 
 Each wish is judged by what the shop does with real requests, not by what its YAML says, so every
-way to make it true counts. And each fault breaks one wish only: a test leaves every single one in
-and looks.
+way to meet it counts. And each fault breaks one wish only: a test leaves in each one alone and
+looks.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ at before.
 
 
 def url(host: str, path: str = "/") -> str:
+    """The address of one of the shop's hosts: `url("cart")` is http://cart.example.com/."""
     return f"http://{host}.example.com{path}"
 
 
@@ -91,7 +92,7 @@ def breaker(mesh: Any) -> Verdict:
         )
         gate.open()
         check.status_counts(rush.wait(), {200: OVERFLOW_N - refused, 503: refused})
-    return check.equal(held, AT_A_TIME, "so many are worked on at a time")
+    return check.equal(held, AT_A_TIME, "this many are in progress at a time")
 
 
 def rewrites(mesh: Any) -> Verdict:
@@ -112,7 +113,9 @@ def affinity(mesh: Any) -> Verdict:
     return (
         same
         if len(used) > 1
-        else check.that(False, "customers are spread over the pods", seen="all have one pod")
+        else check.that(
+            False, "customers are spread over the pods", seen="they all have the same pod"
+        )
     )
 
 
@@ -129,7 +132,7 @@ def times_out(mesh: Any) -> Verdict:
         waits.append(result[0].latency_ms)
     # a busy Envoy's timers may be a little early, as it looks at the clock once for each round of
     # work
-    return check.within(min(waits), 0.5 * TIMEOUT_MS, 2 * TIMEOUT_MS, "cut short in time")
+    return check.within(min(waits), 0.5 * TIMEOUT_MS, 2 * TIMEOUT_MS, "cut off in time")
 
 
 def ejects(mesh: Any) -> Verdict:
@@ -155,29 +158,24 @@ def ejects(mesh: Any) -> Verdict:
     fails(mesh, pods[:1], ERRORS - 1)
     check.equal(out(), set(), "a pod with two errors stays")
     answers(mesh, pods[0])
-    for times in range(
-        2, 2 + TRIES
-    ):  # one that was out a moment before stays out for once more of its time
+    # one that was out a moment before stays out for once more of its time
+    for times in range(2, 2 + TRIES):
         before, began = judged(mesh), time.monotonic()
         fails(mesh, pods, ERRORS)
         wait_until(partial(all_judged, before), 5, "the third error of each to be noticed")
         noticed = time.monotonic()
         if noticed - began < BASE_S:
             break
-        all_back(
-            times
-            # the machine took so long that the first may be back: whether the other was spared is not  # noqa: E501
-            # known
-        )
+        # the machine took so long that the first may be back: whether the other was spared is not
+        # known
+        all_back(times)
     else:
         raise NotReady(
-            f"This machine is too slow to judge by: {TRIES} times {ERRORS} errors took longer "
+            f"This machine is too slow to judge this: {TRIES} times, {ERRORS} errors took longer "
             f"than {BASE_S:g} s",
-            try_next="end what else runs on it, and check again",
+            try_next="stop other programs on it, and check again",
         )
-    check.equal(
-        judged(mesh)[0] - before[0], len(pods) // 2, "half of the failing pods are left out"
-    )
+    check.equal(judged(mesh)[0] - before[0], len(pods) // 2, "half of the failing pods are ejected")
     all_back(times)
     back = time.monotonic()
     longest, shortest = back - began, back - noticed
@@ -213,7 +211,8 @@ WISHES = (
         has_sidecars,
         (
             "Look at READY in mesh.get('pods', namespace='shop'). What does 1/1 mean?",
-            "Lesson 2: which label does a namespace need, and what about pods that run already?",
+            "Lesson 2: which label does a namespace need, and what about pods that are already "
+            "running?",
             "Label the namespace istio-injection=enabled, then mesh.restart each Deployment with "
             "namespace='shop'.",
         ),
@@ -223,9 +222,10 @@ WISHES = (
         "gateway.yaml",
         both_names,
         (
-            "Call both names with mesh.curl. Which status has the one that fails, and which flag?",
+            "Call both names with mesh.curl. Which status and which flag does the failing one "
+            "have?",
             "Lesson 4: a request must be let in by a Gateway and have a route in a "
-            "VirtualService. Which one lacks it?",
+            "VirtualService. Which of the two is missing?",
             "Add www.example.com to the hosts of the Gateway.",
         ),
     ),
@@ -235,7 +235,7 @@ WISHES = (
         testers_see_v2,
         (
             "Call it with headers={'x-tester': 'yes'} and look at the result's flags.",
-            "Lesson 8: UH is no healthy pod. Which pods does the subset of the testers select?",
+            "Lesson 8: UH means no healthy pod. Which pods does the testers' subset select?",
             "Pods carry the label version: v2. Compare with the labels of subset v2 in the "
             "DestinationRule.",
         ),
@@ -245,8 +245,8 @@ WISHES = (
         "shop-routes.yaml",
         cart_page,
         (
-            "Which pod answers mesh.curl('http://shop.example.com/cart')? Did apply warn of "
-            "something?",
+            "Which pod answers mesh.curl('http://shop.example.com/cart')? Did apply warn about "
+            "anything?",
             "Routes are tried from top to bottom. Which one takes /cart?",
             "The first route that matches takes the request: /cart first, then the testers, and "
             "last the route "
@@ -254,13 +254,14 @@ WISHES = (
         ),
     ),
     Wish(
-        "cart works on 4 requests at a time, lets 4 more wait, and refuses the rest",
+        "cart handles 4 requests at a time, lets 4 more wait, and refuses the rest",
         "cart-rule.yaml",
         breaker,
         (
             "Lesson 7: which two limits of a connection pool decide this?",
-            "maxConnections is how many are worked on, http1MaxPendingRequests how many may wait.",
-            "Both are 4. Look at their present values with mesh.resource('DestinationRule', "
+            "maxConnections limits how many are in progress, http1MaxPendingRequests how many "
+            "may wait.",
+            "Both are 4. Look at their current values with mesh.resource('DestinationRule', "
             "'cart').",
         ),
     ),
@@ -271,41 +272,41 @@ WISHES = (
         (
             "Print mesh.curl('http://cart.example.com/api/items').text: which path did cart see?",
             "Lesson 8: rewrite replaces the part that matched, and only that.",
-            "When /api of /api/items becomes /, it is //items. Match /api/ with its last slash.",
+            "When the /api of /api/items becomes /, the result is //items. Match /api/, with the "
+            "trailing slash.",
         ),
     ),
     Wish(
-        "each customer (header x-customer) gets the same pod of stock each time",
+        "each customer (header x-customer) gets the same pod of stock every time",
         "stock-rule.yaml",
         affinity,
         (
-            "Send the header x-customer: 1 some times and look at result.pods.",
-            "Lesson 5: a hash of a header that no request carries binds nobody. Which header "
+            "Send requests with the header x-customer: 1 and look at result.pods.",
+            "Lesson 5: a hash of a header that no request carries has no effect. Which header "
             "does the rule name?",
             "It is a matter of two letters: costumer, customer.",
         ),
     ),
     Wish(
-        "nobody waits for stock longer than 300 ms",
+        "nobody waits longer than 300 ms for stock",
         "stock-routes.yaml",
         times_out,
         (
             "Make it slow: mesh.control('stock', delay_ms=1500, namespace='shop'). How long does "
             "a caller wait?",
             "Lesson 10: which field of a route limits that?",
-            "timeout: 300ms, beside route in the VirtualService stock.",
+            "timeout: 300ms, next to route in the VirtualService stock.",
         ),
     ),
     Wish(
-        "a pod of pay v1 that fails 3 times in a row is left out for a second, but never more "
-        "than half of v1's pods",
+        "a pod of pay v1 that fails 3 times in a row is ejected for a second, but never more "
+        "than half of v1's pods at a time",
         "pay-rule.yaml",
         ejects,
         (
-            "Lesson 6: how many of two pods may be left out if nothing is said about it?",
-            "A route to a subset counts the pods of that subset alone: v1 has two. 10 % of two "
-            "is less than one pod, "
-            "so nobody ever leaves.",
+            "Lesson 6: how many of two pods may be ejected by default?",
+            "A route to a subset counts only the pods of that subset: v1 has two. 10 % of two is "
+            "less than one pod, so none is ever ejected.",
             "maxEjectionPercent: 50, under outlierDetection.",
         ),
     ),
@@ -314,9 +315,9 @@ WISHES = (
         "pay-routes.yaml",
         weighted,
         (
-            "Send some hundred requests to pay.example.com with mesh.fortio and look at "
+            "Send a few hundred requests to pay.example.com with mesh.fortio and look at "
             "result.versions.",
-            "Lesson 9: which weight stands beside which subset?",
+            "Lesson 9: which weight is next to which subset?",
             "The two weights are swapped.",
         ),
     ),
@@ -324,7 +325,7 @@ WISHES = (
 
 
 def judge(mesh: Any, number: int) -> Verdict:
-    """Whether wish `number` (from 1) is true; never raises for a shop that is wrong. Applications
+    """Whether wish `number` (from 1) is met; never raises for a shop that is wrong. Applications
     are put right after.
 
     >>> judge(mesh, 3)
@@ -347,21 +348,23 @@ def judge(mesh: Any, number: int) -> Verdict:
 
 @dataclass(frozen=True, repr=False)
 class Grade:
-    """A verdict a wish, and how many are true."""
+    """A verdict for each wish, and how many are met."""
 
     verdicts: tuple[Verdict, ...]
 
     @property
     def points(self) -> int:
+        """How many wishes are met."""
         return sum(verdict.passed for verdict in self.verdicts)
 
     @property
     def failed(self) -> list[int]:
-        """The numbers of the wishes that are not true."""
+        """The numbers of the wishes that are not met."""
         return [number for number, verdict in enumerate(self.verdicts, 1) if not verdict.passed]
 
     @property
     def total(self) -> str:
+        """In words: "7 of 10"."""
         return f"{self.points} of {len(self.verdicts)}"
 
     def check(self) -> Verdict:
@@ -371,10 +374,10 @@ class Grade:
         missing = [verdict.line for verdict in self.verdicts if not verdict.passed]
         passed = not missing
         why = Why(
-            "every wish is true", self.total, tuple(missing), near_miss="one wish that is not true"
+            "every wish is met", self.total, tuple(missing), near_miss="one wish that is not met"
         )
         verdict = Verdict(
-            passed, "the shop is as its owner wants it", why, word="" if passed else NOT_YET
+            passed, "the shop works as its owner wants", why, word="" if passed else NOT_YET
         )
         if strict() and not passed:
             fail(replace(verdict, word=FAIL))
@@ -424,6 +427,8 @@ def answers(mesh: Any, pod: str) -> None:
 
 
 def send_until(mesh: Any, pod: str, counter: str, goal: int) -> None:
+    """Sends requests until the pod's own counter ("failed", "served") has reached a number."""
+
     def there() -> bool:
         mesh.curl(url("pay"), n=5)
         return bool(mesh.app(pod, "GET", "/control/state")[counter] >= goal)

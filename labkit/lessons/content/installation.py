@@ -30,6 +30,7 @@ class InstallMethod:
     last: tuple[int, int] | None = None
 
     def installs(self, version: tuple[int, int]) -> bool:
+        """Whether it can install this version of Istio, (major, minor)."""
         return self.last is None or version <= self.last
 
     def __repr__(self) -> str:

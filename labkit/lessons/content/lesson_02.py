@@ -10,6 +10,7 @@ from labkit.lessons.content.tasks import Task
 
 
 def has_sidecars(mesh: Any) -> Verdict:
+    """Each pod of v2 is 2/2."""
     pods = mesh.pods("hello-world-v2")
     return check.equal({pod.ready for pod in pods}, {"2/2"}, "the pod of v2 has its sidecar: 2/2")
 
@@ -19,8 +20,8 @@ TASKS = {
         prompt="Give the pod of v2 its sidecar.",
         judge=has_sidecars,
         hints=(
-            "A sidecar is added when a pod is made, so the pod must be made anew.",
-            "A Deployment makes new pods when it is restarted.",
+            "A sidecar is added when a pod is created, so the pod must be replaced.",
+            "A Deployment creates new pods when it is restarted.",
             "On a cluster: kubectl rollout restart deployment hello-world-v2. Here: "
             "mesh.restart(…)",
         ),

@@ -28,9 +28,8 @@ TASKS = {
         prompt="Make the pods take turns again.",
         judge=takes_turns,
         hints=(
-            "Which of the three balancers of this lesson has the pods take turns?",
-            "The rule must have the same name as the one that is there, so that it takes its "
-            "place.",
+            "Which of the three load-balancing policies in this lesson makes the pods take turns?",
+            "The rule must have the same name as the existing one, so that it replaces it.",
             "There is a manifest for it: 03_load_balancing/round-robin.yaml",
         ),
         solution="mesh.apply(manifest('03_load_balancing/round-robin.yaml'))",

@@ -25,15 +25,15 @@ def lets_in_two_hosts(mesh: Any) -> Verdict:
 
 TASKS = {
     "04-1": Task(
-        prompt="Let shop.example.com lead to hello-world as well as test.example.com, and no "
+        prompt="Make shop.example.com lead to hello-world as well as test.example.com, and no "
         "other name.",
         judge=lets_in_two_hosts,
         hints=(
             "Two objects have a list of hosts, and a request needs both: an open door, and a "
-            "signpost that names it.",
+            "signpost with its name.",
             "Print both manifests with show(…), copy them, and add the second name to each list "
             "of hosts.",
-            "mesh.apply takes YAML as text too: mesh.apply('''…'''). A file with the answer is "
+            "mesh.apply also takes YAML as text: mesh.apply('''…'''). A file with the answer is "
             "04_gateway_and_virtual_service/two-hosts.yaml.",
         ),
         solution="mesh.apply(manifest('04_gateway_and_virtual_service/two-hosts.yaml'))",

@@ -29,18 +29,18 @@ def keeps_users(mesh: Any) -> Verdict:
     return (
         same
         if len(used) > 1
-        else check.that(False, "users are spread over the pods", seen="all have one pod")
+        else check.that(False, "users are spread over the pods", seen="they all have the same pod")
     )
 
 
 TASKS = {
     "05-1": Task(
-        prompt="Let all requests with the same header x-user go to one pod, and different users "
-        "to different pods.",
+        prompt="Send all requests with the same x-user header to one pod, and different users to "
+        "different pods.",
         judge=keeps_users,
         hints=(
             "Which of the four kinds of keys in this lesson is a header?",
-            "Take the text of forwarded-for.yaml with another header. Keep the rule's name: a "
+            "Take the text of forwarded-for.yaml and change the header. Keep the rule's name: a "
             "second rule is ignored.",
             "A file with the answer is 05_session_affinity/user-header.yaml.",
         ),

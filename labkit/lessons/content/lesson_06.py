@@ -64,20 +64,22 @@ def errors_until_ejected(mesh: Any) -> int:
 
 
 def out(mesh: Any) -> set[str]:
+    """The names of the ejected pods."""
     return ejected_pods(mesh.endpoints())
 
 
 def counted(mesh: Any, name: str) -> int:
+    """One of the gateway's counters of ejections, for the whole service."""
     return int(mesh.counter(f"outlier_detection.ejections_{name}", cluster=SERVICE))
 
 
 TASKS = {
     "06-1": Task(
-        prompt="A pod leaves after three errors in a row, and one of the three pods may be out, "
-        "but not two.",
+        prompt="A pod is ejected after three errors in a row, and one of the three pods may be "
+        "out, but not two.",
         judge=one_of_three_leaves,
         hints=(
-            "Two of the four numbers matter here: how many errors, and how many per cent of the "
+            "Two of the four numbers matter here: how many errors, and what percentage of the "
             "pods may be out.",
             "One of three pods is 33.3 %, and the percentage must not be below that.",
             "consecutive5xxErrors: 3, and a maxEjectionPercent from 34 to 66, under "
@@ -90,7 +92,8 @@ metadata: {name: hello-world-dr, namespace: hello-world}
 spec:
   host: hello-world
   trafficPolicy:
-    outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
-""")''',  # noqa: E501
+    outlierDetection:
+      {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
+""")''',
     )
 }

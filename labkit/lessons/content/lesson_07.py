@@ -24,7 +24,7 @@ def three_and_two(mesh: Any) -> Verdict:
         held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=3)
         gate.open()
         result = burst.wait()
-    check.equal(held, UNDER_WAY, "so many are under way")
+    check.equal(held, UNDER_WAY, "this many are in progress")
     answered = UNDER_WAY + WAITING
     return check.status_counts(
         result, {200: answered, 503: AT_ONCE - answered}, about="ten at once"
@@ -33,12 +33,12 @@ def three_and_two(mesh: Any) -> Verdict:
 
 TASKS = {
     "07-1": Task(
-        prompt="Of ten requests at once to one pod three are under way and two wait, so five are "
-        "refused.",
+        prompt="Of ten requests at once to one pod, three are in progress and two wait, so five "
+        "are refused.",
         judge=three_and_two,
         hints=(
-            "Two limits are needed: one for what is under way, one for those who wait.",
-            "The first is a limit of connections, under tcp; the second one of pending requests, "
+            "You need two limits: one for requests in progress, one for those that wait.",
+            "The first is a limit on connections, under tcp; the second, on pending requests, "
             "under http.",
             "connectionPool: tcp with maxConnections: 3, and http with http1MaxPendingRequests: 2",
         ),

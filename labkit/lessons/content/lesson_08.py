@@ -35,14 +35,13 @@ def leads_beta_to_v2(mesh: Any) -> Verdict:
 TASKS = {
     "08-1": Task(
         prompt=(
-            "Lead /beta to v2, which sees it as /, and what is below it likewise: /beta/a is "
-            "seen as /a. "
-            "Everything else goes to v1, unchanged."
+            "Route /beta to v2, which sees it as /, and everything below it as well: /beta/a is "
+            "seen as /a. Everything else goes to v1, unchanged."
         ),
         judge=leads_beta_to_v2,
         hints=(
-            "It is the VirtualService that has to change. Which one of this lesson comes near?",
-            "Take the text of exact-and-prefix.yaml and put another word in two places.",
+            "The VirtualService has to change. Which one in this lesson comes close?",
+            "Take the text of exact-and-prefix.yaml and change one word in two places.",
             "A file with the answer is 08_subsets_and_rewrite/beta.yaml.",
         ),
         solution="mesh.apply(manifest('08_subsets_and_rewrite/beta.yaml'))",

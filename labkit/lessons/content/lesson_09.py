@@ -23,12 +23,12 @@ def one_in_ten_to_v1(mesh: Any) -> Verdict:
 
 TASKS = {
     "09-1": Task(
-        prompt="Let one request in ten go to v1, and all others to v2.",
+        prompt="Send one request in ten to v1, and all others to v2.",
         judge=one_in_ten_to_v1,
         hints=(
             "The VirtualService has one route with two destinations; only their weights must "
             "change.",
-            "The two weights are the shares in per cent: they add up to 100.",
+            "The two weights are percentages: they add up to 100.",
             "canary.weighted(name, percent) gives the text of the manifest with this weight for "
             "v2.",
         ),

@@ -41,7 +41,7 @@ def spares_callers(mesh: Any) -> Verdict:
     finally:
         for name in names:
             mesh.control(name, delay_ms=SLOW_MS if name in slow else 0)
-    return check.equal(tries, TRIES, "a request costs two tries at most")
+    return check.equal(tries, TRIES, "a request takes at most two attempts")
 
 
 def _states(mesh: Any) -> list[dict[str, Any]]:
@@ -54,16 +54,16 @@ def _received(mesh: Any, pod: str = "") -> int:
 
 TASKS = {
     "10-1": Task(
-        prompt="Every caller gets a 200 within 1.5 s, though one pod takes 2.5 s. A request may "
-        "cost two tries.",
+        prompt="Every caller gets a 200 within 1.5 s, although one pod takes 2.5 s. A request "
+        "may take two attempts.",
         judge=spares_callers,
         hints=(
-            "A time-out alone turns the slow answers into errors. What would help is a second "
-            "try, at another pod.",
-            "One try must be cut short early enough: perTryTimeout is under retries, beside "
+            "A timeout alone turns the slow answers into errors. What helps is a second attempt, "
+            "at another pod.",
+            "One attempt must be cut off early enough: perTryTimeout is under retries, next to "
             "attempts.",
-            "attempts counts the retries, so two tries are attempts: 1. retryOn: 5xx covers a "
-            "try that was cut short.",
+            "attempts counts the retries, so two attempts in total are attempts: 1. retryOn: 5xx "
+            "covers an attempt that timed out.",
         ),
         solution='mesh.apply(manifest("10_resilience/slow-pod.yaml"))',
     ),

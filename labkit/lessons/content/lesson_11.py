@@ -25,15 +25,14 @@ mesh.apply(mine)"""
 
 TASKS = {
     "11-1": Task(
-        prompt="Put the three mistakes right: v2 answers every request, and the linter finds "
-        "nothing.",
+        prompt="Fix the three mistakes: v2 answers every request, and the linter finds nothing.",
         judge=all_by_v2,
         hints=(
             "Run mesh.lint(): each finding says where it is and how to fix it.",
             "One mistake hides the next. Look at the status and the flag after each fix: 404 NR, "
             "503 NC, 503 UH, 200.",
-            "A name of a Gateway, a name of a subset, and a label of a subset are wrong. "
-            "You may change the text with .replace(wrong, right) and apply it.",
+            "The name of a Gateway, the name of a subset, and the label of a subset are wrong. "
+            "You can change the text with .replace(wrong, right) and apply it.",
         ),
         solution=SOLUTION,
     ),

@@ -12,8 +12,12 @@ from labkit.lessons.content.tasks import Task
 SIDECARS = """mesh.apply(manifest("12_capstone/solution/namespace.yaml"))
 for deployment in sorted({pod.workload for pod in mesh.pods(namespace="shop")}):
     mesh.restart(deployment, namespace="shop", wait=False)
-mesh.wait_for(lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")), "new pods", timeout_s=120)"""  # noqa: E501
-"""Pods get a sidecar when they are made, so the label alone is not enough."""
+mesh.wait_for(
+    lambda: all(pod.ready == "2/2" for pod in mesh.pods(namespace="shop")),
+    "new pods",
+    timeout_s=120,
+)"""
+"""Pods get a sidecar when they are created, so the label alone is not enough."""
 
 
 def judge_of(number: int) -> Callable[[Any], Verdict]:

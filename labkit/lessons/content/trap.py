@@ -29,7 +29,7 @@ SUBSETS = f"{GALLERY}/subsets.yaml"
 
 
 class Difference(Listing):
-    """What changed between two manifests; a notebook shows it with colours."""
+    """What changed between two manifests; a notebook shows it with highlighting."""
 
     language = "diff"
 
@@ -44,8 +44,12 @@ class Trap:
     round.
 
     >>> found = trap("second-rule")
-    >>> found.break_it(mesh); found.symptom(mesh); found.diagnose(mesh); found.fix(mesh); found.verify(mesh)
-    """  # noqa: E501
+    >>> found.break_it(mesh)
+    >>> found.symptom(mesh)
+    >>> found.diagnose(mesh)
+    >>> found.fix(mesh)
+    >>> found.verify(mesh)
+    """
 
     id: str
     title: str
@@ -66,7 +70,7 @@ class Trap:
 
     @property
     def fixed(self) -> Path:
-        """The file that puts it right."""
+        """The file that fixes it."""
         return manifest(f"{GALLERY}/{self.id}/fixed.yaml")
 
     @property
@@ -168,10 +172,10 @@ def walk(mesh: Mesh, traps: Iterable[Trap], about: str) -> Verdict:
         except LabkitError as error:
             failed = f"{trap.id}: {error}"
             break
-    expected = "the symptom, the code, and after the fix neither"
+    expected = "the symptom and the code, and neither after the fix"
     why = Why(
         expected,
-        failed or f"so in {len(evidence)} traps",
+        failed or f"as expected in {len(evidence)} traps",
         tuple(evidence),
         near_miss="one step that differs",
     )

@@ -16,7 +16,7 @@ from labkit.resources.words import closest
 TRAPS = (
     Trap(
         id="hosts-beside-servers",
-        title="`hosts` is indented beside `servers`, not inside of one",
+        title="`hosts` is indented next to `servers`, not inside one",
         published=("published-02-gateway",),
         before=(ROUTE,),
         code="IST0106",
@@ -47,7 +47,7 @@ TRAPS = (
     ),
     Trap(
         id="second-rule",
-        title="a second rule for the same host, by one letter in its name",
+        title="a second rule for the same host, because of one letter in its name",
         published=("published-01-destinationrule", "published-04-destinationrule"),
         code="KIA0201",
         symptom=see.one_client(stays=False),
@@ -71,7 +71,7 @@ TRAPS = (
     ),
     Trap(
         id="limits-per-pod",
-        title="limits that were meant for each pod",
+        title="limits that were meant per pod",
         code="LAB08",
         symptom=see.six_at_once(all_served=False),
         verify=see.six_at_once(all_served=True),
@@ -108,7 +108,7 @@ TRAPS = (
     ),
     Trap(
         id="rule-never-reached",
-        title="a rule behind one that takes everything",
+        title="a route after one that takes everything",
         before=(GATEWAY, ROUTE, SUBSETS),
         code="IST0130",
         symptom=see.answered_by("v1", path="v2"),
@@ -116,7 +116,7 @@ TRAPS = (
     ),
     Trap(
         id="late-label",
-        title="a namespace labelled after its pods were made",
+        title="a namespace labelled after its pods were created",
         then=lambda mesh: mesh.label("namespace", "shop", {"istio-injection": "enabled"}),
         code="IST0103",
         symptom=see.caller_has_sidecar(False),
@@ -132,7 +132,7 @@ TRAPS = (
     ),
     Trap(
         id="nameless-port",
-        title="a Service's port without a name",
+        title="a Service port without a name",
         code="IST0118",
         symptom=see.has_to_guess(True),
         verify=see.has_to_guess(False),
@@ -160,7 +160,7 @@ TRAPS = (
     ),
     Trap(
         id="gateway-of-another-namespace",
-        title="a Gateway of another namespace, named without it",
+        title="a Gateway in another namespace, named without that namespace",
         before=(GATEWAY,),
         code="IST0101",
         symptom=see.fails(404, "NR"),
@@ -189,7 +189,7 @@ def trap(id: str) -> Trap:
     """The trap with this id.
 
     >>> trap("second-rule").title
-    'a second rule for the same host, by one letter in its name'
+    'a second rule for the same host, because of one letter in its name'
     """
     for found in TRAPS:
         if found.id == id:

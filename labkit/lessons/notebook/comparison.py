@@ -29,13 +29,10 @@ from labkit.lessons.notebook.run import Run
 
 RIGHTLY = {
     "05": "Which pod a hash picks for a client depends on the pods' addresses, and those differ. "
-    "So the pictures may "
-    "show other pods; shares are compared by rank.",
-    "07": "Where nobody holds the requests, how many of them a breaker refuses depends on how "
-    "fast both sides are. So "
-    "the pictures of the noisy runs differ, and no check looks at their shares. What was held at "
-    "the gate is exact, "
-    "and the same.",
+    "So the plots may show other pods; shares are compared by rank.",
+    "07": "Unless requests are held at the gate, how many of them a breaker refuses depends on "
+    "how fast both sides are. So the plots of the noisy runs differ, and no check looks at "
+    "their shares. What was held at the gate is exact, and the same.",
 }
 """By a lesson's number: what differs between two right meshes, and why. The page says it above the
 plots.
@@ -59,6 +56,7 @@ class Gap:
 
     @property
     def agrees(self) -> bool:
+        """Whether chance explains the difference."""
         return self.p_value > ALPHA
 
     @property

@@ -62,6 +62,7 @@ class Run:
 
     @property
     def passed(self) -> bool:
+        """Whether every cell ran."""
         return self.failure is None
 
     @property
@@ -121,8 +122,8 @@ def run_lesson(
 
     With `strict` a check that fails stops the lesson. Unknown parameters raise LessonError.
 
-    >>> run_lesson(lessons("3")[0], {"backend": "embedded", "seed": 7}, Path("build/03.ipynb")).verdicts
-    """  # noqa: E501
+    >>> run_lesson(lessons("3")[0], {"seed": 7}, Path("build/03.ipynb")).verdicts
+    """
     import nbformat
 
     name = lesson.name if isinstance(lesson, Lesson) else lesson.stem
@@ -322,6 +323,7 @@ def plain(text: str) -> str:
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
+    """Writes a notebook, with its folders."""
     import nbformat
 
     path.parent.mkdir(parents=True, exist_ok=True)

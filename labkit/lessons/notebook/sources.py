@@ -5,13 +5,13 @@ well in a diff, and ruff and mypy-like tools can look at it. `labkit build` make
 `notebooks/NN_name.ipynb` of it:
 
     # %% [markdown]                                          a cell of text
-    # %% tags=["parameters", "nbval-ignore-output"]          the cell whose values papermill may replace
-    # %% tags=["check", "nbval-check-output", "covers-Y1"]   prints one verdict line, which is stored and compared
-    # %% tags=["solution", "nbval-ignore-output"]            an answer: an empty cell in the learner's copy
+    # %% tags=["parameters", "nbval-ignore-output"]          papermill may replace its values
+    # %% tags=["check", "nbval-check-output", "covers-Y1"]   its verdict line is stored, compared
+    # %% tags=["solution", "nbval-ignore-output"]            an answer: empty in the learner's copy
 
 Building the same source again gives the same bytes: cell ids come from the cells' content, and only
 verdict lines are stored, which hold no numbers, names or times.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

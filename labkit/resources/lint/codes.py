@@ -2,7 +2,7 @@
 
 A code of Istio's own analyzer (IST…, what `istioctl analyze` prints) where it has one, else Kiali's
 (KIA…), else ours (LAB…). `also` names the other tool's code for the same mistake, so that a search
-for either leads here. Levels are ours: "error" is broken for sure, "warning" does not do what its
+for either leads here. Levels are ours: "error" is certainly broken, "warning" does not do what its
 author thinks, "info" depends on what callers do.
 """
 
@@ -30,55 +30,52 @@ _ALL = (
         "IST0101",
         "ReferencedResourceNotFound",
         "error",
-        "Kubernetes accepts the object: a reference to nothing is no error for it. Requests that "
-        "meet it fail, with "
-        "404 where a Gateway is missing and 503 (flag NC, no cluster) where a host, a port or a "
-        "subset is.",
+        "Kubernetes accepts the object: it does not treat a dangling reference as an error. "
+        "Requests that hit it fail, with 404 where a Gateway is missing and 503 (flag NC, no "
+        "cluster) where a host, a port or a subset is missing.",
         ("KIA1101", "KIA1102", "KIA1107"),
     ),
     Code(
         "IST0102",
         "NamespaceNotInjected",
         "warning",
-        "Pods of a namespace without the label get no sidecar: Istio sees nothing of what they "
-        "send.",
+        "Pods in a namespace without the label get no sidecar: Istio does not see what they send.",
     ),
     Code(
         "IST0103",
         "PodMissingProxy",
         "warning",
-        "A sidecar is added when a pod is made. Pods that were there before the namespace got "
-        "its label have none: "
-        "no rule acts on the requests that they send.",
+        "A sidecar is added when a pod is created. Pods that existed before the namespace was "
+        "labelled have none: no rule applies to the requests that they send.",
     ),
     Code(
         "IST0106",
         "SchemaValidationError",
         "error",
-        "The API server refuses the object, so whatever was there before stays in force.",
+        "The API server rejects the object, so whatever was there before stays in effect.",
     ),
     Code(
         "IST0109",
         "ConflictingMeshGatewayVirtualServiceHosts",
         "error",
-        "Sidecars take one VirtualService for a host and ignore all others.",
+        "Sidecars use one VirtualService per host and ignore all others.",
         ("KIA1106",),
     ),
     Code(
         "IST0112",
         "VirtualServiceDestinationPortSelectorRequired",
         "error",
-        "With several ports Istio can't know which one is meant, and the route leads nowhere.",
+        "With several ports, Istio can't know which one is meant, and the route leads nowhere.",
     ),
     Code(
         "IST0118",
         "PortNameIsNotUnderNamingConvention",
         "warning",
-        "The name tells the protocol, up to its first dash. Without it each sidecar has to guess "
+        "The name, up to its first dash, tells Istio the protocol. Without it each sidecar has "
+        "to guess "
         "from the first bytes "
         "of each connection. After a wrong guess, or where the server speaks first, no route and "
-        "no retry applies, or "
-        "requests end with 503.",
+        "no retry applies, or requests fail with 503.",
         ("KIA0601",),
     ),
     Code(
@@ -98,7 +95,7 @@ _ALL = (
         "IST0132",
         "VirtualServiceHostNotFoundInGateway",
         "warning",
-        "A gateway serves only hosts that both objects name: requests get 404.",
+        "A gateway serves only hosts that both objects name: requests for other hosts get 404.",
     ),
     Code(
         "IST0133",
@@ -111,17 +108,16 @@ _ALL = (
         "ConflictingGateways",
         "warning",
         "Two Gateways with the same selector, port and host end up in one listener. The routes "
-        "of their "
-        "VirtualServices are put one behind the other, the older one's first: what it takes "
-        "never reaches the other's.",
+        "of their VirtualServices are concatenated, the older one's first: what it matches never "
+        "reaches the other's.",
         ("KIA0301",),
     ),
     Code(
         "IST0162",
         "GatewayPortNotDefinedOnService",
         "warning",
-        "The gateway's Service does not lead to this port, so nobody outside of the cluster can "
-        "call it.",
+        "The gateway's Service does not expose this port, so nobody outside the cluster can call "
+        "it.",
     ),
     Code(
         "IST0173",
@@ -134,16 +130,15 @@ _ALL = (
         "IST0174",
         "UnknownDestinationRuleHost",
         "warning",
-        "A rule for a host that does not exist is accepted and ignored in silence.",
+        "A rule for a host that does not exist is accepted and silently ignored.",
         ("KIA0202",),
     ),
     Code(
         "KIA0201",
         "MoreThanOneDestinationRule",
         "warning",
-        "For one host Istio obeys the older rule's trafficPolicy, and the first definition of a "
-        "subset. The other one "
-        "is ignored in silence.",
+        "For one host, Istio uses the older rule's trafficPolicy, and the first definition of a "
+        "subset. The other one is silently ignored.",
     ),
     Code(
         "KIA0209",
@@ -155,53 +150,50 @@ _ALL = (
         "KIA1104",
         "WeightOfTheOnlyDestination",
         "warning",
-        "Weights share out the requests of one route among its destinations. The only "
-        "destination of a route gets "
-        "all of them, whatever its weight says.",
+        "Weights divide the requests of one route among its destinations. The only destination "
+        "of a route gets all of them, whatever its weight.",
     ),
     Code(
         "KIA1105",
         "DestinationTwice",
         "warning",
         "The same host and subset twice in one route: their weights add up, which is hardly what "
-        "was meant.",
+        "was intended.",
     ),
     Code(
         "KIA1106",
         "MoreThanOneVirtualService",
         "warning",
-        "At a gateway the routes of both are put one behind the other, the older one's first; "
-        "the order between them "
-        "is nobody's promise.",
+        "At a gateway the routes of both are concatenated, the older one's first; their order is "
+        "not guaranteed.",
     ),
     Code(
         "LAB01",
         "NotAnObject",
         "error",
-        "What can't be read can't be applied: kubectl refuses the whole document, and what was "
-        "there stays in force.",
+        "What can't be read can't be applied: kubectl rejects the whole document, and what was "
+        "there stays in effect.",
     ),
     Code(
         "LAB02",
         "NotLinted",
         "info",
-        "This kind is not looked at, so nothing found here does not mean that nothing is wrong.",
+        "This kind is not linted, so an absence of findings does not mean that nothing is wrong.",
     ),
     Code(
         "LAB03",
         "NamespaceNotWritten",
         "warning",
-        "Without metadata.namespace the object lands wherever kubectl points at that moment, "
-        "most often in `default`, "
-        "and short host names in it then mean Services of that namespace.",
+        "Without metadata.namespace the object lands in kubectl's current namespace, most often "
+        "`default`, and short host names in it then mean Services in that namespace.",
     ),
     Code(
         "LAB04",
         "GatewayPortIsTargetPort",
         "warning",
         "A Gateway names ports of the gateway's Service (80). The port of its pod (8080) happens "
-        "to work, since both "
-        "end up in the same listener, but nobody can call the number that is written there.",
+        "to work, since both end up in the same listener, but nobody can call the port that is "
+        "written there.",
     ),
     Code(
         "LAB05",
@@ -214,34 +206,30 @@ _ALL = (
         "LAB06",
         "PrefixTakesMore",
         "warning",
-        "A prefix is compared letter by letter, not part by part of the path; and a rewrite "
-        "replaces just the letters "
-        "that matched.",
+        "A prefix is compared character by character, not by path segment; and a rewrite "
+        "replaces only the characters that matched.",
     ),
     Code(
         "LAB07",
         "EjectionImpossible",
         "warning",
         "Envoy ejects a pod only while the share of ejected pods stays within "
-        "maxEjectionPercent, which is 10 where it "
-        "is not written. Of few pods, one is already more; and each subset counts its own pods "
-        "alone.",
+        "maxEjectionPercent, which is 10 by default. With few pods, a single one already exceeds "
+        "that; and each subset counts only its own pods.",
     ),
     Code(
         "LAB08",
         "LimitBelowPods",
         "warning",
-        "Limits of a connection pool are not for each pod: each Envoy that calls counts all its "
-        "connections to the "
-        "service together. And as it always lets a pod have its first one, a limit below the "
-        "number of pods is not "
-        "even kept.",
+        "Connection-pool limits are not per pod: each calling Envoy counts all its connections "
+        "to the service together. And since it always allows a pod its first connection, a limit "
+        "below the number of pods is not even enforced.",
     ),
     Code(
         "LAB09",
         "HashHeaderMayBeMissing",
         "info",
-        "Requests without the header are spread as if there were no affinity, and nothing says so.",
+        "Requests without the header are spread as if there were no affinity, without any warning.",
     ),
 )
 

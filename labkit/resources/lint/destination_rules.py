@@ -69,7 +69,7 @@ def _nearest(world: World, service: Resource, labels: Fields) -> str:
             return (
                 f"its pods have {key}: {' or '.join(values)}; or start pods with the labels first"
             )
-    return "start pods with these labels first, or take labels that its pods have"
+    return "start pods with these labels first, or use labels that its pods have"
 
 
 def twice(world: World) -> Iterator[Diagnosis]:
@@ -88,14 +88,14 @@ def twice(world: World) -> Iterator[Diagnosis]:
             else rule
         )
         if first is not rule:
-            what = f"{title(first)} has a trafficPolicy for {host} already; this one is ignored"
+            what = f"{title(first)} already has a trafficPolicy for {host}; this one is ignored"
             yield diagnosis("KIA0201", rule, ("spec", "trafficPolicy"), what, _merge(first))
         for index, subset in enumerate(items(rule.spec, "subsets")):
             name = str(subset.get("name"))
             older = names.setdefault((rule.namespace, host, name), rule)
             if older is not rule:
                 what = (
-                    f"{title(older)} defines the subset {name} of {host} already; this one is "
+                    f"{title(older)} already defines the subset {name} of {host}; this one is "
                     "ignored"
                 )
                 yield diagnosis("KIA0201", rule, ("spec", "subsets", index), what, _merge(older))
@@ -103,7 +103,7 @@ def twice(world: World) -> Iterator[Diagnosis]:
 
 def _merge(first: Resource) -> str:
     return (
-        f"put all into one rule: give this one the name {first.name}, or move its fields "
+        f"put everything into one rule: give this one the name {first.name}, or move its fields "
         "there and delete it"
     )
 
@@ -137,9 +137,9 @@ def ejection(world: World) -> Iterator[Diagnosis]:
                     "LAB07",
                     rule,
                     (*path, "outlierDetection"),
-                    f"{percent} %{said} of {which} is less than one pod: nobody is ever ejected "
+                    f"{percent} %{said} of {which} is less than one pod: none is ever ejected "
                     "there",
-                    f"maxEjectionPercent: {enough} or more lets one of {least} leave",
+                    f"maxEjectionPercent: {enough} or more allows one of {least} to be ejected",
                 )
 
 
@@ -166,7 +166,7 @@ def limits(world: World) -> Iterator[Diagnosis]:
                     (*path, "connectionPool", "tcp", "maxConnections"),
                     f"{most} {'connection' if most == 1 else 'connections'} for all {pods} pods "
                     "together, not for each",
-                    f"multiply what one pod may have by the number of pods: {most} for each is "
+                    f"multiply the limit per pod by the number of pods: {most} per pod is "
                     f"{most * pods}",
                 )
 
@@ -188,8 +188,9 @@ def hash_header(world: World) -> Iterator[Diagnosis]:
                 "LAB09",
                 rule,
                 (*path, "loadBalancer", "consistentHash", "httpHeaderName"),
-                f"nothing in the mesh sets the header {header}: it has to come with each request",
-                "see that every caller sends it; or use x-forwarded-for, the caller's address, "
+                f"nothing in the mesh sets the header {header}: each request has to bring it",
+                "make sure that every caller sends it; or use x-forwarded-for, the caller's "
+                "address, "
                 "which the gateway sets, "
                 "or an httpCookie with a ttl, which Envoy sets",
             )

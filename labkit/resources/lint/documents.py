@@ -42,9 +42,9 @@ def of_admission(admission: Admission, *, accepted: bool = False) -> Iterator[Di
             "LAB03",
             resource,
             ("metadata",),
-            "metadata.namespace is not written: kubectl takes the one it points at, most often "
+            "metadata.namespace is missing: kubectl uses its current namespace, most often "
             "`default`",
-            "add `namespace:` under `metadata:`, beside the name",
+            "add `namespace:` under `metadata:`, next to the name",
         )
 
 
@@ -83,5 +83,5 @@ def _unreadable(admission: Admission) -> Diagnosis:
         line=line,
         file=found["file"] if found else admission.file,
         what=(found["rest"] if found else error.message) + seen,
-        fix=error.try_next or "put the text right, then lint again",
+        fix=error.try_next or "fix the text, then lint again",
     )

@@ -1,4 +1,4 @@
-"""Mistakes in Gateways: nobody to serve them, ports that nobody can call, two for one host."""
+"""Mistakes in Gateways: no pod to serve them, ports that nobody can call, two for one host."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _service_ports(world: World, gateway: Resource) -> dict[int, int]:
 
 
 def same_host(world: World) -> Iterator[Diagnosis]:
-    """IST0145: two Gateways with the same selector, port and host. Told of the younger one."""
+    """IST0145: two Gateways with the same selector, port and host. Reported for the younger one."""
     seen: dict[tuple[str, int, str, str], Resource] = {}
     for gateway in world.all("Gateway"):
         selector = _text(gateway.spec.get("selector") or {})
@@ -94,7 +94,7 @@ def same_host(world: World) -> Iterator[Diagnosis]:
                         "IST0145",
                         gateway,
                         ("spec", "servers", index, "hosts", at),
-                        f"{title(first)} has the host {name} at port {number} already",
+                        f"{title(first)} already has the host {name} at port {number}",
                         "use another host, or remove this Gateway and let its VirtualServices "
                         "name "
                         f"{first.namespace}/{first.name}",

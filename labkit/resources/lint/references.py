@@ -48,7 +48,7 @@ def _no_gateway(world: World, service: Resource, path: Path, name: str) -> Itera
         there = (
             ", ".join(g.name for g in world.all("Gateway") if g.namespace == namespace) or "none"
         )
-        fix = f"apply it, or name one that is there ({there})"
+        fix = f"apply it, or name an existing one ({there})"
     else:
         return
     what = f"there is no Gateway {short} in namespace {namespace}"
@@ -78,7 +78,7 @@ def _not_at_gateway(world: World, service: Resource, hosts: list[str]) -> Iterat
 
 
 def destinations(world: World) -> Iterator[Diagnosis]:
-    """IST0101 and IST0112: a host, a port or a subset that is not there."""
+    """IST0101 and IST0112: a host, a port or a subset that does not exist."""
     for service in world.all("VirtualService"):
         for path, target in _destinations(service):
             host = str(target.get("host") or "")
@@ -102,7 +102,7 @@ def _port(service: Resource, path: Path, target: Fields, to: Resource) -> Iterat
     there = ", ".join(map(str, numbers))
     number = (block(target, "port") or {}).get("number")
     if number is None and len(numbers) > 1:
-        what = f"{title(to)} has the ports {there}, and the route does not say which"
+        what = f"{title(to)} has the ports {there}, and the route does not say which one"
         yield diagnosis(
             "IST0112", service, path, what, "add `port: {number: …}` to the destination"
         )
@@ -144,7 +144,7 @@ def same_host(world: World) -> Iterator[Diagnosis]:
                 first = seen.setdefault((place, full_host(host, service.namespace)), service)
                 if first is not service:
                     code = "IST0109" if place == MESH else "KIA1106"
-                    what = f"{title(first)} has the host {host} already"
+                    what = f"{title(first)} already has the host {host}"
                     path: Path = ("spec", "hosts", index)
                     yield diagnosis(
                         code,

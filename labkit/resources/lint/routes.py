@@ -34,7 +34,7 @@ def _of_rule(
 ) -> Iterator[Diagnosis]:
     matches = items(items(service.spec, section)[number], "match")
     rule: Path = ("spec", section, number)
-    fix = "put the more special rule first, and the one without a match last"
+    fix = "put the more specific rule first, and the one without a match last"
     paths = {finding.path for finding in findings}
     whole = written(rule) in paths or all(
         written((*rule, "match", at)) in paths for at in range(len(matches))
@@ -42,7 +42,7 @@ def _of_rule(
     if whole:
         if not matches:
             fix = (
-                "two destinations with weights belong into one route; a rule for some requests "
+                "two weighted destinations belong in one route; a rule for some of the requests "
                 "needs a `match`"
             )
         yield diagnosis("IST0130", service, rule, findings[0].message, fix)
@@ -81,7 +81,8 @@ def weights(world: World) -> Iterator[Diagnosis]:
                     (*path, "route", 0, "weight"),
                     f"weight {only} on the only destination of its route: it gets 100 % of what "
                     "matches",
-                    "put all destinations among which to share into one route, under one `route:`",
+                    "put all destinations that share the traffic into one route, under one "
+                    "`route:`",
                 )
             seen: dict[Any, int] = {}
             for index, entry in enumerate(destinations):
@@ -97,7 +98,7 @@ def weights(world: World) -> Iterator[Diagnosis]:
                         service,
                         (*path, "route", index),
                         f"the same destination as number {seen[key]} of this route",
-                        "name another subset, or add the two weights in one destination",
+                        "name another subset, or add up the two weights in one destination",
                     )
 
 

@@ -126,7 +126,7 @@ def test_random_order_is_told_from_turns_and_from_affinity() -> None:
     drawn = pd.DataFrame({"pod": np.random.default_rng().choice(PODS, n)})
     assert (
         check.random_order(drawn, among=3).line
-        == "PASS  the next pod does not depend on the last one"
+        == "PASS  the next pod does not depend on the previous one"
     )
     for wrong in ([PODS[i % 3] for i in range(n)], [PODS[0]] * n):
         with pytest.raises(CheckFailed):

@@ -113,7 +113,7 @@ def test_hoeffding_bounds_the_rank_statistic() -> None:
 
 
 def test_what_no_number_of_requests_can_tell_apart_is_refused() -> None:
-    with pytest.raises(LessonError, match="No sensible number"):
+    with pytest.raises(LessonError, match="No reasonable number"):
         requests_for(0.5, (0.5001,))
 
 

@@ -211,7 +211,7 @@ def test_the_page_has_both_plots_side_by_side_and_the_rate(tmp_path: Path) -> No
     assert "1e-06" in page
     assert "PASS  &lt;a&gt;" in page
     assert "<script" not in page
-    assert "What rightly differs" not in page
+    assert "Expected differences" not in page
 
 
 def test_the_page_says_what_rightly_differs(tmp_path: Path) -> None:

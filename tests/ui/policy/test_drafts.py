@@ -90,7 +90,7 @@ def test_a_draft_that_can_not_be_kept_is_said_and_nothing_breaks(own_progress: P
     draft.save("mine")
     draft.flush()
     assert [error.message for error in said] == [
-        "Your progress was kept by another version of labkit"
+        "Your progress was saved by another version of labkit"
     ]
 
 
