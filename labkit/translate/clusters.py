@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from labkit.jsontypes import Json
 from labkit.translate import protocols
-from labkit.translate.destination_rules import Rule, port_policy, subset_policy
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry, Service, ServicePort, Target
+from labkit.translate.rules.destination_rules import Rule, port_policy, subset_policy
 from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
 from labkit.translate.values import made_of
 

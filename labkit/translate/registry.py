@@ -13,11 +13,11 @@ from typing import Any
 from labkit.resources.kinds import ISTIO_GROUP
 from labkit.resources.model import Resource
 from labkit.translate import protocols
-from labkit.translate.destination_rules import DestinationRules
 from labkit.translate.hosts import service_host
 from labkit.translate.model import Pod
+from labkit.translate.rules.destination_rules import DestinationRules
+from labkit.translate.rules.virtual_services import VirtualService, resolve_all
 from labkit.translate.support import check_supported
-from labkit.translate.virtual_services import VirtualService, resolve_all
 
 NO_ADDRESS = "0.0.0.0"
 INGRESS_PORTS = {15021: 15021, 80: 8080, 443: 8443}

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from labkit.jsontypes import Json
 from labkit.translate import clusters, listeners, protocols
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER, cluster_name
-from labkit.translate.destination_rules import hash_for_port
 from labkit.translate.hosts import MESH_GATEWAY, is_wildcard, matches, specificity, subset_of
 from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
 from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of
 from labkit.translate.routes.retries import retry_policy
-from labkit.translate.virtual_services import VirtualService
+from labkit.translate.rules.destination_rules import hash_for_port
+from labkit.translate.rules.virtual_services import VirtualService
 
 HTTP_PORT_OF_THE_GATEWAY = 80
 """The ingress gateway's own Service has HTTP at port 80, so every sidecar listens there, Services

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from labkit.jsontypes import Json
 from labkit.translate.clusters import cluster_name
-from labkit.translate.destination_rules import hash_for_destination
 from labkit.translate.registry import Registry, Service
 from labkit.translate.routes import filters as route_filters
 from labkit.translate.routes.match import is_catch_all, route_match
 from labkit.translate.routes.retries import retry_policy
+from labkit.translate.rules.destination_rules import hash_for_destination
+from labkit.translate.rules.virtual_services import VirtualService
 from labkit.translate.values import at, duration, hundred_percent, made_of, million_percent
-from labkit.translate.virtual_services import VirtualService
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from labkit.jsontypes import Json
 from labkit.resources.model import Resource
-from labkit.translate.delegates import merge_routes
 from labkit.translate.hosts import MESH_GATEWAY, full_host, gateway_name
+from labkit.translate.rules.delegates import merge_routes
 
 
 @dataclass(frozen=True)
