@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from labkit.lazy import attach
 
 if TYPE_CHECKING:
     from labkit.errors import LabkitError
@@ -19,22 +20,14 @@ __all__ = ["Applied", "LabkitError", "Mesh", "PodInfo", "Resource", "load", "ope
 
 # Imported when first used: `labkit --help` and the start of a mesh should not wait for what they do
 # not need.
-HOMES = {
-    "Applied": "labkit.mesh",
-    "LabkitError": "labkit.errors",
-    "Mesh": "labkit.mesh",
-    "PodInfo": "labkit.mesh",
-    "Resource": "labkit.resources",
-    "load": "labkit.resources",
-    "open_mesh": "labkit.mesh",
+_HOMES = {
+    "Applied": "mesh",
+    "LabkitError": "errors",
+    "Mesh": "mesh",
+    "PodInfo": "mesh",
+    "Resource": "resources",
+    "load": "resources",
+    "open_mesh": "mesh",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(importlib.import_module(HOMES[name]), name)
-    raise AttributeError(f"module 'labkit' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _HOMES)

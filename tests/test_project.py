@@ -29,7 +29,7 @@ def test_every_exported_name_is_there(name: str) -> None:
 
 
 def test_nothing_is_exported_but_what_all_names() -> None:
-    assert set(labkit.__all__) == set(labkit.HOMES)
+    assert set(labkit.__all__) == set(labkit._HOMES)
     with pytest.raises(AttributeError):
         labkit.nothing_of_that_name  # noqa: B018
 

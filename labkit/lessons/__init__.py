@@ -9,8 +9,9 @@ Names are imported when first used: a lesson that only counts pays nothing for t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from labkit.lazy import attach
 
 if TYPE_CHECKING:
     from labkit.lessons.checks import check, power
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from labkit.lessons.predictions import Prediction, predict, reveal
     from labkit.lessons.progress import finish_lesson, keep, kept, start_lesson
 
-HOMES = {
+_HOMES = {
     "Caller": "checks.ejections",
     "CheckFailed": "checks.verdict",
     "CourseMap": "coursemap",
@@ -40,8 +41,8 @@ HOMES = {
     "TRAPS": "content.traps",
     "Verdict": "checks.verdict",
     "Why": "checks.verdict",
-    "canary": "content",
-    "check": "checks",
+    "canary": "content.canary",
+    "check": "checks.check",
     "configured": "checks.config_dump",
     "configured_weights": "checks.config_dump",
     "course_map": "coursemap",
@@ -51,7 +52,7 @@ HOMES = {
     "keep": "progress",
     "kept": "progress",
     "manifest": "files",
-    "power": "checks",
+    "power": "checks.power",
     "predict": "predictions",
     "reveal": "predictions",
     "show": "files",
@@ -61,9 +62,7 @@ HOMES = {
     "walk": "content.trap",
     "watch_callers": "checks.ejections",
 }
-"""The module of each name, or the folder of a name that is a module itself."""
-
-MODULES = ("canary", "check", "power")
+"""The module of each name, or of a name that is a module itself, that one."""
 
 __all__ = [
     "INSTALL_METHODS",
@@ -98,18 +97,4 @@ __all__ = [
     "watch_callers",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = HOMES[name]
-    if name in MODULES:
-        value: Any = importlib.import_module(f"{__name__}.{home}.{name}")
-    else:
-        value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _HOMES)

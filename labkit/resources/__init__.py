@@ -9,9 +9,9 @@ findings = validate(rules[0])                      # warnings, if any
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from labkit.lazy import attach
 from labkit.resources.finding import Admission, Finding, ManifestRefused
 from labkit.resources.kinds import ISTIO_GROUP
 from labkit.resources.model import Key, Path, Resource, Source
@@ -41,17 +41,11 @@ __all__ = [
 ]
 
 # A mesh starts faster when what it does not use is not imported.
-_LATER = {
+_HOMES = {
     "diff": "yaml.text",
     "dump": "yaml.text",
     "edit": "yaml.editing",
     "validate": "rules.validation",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = attach(__name__, _HOMES)

@@ -4,8 +4,9 @@ watch the mesh answer.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from labkit.lazy import attach
 
 if TYPE_CHECKING:
     from labkit.ui import plots
@@ -28,24 +29,14 @@ __all__ = [
 
 # Imported when first used: a lesson that only draws waits for no widget library, and one without
 # plots for no plots.
-HOMES = {
-    "BreakerTimeline": "labkit.ui.panels.breaker",
-    "Compare": "labkit.ui.panels.compare",
-    "MeshView": "labkit.ui.panels.meshview",
-    "PolicyPanel": "labkit.ui.panels.policy.panel",
-    "TrafficPanel": "labkit.ui.panels.traffic",
+_HOMES = {
+    "BreakerTimeline": "panels.breaker",
+    "Compare": "panels.compare",
+    "MeshView": "panels.meshview",
+    "PolicyPanel": "panels.policy.panel",
+    "TrafficPanel": "panels.traffic",
+    "plots": "plots",
+    "rollout": "plots.rollout",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        return getattr(importlib.import_module(HOMES[name]), name)
-    if name in ("plots", "rollout"):
-        return importlib.import_module(
-            "labkit.ui.plots" if name == "plots" else "labkit.ui.plots.rollout"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = attach(__name__, _HOMES)

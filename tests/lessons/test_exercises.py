@@ -163,7 +163,7 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path: Path) -> None:
 
 
 def test_the_public_names_are_all_there() -> None:
-    assert sorted(lessons.__all__) == sorted(lessons.HOMES)
+    assert sorted(lessons.__all__) == sorted(lessons._HOMES)
     for name in lessons.__all__:
         assert getattr(lessons, name) is not None
     assert dir(lessons) == sorted(lessons.__all__)
