@@ -1,5 +1,5 @@
-"""The exercises of the lessons, by id. Each lesson's own are in the `TASKS` of its module,
-`lesson_NN`; a notebook shows the question only.
+"""The exercises of the lessons, by id. Those of a lesson are the `TASKS` of its module,
+`exercises/lesson_NN`; a notebook shows the question only.
 
     task = task("03-1")          # in a lesson
     task.check(mesh)
@@ -50,7 +50,7 @@ def task(id: str) -> Exercise:
 
 def tasks_of(lesson: str) -> dict[str, Task]:
     """The exercises of a lesson ("03") by id; {} when there is no such lesson."""
-    name = f"labkit.lessons.content.lesson_{lesson}"
+    name = f"labkit.lessons.content.exercises.lesson_{lesson}"
     if not lesson.isdigit() or importlib.util.find_spec(name) is None:
         return {}
     return dict(importlib.import_module(name).TASKS)

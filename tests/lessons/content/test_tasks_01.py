@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from labkit.lessons import CheckFailed
-from labkit.lessons.content.lesson_01 import TASKS
+from labkit.lessons.content.exercises.lesson_01 import TASKS
 
 
 class Counted:

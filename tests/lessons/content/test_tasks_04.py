@@ -10,7 +10,7 @@ import pytest
 
 import labkit
 from labkit.lessons import CheckFailed, manifest, show
-from labkit.lessons.content.lesson_04 import lets_in_two_hosts
+from labkit.lessons.content.exercises.lesson_04 import lets_in_two_hosts
 from labkit.mesh import Mesh
 
 pytestmark = pytest.mark.embedded

@@ -8,7 +8,7 @@ import pytest
 
 import labkit
 from labkit.lessons import CheckFailed, manifest, show
-from labkit.lessons.content.lesson_05 import keeps_users
+from labkit.lessons.content.exercises.lesson_05 import keeps_users
 from labkit.mesh import Mesh
 
 pytestmark = pytest.mark.embedded

@@ -10,7 +10,7 @@ import pytest
 
 import labkit
 from labkit.lessons import CheckFailed
-from labkit.lessons.content.lesson_06 import TASKS, one_of_three_leaves
+from labkit.lessons.content.exercises.lesson_06 import TASKS, one_of_three_leaves
 from labkit.lessons.files import manifest
 from labkit.mesh import Mesh
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, rule

@@ -11,7 +11,7 @@ import pytest
 import labkit
 from labkit.errors import NotReady
 from labkit.lessons import CheckFailed
-from labkit.lessons.content.lesson_07 import TASKS, three_and_two
+from labkit.lessons.content.exercises.lesson_07 import TASKS, three_and_two
 from labkit.mesh import Mesh
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, rule
 

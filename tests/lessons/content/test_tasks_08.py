@@ -10,7 +10,7 @@ import pytest
 
 import labkit
 from labkit.lessons import CheckFailed, manifest, show
-from labkit.lessons.content.lesson_08 import leads_beta_to_v2
+from labkit.lessons.content.exercises.lesson_08 import leads_beta_to_v2
 from labkit.mesh import Mesh
 
 pytestmark = pytest.mark.embedded

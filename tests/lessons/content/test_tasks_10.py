@@ -9,7 +9,7 @@ import pytest
 
 import labkit
 from labkit.lessons import manifest
-from labkit.lessons.content.lesson_10 import SLOW_MS
+from labkit.lessons.content.exercises.lesson_10 import SLOW_MS
 from labkit.lessons.content.tasks import task
 from labkit.mesh import Mesh
 

@@ -12,7 +12,7 @@ import pytest
 
 import labkit
 from labkit.lessons.checks.verdict import CheckFailed
-from labkit.lessons.content.lesson_11 import SOLUTION, TASKS
+from labkit.lessons.content.exercises.lesson_11 import SOLUTION, TASKS
 from labkit.lessons.content.traps import trap
 from labkit.lessons.files import manifest, show
 from labkit.mesh import Mesh

@@ -1,0 +1,1 @@
+"""The exercises of each lesson: a module a lesson, with its `TASKS`."""
