@@ -25,7 +25,7 @@ def run() -> None:
         mesh.curl(URL, n=100)
         sizes = {
             p.pid: (p.name(), p.memory_full_info().pss)
-            for p in group_members(mesh.controller.family.group)
+            for p in group_members(mesh._controller.family.group)
         }
     with bare_envoy():
         bare = (

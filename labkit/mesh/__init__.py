@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from labkit.mesh.base import Applied, Mesh, PodInfo
+from labkit.mesh.base import Mesh
 from labkit.mesh.gate import Gate
+from labkit.mesh.model import Applied, PodInfo
 from labkit.mesh.opening import open_mesh
 from labkit.mesh.table import Table
 

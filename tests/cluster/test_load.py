@@ -36,7 +36,7 @@ def test_rows_are_those_of_the_gateways_log(mesh: ClusterMesh) -> None:
     assert set(result.versions) == {"v1", "v2"}
     assert done[-1] == (300, 300)
     assert (
-        kubectl("-n", mesh.ledger.namespace, "get", "pods", "-o", "name").stdout == "pod/fortio\n"
+        kubectl("-n", mesh._ledger.namespace, "get", "pods", "-o", "name").stdout == "pod/fortio\n"
     )
 
 

@@ -48,7 +48,7 @@ def shared_mesh(kubeconfig: str) -> Iterator[ClusterMesh]:
         mesh.apply(HELLO, CLIENT)
         yield mesh
     assert not exists("hello-world")
-    assert not exists(mesh.barrier.namespace)
+    assert not exists(mesh._barrier.namespace)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_a_way_past_the_gateway(mesh: ClusterMesh) -> None:
 def test_forwards_listen_on_loopback_only(mesh: ClusterMesh) -> None:
     target, _ = mesh.target(URL)
     assert target.host == "127.0.0.1"
-    forward = mesh.ways.to_gateway(80, URL)
+    forward = mesh._connections.to_gateway(80, URL)
     assert forward.listener.getsockname()[0] == "127.0.0.1"
     assert forward.listener.family == socket.AF_INET
 
@@ -224,7 +224,7 @@ def test_what_only_the_api_server_knows_is_said_in_its_words(mesh: ClusterMesh) 
         {**load(rule(name="other"))[0].body, "spec": {"hots": "hello-world"}},
     )
     with pytest.raises(ValidationError, match="hots"):
-        mesh.put([good, Resource(bad)])
+        mesh._put([good, Resource(bad)])
     with pytest.raises(NotFound):
         mesh.resource("DestinationRule", "hello-world-dr")
 
@@ -335,10 +335,10 @@ def test_the_marker_does_not_show(mesh: ClusterMesh) -> None:
 
 def test_a_proxy_that_is_late_is_named(mesh: ClusterMesh) -> None:
     """A marker that was never sent stands for an istiod that does not push."""
-    concerned = mesh.proxies.concerned([])
-    mesh.barrier.number += 1
+    concerned = mesh._proxies.concerned([])
+    mesh._barrier.number += 1
     with pytest.raises(NotReady, match="late: gateway"):
-        mesh.barrier.wait(concerned, time.monotonic(), 0.3)
+        mesh._barrier.wait(concerned, time.monotonic(), 0.3)
 
 
 def test_a_pod_killed_under_load_is_replaced(mesh: ClusterMesh) -> None:

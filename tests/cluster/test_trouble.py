@@ -134,7 +134,7 @@ def test_an_api_server_that_is_gone(
     with pytest.raises(MeshError, match="'through' does not answer"):
         mesh.get("namespaces")
     assert isinstance(mesh, ClusterMesh)
-    mesh.close_at_exit()
+    mesh._close_at_exit()
     assert "'through' does not answer" in capsys.readouterr().err
     end_all(kubeconfig, mesh)
 
@@ -143,10 +143,10 @@ def end_all(path: str, mesh: labkit.Mesh) -> None:
     """Tidies up after a mesh that could not."""
     assert isinstance(mesh, ClusterMesh)
     api = api_of(kubeconfig=path)
-    (left,) = (one for one in find(api) if one.run == mesh.ledger.run)
+    (left,) = (one for one in find(api) if one.run == mesh._ledger.run)
     end(api, left)
     api.close()
-    atexit.unregister(mesh.close_at_exit)  # it would try again, and tell that it can't
+    atexit.unregister(mesh._close_at_exit)  # it would try again, and tell that it can't
 
 
 def test_a_token_that_is_valid_no_longer(

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from labkit.errors import TrafficError
 from labkit.jsontypes import Json
-from labkit.mesh.base import GATEWAY_PORTS
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.forward import Forward
 from labkit.mesh.cluster.client.streams import Tunnel
 from labkit.mesh.cluster.pods import application
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
+from labkit.mesh.requests import GATEWAY_PORTS
 
 READY = "Connected to|Established connection|open|succeeded"  # as the programs below say it
 RELAY = """
@@ -30,7 +30,7 @@ while data := s.recv(65536):
 """
 
 
-class Ways:
+class Connections:
     """Forwards by where they lead; each is opened when first needed, and kept."""
 
     def __init__(self, api: Api, gateway: Callable[[], Json]) -> None:

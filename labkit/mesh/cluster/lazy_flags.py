@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class LaterFlags(Result):
+class LazyFlags(Result):
     """A result that knows statuses and pods at once, and asks the access log when its flags are
     read.
     """

@@ -5,9 +5,9 @@ nobody's force.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from labkit.errors import LabkitError, NotFound
+from labkit.errors import NotFound
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
 from labkit.mesh.cluster.observability import LOG_NAME, add_access_log, with_counters
@@ -41,29 +41,10 @@ class Objects:
 
     # writing
 
-    def put_all(
-        self, resources: Iterable[Resource]
-    ) -> tuple[list[str], list[str], list[tuple[Resource, Json | None]]]:
-        """Applies objects in order: kubectl's lines, warnings, and what was there before each.
-
-        Where one is refused, the rules that were applied before it are put back as they were.
-        """
-        lines: list[str] = []
-        warnings: list[str] = []
-        done: list[tuple[Resource, Json | None]] = []
-        try:
-            for resource in resources:
-                before = self.applied.get(resource.key)
-                what, warned = self.put(resource)
-                done.append((resource, before))
-                lines.append(f"{resource.kind.lower()}/{resource.name} {what}")
-                warnings += [w for w in warned if w not in warnings]
-        except LabkitError:
-            self.undo(done)
-            raise
-        return lines, warnings, done
-
     def put(self, resource: Resource) -> tuple[str, tuple[str, ...]]:
+        """Applies one object: "created", "configured" or "unchanged", and the API server's
+        warnings.
+        """
         body, new = with_counters(to_apply(resource.body)), False
         if resource.kind == "Namespace":
             new = self.ledger.claim(resource.name)
@@ -75,7 +56,7 @@ class Objects:
         what, _, warned = self.api.apply(Resource(body, resource.source))
         self.applied[resource.key] = copy.deepcopy(body)
         self.enter(resource.namespace or resource.name)
-        return "created" if new else what, warned
+        return ("created" if new else what), warned
 
     def with_note(self, name: str, body: Json) -> Json:
         """A Namespace's body; one that this run has made keeps the note that says so."""
@@ -93,19 +74,27 @@ class Objects:
                 self.ledger.add(path_of("EnvoyFilter", namespace, LOG_NAME))
             add_access_log(self.api, namespace)
 
-    def undo(self, done: list[tuple[Resource, Json | None]]) -> None:
-        """Puts Istio's objects back as they were before. Workloads stay: their
-        pods have started.
+    def checkpoint(self, keys: Iterable[Key]) -> Callable[[], None]:
+        """What puts Istio's objects among these back as they are now. Workloads stay: their pods
+        have started.
         """
-        for resource, before in reversed(done):
-            if kinds.ISTIO_GROUP not in resource.api_version:
-                continue
-            if before is None:
-                self.api.delete(self.path(resource.key))
-                self.applied.pop(resource.key, None)
-            else:
-                self.api.apply(Resource(before))
-                self.applied[resource.key] = before
+        before = {key: self.applied.get(key) for key in keys}
+
+        def undo() -> None:
+            for key, body in reversed(before.items()):
+                now = self.applied.get(key)
+                version = str((now or body or {}).get("apiVersion", ""))
+                if now is body or kinds.ISTIO_GROUP not in version:
+                    continue
+                if body is None:
+                    self.api.delete(self.path(key))
+                    self.applied.pop(key, None)
+                elif now is not None or ("Namespace", "", key[1]) not in before:
+                    # else it was deleted, and its namespace goes as well
+                    self.api.apply(Resource(body))
+                    self.applied[key] = body
+
+        return undo
 
     def changed(self, kind: str, name: str, namespace: str | None) -> Json:
         """The object as labkit last applied it, to change and apply again: so labkit's fields keep
@@ -121,18 +110,21 @@ class Objects:
         own = {"name": live.name, **({"namespace": live.namespace} if live.namespace else {})}
         return {"apiVersion": live.api_version, "kind": kind, "metadata": own}
 
-    def remove(self, keys: Iterable[Key]) -> None:
-        """Deletes; a namespace is waited for, since everything in it ends first."""
-        for key in keys:
-            kind, namespace, name = key
-            if not self.api.delete(self.path(key)) and not namespace:
-                raise NotFound(f"There is no {kind} {name!r}")
-            self.ledger.drop(self.path(key))
-            self.applied.pop(key, None)
-            if kind == "Namespace":
-                hurry(self.api, name)
-                wait_gone(self.api, name)
-                self.forget(name)
+    def remove(self, key: Key) -> bool:
+        """Deletes one object; False where it was gone. A namespace is waited for, since everything
+        in it ends first. Raises NotFound for a namespace that is not there.
+        """
+        kind, namespace, name = key
+        there = self.api.delete(self.path(key))
+        if not there and not namespace:
+            raise NotFound(f"There is no {kind} {name!r}")
+        self.ledger.drop(self.path(key))
+        self.applied.pop(key, None)
+        if kind == "Namespace":
+            hurry(self.api, name)
+            wait_gone(self.api, name)
+            self.forget(name)
+        return there
 
     def forget(self, namespace: str) -> None:
         self.namespaces.discard(namespace)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from labkit.jsontypes import Json
-from labkit.mesh.base import PodInfo
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.objects import Objects
 from labkit.mesh.cluster.pods import info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY, Proxies
 from labkit.mesh.lookup import no_such_pod
+from labkit.mesh.model import PodInfo
 
 
-class Finder:
+class PodLookup:
     """Remembers where a name led. The pod itself is always asked for anew: it may
     have gone since.
     """
@@ -21,7 +21,7 @@ class Finder:
     def __init__(self, api: Api, proxies: Proxies, store: Objects) -> None:
         self.api, self.proxies, self.store = api, proxies, store
         self.paths: dict[tuple[str, tuple[str, ...]], str] = {}
-        self.by_address = Addresses(store)
+        self.by_address = PodsByAddress(store)
 
     def find(self, name: str, namespaces: Sequence[str]) -> Json:
         """A pod by its name, or the oldest of a Deployment's, or the gateway's. Raises NotFound."""
@@ -48,7 +48,7 @@ class Finder:
         self.by_address.clear()
 
 
-class Addresses(Mapping[str, Json]):
+class PodsByAddress(Mapping[str, Json]):
     """The course's pods by address; asks again when an address is new."""
 
     def __init__(self, store: Objects) -> None:

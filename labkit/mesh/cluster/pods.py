@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from labkit.errors import MeshError
 from labkit.jsontypes import Json
-from labkit.mesh.base import PodInfo
+from labkit.mesh.model import PodInfo
 
 
 def is_terminating(pod: Json) -> bool:
@@ -73,6 +74,14 @@ def application(pod: Json) -> Json:
     """The container that is not Istio's."""
     containers: list[Json] = pod["spec"]["containers"]
     return next((c for c in containers if c["name"] != "istio-proxy"), containers[0])
+
+
+def application_port(pod: Json) -> int:
+    """The port at which a pod's application listens. Raises MeshError where there is none."""
+    ports = application(pod).get("ports") or []
+    if not ports:
+        raise MeshError(f"The pod {pod['metadata']['name']!r} runs no application with controls")
+    return int(ports[0]["containerPort"])
 
 
 def rolled_out(deployment: Json) -> bool:

@@ -4,6 +4,7 @@ server.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -104,4 +105,13 @@ def has_sidecar(pod: Json) -> bool:
     spec = pod["spec"]
     return any(
         c["name"] == "istio-proxy" for c in [*spec["containers"], *spec.get("initContainers", [])]
+    )
+
+
+def is_counter(name: str, admin: PodAdmin) -> bool:
+    """Whether clusters have a counter of this name: that of istiod's own cluster has all but
+    outlier detection's.
+    """
+    return name.startswith("outlier_detection.") or bool(
+        admin.stats(rf"^cluster\.xds-grpc;?\.{re.escape(name)}$")
     )

@@ -17,7 +17,7 @@ from labkit.resources import kinds
 from labkit.resources.model import Key
 
 
-class Settling:
+class Readiness:
     """Waits for the cluster after a change."""
 
     def __init__(self, api: Api, objects: Objects, proxies: Proxies, barrier: Barrier) -> None:

@@ -54,7 +54,7 @@ class Proxy:
         self.listeners: dict[str, int] = {}
         # whether anybody calls through it or looks into it; until then its endpoints are inline
         # (see to_loopback)
-        self.asked = pod is None
+        self.inspected = pod is None
 
     def port(self, listener: str) -> int:
         """The port of 127.0.0.1 that stands for a listener; chosen once, kept for good."""
@@ -78,7 +78,7 @@ class Proxy:
             endpoints=endpoints,
             applications=self.app_ports,
             access_log=str(self.envoy.access_log.path),
-            inline_endpoints=not self.asked,
+            inline_endpoints=not self.inspected,
         )
         return to_loopback(config, addresses)
 

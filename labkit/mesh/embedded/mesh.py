@@ -6,16 +6,16 @@ import atexit
 import contextlib
 import copy
 import http.client
-import json
 import random
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from labkit.envoy import envoy_path
-from labkit.envoy.accesslog import rows_of_log
+from labkit.envoy.accesslog import AccessLog, rows_of_log
+from labkit.envoy.admin import Admin
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
-from labkit.mesh.base import GATEWAY_PORTS, Applied, Mesh, PodInfo
+from labkit.mesh.base import Mesh
 from labkit.mesh.embedded import views
 from labkit.mesh.embedded.controller import (
     GATEWAY,
@@ -26,9 +26,12 @@ from labkit.mesh.embedded.controller import (
 from labkit.mesh.embedded.controlplane import Proxy
 from labkit.mesh.embedded.pod import RunningPod
 from labkit.mesh.lookup import kind_of, no_pods_of, no_such_pod
+from labkit.mesh.model import Applied, PodInfo
+from labkit.mesh.requests import GATEWAY_PORTS
 from labkit.mesh.table import Table
-from labkit.mesh.views import Backing, endpoints_frame
-from labkit.resources import Resource, kinds, load
+from labkit.mesh.views import Backing
+from labkit.resources import Resource, kinds
+from labkit.resources.model import Key
 from labkit.traffic import Target
 from labkit.traffic.target import split_authority, split_url
 from labkit.waiting import wait_until
@@ -47,180 +50,110 @@ class EmbeddedMesh(Mesh):
 
     def __init__(self, *, seed: int | None = None) -> None:
         envoy_path()  # says what is wrong before anything is made
-        self.controller = Controller(random.Random(seed))
+        self._controller = Controller(random.Random(seed))
         atexit.register(self.close)
 
     # objects
 
-    def apply(self, *manifests: Any, wait: bool = True, timeout_s: float = 60.0) -> Applied:
-        return self.put(load(*manifests), wait=wait, timeout_s=timeout_s)
+    def _exclusive(self) -> AbstractContextManager[object]:
+        return self._controller.lock
 
-    def put(
-        self,
-        resources: list[Resource],
-        *,
-        wait: bool = True,
-        timeout_s: float = 60.0,
-        what: str = "",
-    ) -> Applied:
-        """Applies objects that are already loaded; the history calls it `what`."""
-        if not resources:
-            raise MeshError("There is nothing to apply", seen="no object in what was given")
-        with self.controller.lock:
-            self.check_open()
-            before = self.controller.store.copy()
-            try:
-                lines = [
-                    f"{r.kind.lower()}/{r.name} {self.controller.store.put(r)}" for r in resources
-                ]
-                took = self.controller.reconcile()
-            except BaseException:
-                self.controller.store = before
-                self.controller.dirty.set()  # steps that were done already are gone back
-                raise
-        self.history.note([what] if what else lines)
-        # for the pods of what was applied: a rule has none, and others may be unready on purpose
-        if wait:
-            self.controller.wait_settled(
-                [r.key for r in resources if r.kind in kinds.WORKLOADS], timeout_s
-            )
-        return Applied(tuple(lines), views.warnings(resources), took)
+    def _write_one(self, resource: Resource) -> tuple[str, Iterable[str]]:
+        return self._controller.store.put(resource), views.warnings(resource)
 
-    def delete(
-        self, what: Any, name: str | None = None, *, namespace: str | None = None
-    ) -> Applied:
-        if name is not None:
-            kind = kind_of(str(what))
-            keys = [self.controller.store.find(kind, name, namespace).key]
-        else:
-            keys = [r.key for r in load(what, strict=False)]
-        return self.remove(keys)
+    def _delete_one(self, key: Key) -> bool:
+        store = self._controller.store
+        there = key in store.objects
+        _, namespace, _ = key
+        # an object of a namespace that is not there is gone already; any other must be known
+        if there or not namespace or ("Namespace", "", namespace) in store.objects:
+            store.remove(key)
+        return there
 
-    def remove(self, keys: list[tuple[str, str, str]]) -> Applied:
-        with self.controller.lock:
-            self.check_open()
-            before = self.controller.store.copy()
-            try:
-                for key in keys:
-                    if (
-                        key in self.controller.store.objects
-                        or key[1] == ""
-                        or ("Namespace", "", key[1]) in self.controller.store.objects
-                    ):
-                        self.controller.store.remove(key)
-                took = self.controller.reconcile()
-            except BaseException:
-                self.controller.store = before
-                self.controller.dirty.set()  # steps that were done already are gone back
-                raise
-        lines = tuple(f"{key[0].lower()}/{key[2]} deleted" for key in keys if key in before.objects)
-        self.history.note(lines)
-        self.controller.wait_settled((), 30)
-        return Applied(lines, (), took)
+    def _checkpoint(self, keys: Sequence[Key]) -> Callable[[], None]:
+        before = self._controller.store.copy()
+
+        def undo() -> None:
+            self._controller.store = before
+            self._controller.dirty.set()  # to take back the steps that were done already
+
+        return undo
+
+    def _enforce(
+        self, keys: Sequence[Key], began: float, *, wait: bool, timeout_s: float
+    ) -> dict[str, float]:
+        return self._controller.reconcile()
+
+    def _wait_ready(self, keys: Sequence[Key], timeout_s: float) -> None:
+        # for the pods of these only: a rule has none, and others may be unready on purpose
+        self._controller.wait_settled([k for k in keys if k[0] in kinds.WORKLOADS], timeout_s)
+
+    def _find(self, kind: str, name: str, namespace: str | None) -> Resource:
+        return self._controller.store.find(kind, name, namespace)
+
+    def _to_change(self, kind: str, name: str, namespace: str | None) -> dict[str, Any]:
+        return copy.deepcopy(self._find(kind, name, namespace).body)
 
     def get(self, kind: str, name: str | None = None, *, namespace: str | None = None) -> Table:
-        with self.controller.lock:
-            return views.get(self.controller, kind_of(kind), name, namespace)
-
-    def resource(self, kind: str, name: str, *, namespace: str | None = None) -> Resource:
-        return self.controller.store.find(kind_of(kind), name, namespace)
+        with self._controller.lock:
+            return views.get(self._controller, kind_of(kind), name, namespace)
 
     def objects(self) -> list[Resource]:
-        with self.controller.lock:
-            return views.objects(self.controller)
+        with self._controller.lock:
+            return views.objects(self._controller)
 
     def describe(self, kind: str, name: str, *, namespace: str | None = None) -> str:
-        with self.controller.lock:
-            return views.describe(self.controller, kind_of(kind), name, namespace)
-
-    def changed_object(self, kind: str, name: str, namespace: str | None) -> dict[str, Any]:
-        return copy.deepcopy(self.controller.store.find(kind_of(kind), name, namespace).body)
-
-    def label(
-        self,
-        kind: str,
-        name: str,
-        labels: Mapping[str, str | None],
-        *,
-        namespace: str | None = None,
-    ) -> Applied:
-        body = self.changed_object(kind, name, namespace)
-        own = body["metadata"].setdefault("labels", {})
-        for key, value in labels.items():
-            if value is None:
-                own.pop(key, None)
-            else:
-                own[key] = value
-        applied = self.put([Resource(body)])
-        return Applied((f"{body['kind'].lower()}/{name} labeled",), (), applied.propagation_ms)
-
-    def scale(
-        self, deployment: str, replicas: int, *, namespace: str | None = None, wait: bool = True
-    ) -> Applied:
-        body = self.changed_object("Deployment", deployment, namespace)
-        body["spec"]["replicas"] = replicas
-        applied = self.put([Resource(body)], wait=wait, what=f"{deployment} scaled to {replicas}")
-        return Applied((f"deployment.apps/{deployment} scaled",), (), applied.propagation_ms)
-
-    def restart(
-        self, deployment: str, *, namespace: str | None = None, wait: bool = True
-    ) -> Applied:
-        body = self.changed_object("Deployment", deployment, namespace)
-        annotations = (
-            body["spec"]["template"].setdefault("metadata", {}).setdefault("annotations", {})
-        )
-        annotations["kubectl.kubernetes.io/restartedAt"] = f"{time.time():.6f}"
-        applied = self.put([Resource(body)], wait=wait, what=f"{deployment} restarted")
-        return Applied((f"deployment.apps/{deployment} restarted",), (), applied.propagation_ms)
+        with self._controller.lock:
+            return views.describe(self._controller, kind_of(kind), name, namespace)
 
     def reset(self) -> Applied:
-        for pod in list(self.controller.running.values()):
+        for pod in list(self._controller.running.values()):
             if pod.app_port is not None:
                 with contextlib.suppress(
                     MeshError
                 ):  # it is being started anew, and so as it was at first
                     self.app(pod.spec.name, "POST", "/control/reset")
                 pod.look_now()
-        applied = self.remove(
-            [r.key for kind in kinds.ISTIO_KINDS for r in self.controller.store.all(kind)]
+        applied = self._remove(
+            [r.key for kind in kinds.ISTIO_KINDS for r in self._controller.store.all(kind)]
         )
-        self.controller.wait_settled(self.controller.workloads(), 30)
+        self._controller.wait_settled(self._controller.workloads(), 30)
         return applied
 
     # pods
 
     def pods(self, workload: str | None = None, *, namespace: str | None = None) -> list[PodInfo]:
-        with self.controller.lock:
+        with self._controller.lock:
             found = [
                 p
-                for p in [*self.controller.running.values(), self.controller.gateway]
+                for p in [*self._controller.running.values(), self._controller.gateway]
                 if namespace in (None, p.spec.namespace)
             ]
             if workload is None:
                 return [
                     views.info(p)
                     for p in found
-                    if p is not self.controller.gateway or namespace == "istio-system"
+                    if p is not self._controller.gateway or namespace == "istio-system"
                 ]
             mine = [p for p in found if p.spec.workload == workload]
             if not mine:
                 mine = [
                     p
-                    for s in self.controller.store.all("Service", namespace)
+                    for s in self._controller.store.all("Service", namespace)
                     if s.name == workload
-                    for p in self.controller.selected(s)
+                    for p in self._controller.selected(s)
                 ]
             if not mine:
                 raise no_pods_of(workload, (p.spec.workload for p in found))
             return [views.info(p) for p in mine]
 
-    def pod(self, name: str) -> RunningPod:
+    def _pod(self, name: str) -> RunningPod:
         """One pod by its name."""
-        if name in (GATEWAY, self.controller.gateway.spec.name):
-            return self.controller.gateway
-        pod = self.controller.running.get(name)
+        if name in (GATEWAY, self._controller.gateway.spec.name):
+            return self._controller.gateway
+        pod = self._controller.running.get(name)
         if pod is None:
-            raise no_such_pod(name, self.controller.running)
+            raise no_such_pod(name, self._controller.running)
         return pod
 
     def logs(
@@ -234,64 +167,58 @@ class EmbeddedMesh(Mesh):
         names = [p.name for p in self.pods(namespace=namespace) if pod in (p.name, p.workload)] or [
             pod
         ]
-        return self.pod(names[0]).log(container or "app", lines=lines)
+        return self._pod(names[0]).log(container or "app", lines=lines)
 
-    def application(self, pod: str) -> int:
+    def _application_port(self, pod: str) -> int:
         """The port of this machine on which a pod's application itself listens."""
-        port = self.pod(pod).app_port
+        port = self._pod(pod).app_port
         if port is None:
             raise MeshError(f"The pod {pod!r} runs no application with controls")
         return port
 
-    def app(self, pod: str, method: str, path: str) -> dict[str, Any]:
+    def _ask(self, pod: str, method: str, path: str) -> tuple[int, bytes]:
         self.check_open()
-        running = self.pod(pod)
-        connection = http.client.HTTPConnection("127.0.0.1", self.application(pod), timeout=5)
+        running = self._pod(pod)
+        connection = http.client.HTTPConnection("127.0.0.1", self._application_port(pod), timeout=5)
         try:
             connection.request(method, path)
             response = connection.getresponse()
-            body = response.read().decode()
+            body = response.read()
         except OSError as error:
             raise MeshError(
                 f"The application of {pod!r} does not answer", seen=str(error)
             ) from error
         finally:
             connection.close()
-        if response.status != 200:
-            raise MeshError(
-                f"The application of {pod!r} refused {path}",
-                seen=f"{response.status} {body.strip()}",
-            )
-        if path.startswith("/control/ready"):
+        if response.status == 200 and path.startswith("/control/ready"):
             running.look_now()
-        answer: dict[str, Any] = json.loads(body) if body.lstrip().startswith("{") else {}
-        return answer
+        return response.status, body
 
     # proxies
 
-    def proxy(self, name: str) -> Proxy:
+    def _proxy(self, name: str) -> Proxy:
         """A proxy by name: "gateway", a pod, or a Deployment (its first pod)."""
-        with self.controller.lock:
+        with self._controller.lock:
             names = [
                 name,
-                *(n for n, p in self.controller.running.items() if p.spec.workload == name),
+                *(n for n, p in self._controller.running.items() if p.spec.workload == name),
             ]
-            if name == self.controller.gateway.spec.name:
+            if name == self._controller.gateway.spec.name:
                 names = [GATEWAY]
             for known in names:
-                if known in self.controller.plane.proxies:
-                    return self.controller.plane.proxies[known]
-            there = ", ".join(self.controller.plane.proxies)
-            if name in self.controller.running:
+                if known in self._controller.plane.proxies:
+                    return self._controller.plane.proxies[known]
+            there = ", ".join(self._controller.plane.proxies)
+            if name in self._controller.running:
                 raise NotFound(f"The pod {name!r} has no sidecar", seen=f"proxies: {there}")
             raise NotFound(f"There is no proxy {name!r}", seen=f"proxies: {there}")
 
-    def serving(self, name: str) -> Proxy:
+    def _serving(self, name: str) -> Proxy:
         self.check_open()
-        proxy = self.proxy(name)
+        proxy = self._proxy(name)
         if not proxy.envoy.serving:
             wait_until(
-                lambda: proxy.envoy.serving or self.controller.family.lost,
+                lambda: proxy.envoy.serving or self._controller.family.lost,
                 15,
                 f"{name} to serve",
                 explain=lambda: proxy.envoy.log_tail() or "no log",
@@ -299,71 +226,63 @@ class EmbeddedMesh(Mesh):
             self.check_open()
         return proxy
 
-    def asked(self, name: str) -> Proxy:
+    def _inspected(self, name: str) -> Proxy:
         """A proxy that is called through or looked into: it is told all that Istio tells a proxy,
         in the same way.
         """
-        proxy = self.proxy(name)
-        if not proxy.asked:
-            with self.controller.lock:
-                proxy.asked = True
-                self.controller.push()
-        return self.serving(name)
+        proxy = self._proxy(name)
+        if not proxy.inspected:
+            with self._controller.lock:
+                proxy.inspected = True
+                self._controller.push()
+        return self._serving(name)
 
-    def stats(self, proxy: str = GATEWAY, match: str = "") -> pd.DataFrame:
-        import pandas as pd
+    def _admin(self, proxy: str, *, inspect: bool = False) -> Admin:
+        return (self._inspected(proxy) if inspect else self._serving(proxy)).envoy.admin
 
-        found = self.serving(proxy).envoy.admin.stats(match)
-        return pd.DataFrame({"proxy": proxy, "stat": list(found), "value": list(found.values())})
-
-    def endpoints(self, proxy: str = GATEWAY) -> pd.DataFrame:
-        clusters = self.asked(proxy).envoy.admin.clusters()
-        with self.controller.lock:
+    def _endpoint_lookup(self) -> tuple[Callable[[str, int], Backing], Callable[[str], bool]]:
+        with self._controller.lock:
             behind = {
                 port: Backing(f"{ip}:{number}", pod.spec.name, facts.labels.get("version", ""))
-                for (ip, number), port in self.controller.plane.endpoints.ports.items()
-                for pod in self.controller.running.values()
+                for (ip, number), port in self._controller.plane.endpoints.ports.items()
+                for pod in self._controller.running.values()
                 if (facts := pod.spec.facts).ip == ip
             }
-        return endpoints_frame(
-            clusters, lambda _, port: behind.get(port) or Backing(f"127.0.0.1:{port}")
-        )
-
-    def config(self, proxy: str = GATEWAY) -> dict[str, Any]:
-        return self.asked(proxy).envoy.admin.config_dump()
+        return lambda address, port: behind.get(port, Backing(f"{address}:{port}")), lambda _: True
 
     def access_log(self, proxy: str = GATEWAY) -> pd.DataFrame:
         import pandas as pd
 
-        return pd.DataFrame(self.proxy(proxy).envoy.access_log.read())
+        return pd.DataFrame(self._proxy(proxy).envoy.access_log.read())
 
-    def runtime(self, settings: Mapping[str, object], proxy: str = GATEWAY) -> None:
-        self.serving(proxy).envoy.admin.runtime_modify(settings)
+    def _log(self, source: str | None) -> AccessLog:
+        """The access log of the proxy that requests from here pass first."""
+        return self._proxy(self._caller(source) if source else GATEWAY).envoy.access_log
 
     def flags(self, ids: list[str], source: str | None = None) -> dict[str, str]:
-        log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
+        log = self._log(source)
         # Envoy writes it every 20 ms, later on a busy machine. What passed as plain TCP has no
         # entry, and so no flags.
         with contextlib.suppress(NotReady):
             wait_until(lambda: len(log.last_of(ids)) == len(set(ids)), LOG_WAIT_S, "the access log")
         return {lab: entry.get("flags") or "" for lab, entry in log.last_of(ids).items()}
 
-    def logged(self, run: str, n: int, source: str | None = None) -> pd.DataFrame:
-        log = self.proxy(self.caller(source) if source else GATEWAY).envoy.access_log
+    def _logged(self, run: str, n: int, source: str | None) -> pd.DataFrame:
+        log = self._log(source)
         with contextlib.suppress(NotReady):  # a request that found no connection has no entry
             wait_until(lambda: len(log.of(run)) >= n, 2, "the access log")
         return rows_of_log(log.of(run), run)
 
     @property
     def gateway_url(self) -> str:
-        return f"http://127.0.0.1:{self.controller.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)}"
+        return f"http://127.0.0.1:{self._controller.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)}"
 
     def pod_url(self, pod: str) -> str:
-        return f"http://127.0.0.1:{self.application(pod)}"
+        return f"http://127.0.0.1:{self._application_port(pod)}"
 
     def target(self, url: str, source: str | None = None) -> tuple[Target, str]:
         self.check_open()
-        self.controller.raise_trouble()
+        self._controller.raise_trouble()
         authority, path = split_url(url)
         host, port = split_authority(authority)
         if source is None:
@@ -374,36 +293,36 @@ class EmbeddedMesh(Mesh):
                     try_next=f"call http://{host}{path}: port 80 of the Service leads to port "
                     "8080 of the gateway",
                 )
-            proxy = self.serving(GATEWAY)
+            proxy = self._serving(GATEWAY)
             return Target(
                 "127.0.0.1", proxy.port(f"0.0.0.0_{GATEWAY_PORTS[port]}"), authority
             ), path
-        caller = self.caller(source)
+        caller = self._caller(source)
         known = views.service_names(
-            self.controller.store, self.controller.running[caller].spec.namespace
+            self._controller.store, self._controller.running[caller].spec.namespace
         )
         if host not in known:
             raise TrafficError(
                 f"could not resolve host: {host}",
                 seen=f"{caller} is in namespace "
-                f"{self.controller.running[caller].spec.namespace!r}; "
+                f"{self._controller.running[caller].spec.namespace!r}; "
                 f"it knows {', '.join(sorted(n for n in known if n.count('.') < 2)) or 'no Service'}",  # noqa: E501
                 try_next="a Service of another namespace is called by NAME.NAMESPACE",
             )
-        proxy = self.asked(caller)
+        proxy = self._inspected(caller)
         # a port that does not say it is HTTP has a listener at its Service's own address, as on a
         # cluster
         address = views.service_address(
-            self.controller.store, host, self.controller.running[caller].spec.namespace
+            self._controller.store, host, self._controller.running[caller].spec.namespace
         )
         listener = (
             f"{address}_{port}" if proxy.has_listener(f"{address}_{port}") else f"0.0.0.0_{port}"
         )
         return Target("127.0.0.1", proxy.port(listener), authority), path
 
-    def caller(self, source: str) -> str:
+    def _caller(self, source: str) -> str:
         """The pod that a request from `source` starts at; it must have a sidecar."""
-        for pod in self.controller.running.values():
+        for pod in self._controller.running.values():
             if source in (pod.spec.workload, pod.spec.name):
                 if pod.sidecar is None:
                     raise MeshError(
@@ -418,7 +337,7 @@ class EmbeddedMesh(Mesh):
             f"There is no pod of {source!r} to call from",
             seen="workloads: "
             + (
-                ", ".join(sorted({p.spec.workload for p in self.controller.running.values()}))
+                ", ".join(sorted({p.spec.workload for p in self._controller.running.values()}))
                 or "none"
             ),
             try_next="mesh.apply('manifests/client.yaml')",
@@ -427,29 +346,29 @@ class EmbeddedMesh(Mesh):
     # the end
 
     def check_open(self) -> None:
-        if not self.controller.family.mine:
+        if not self._controller.family.mine:
             raise MeshError(
                 "This mesh belongs to another process",
-                seen=f"process {self.controller.family.owner} opened it, and this one was forked "
+                seen=f"process {self._controller.family.owner} opened it, and this one was forked "
                 "from it",
                 try_next="labkit.open_mesh() in this process makes another one",
             )
-        if self.controller.closed:
+        if self._controller.closed:
             raise MeshError(
                 "This mesh has been closed", try_next="labkit.open_mesh() makes a new one"
             )
-        if self.controller.family.lost:
+        if self._controller.family.lost:
             raise ended_from_outside()
 
     def close(self) -> None:
-        if not self.controller.family.mine:
+        if not self._controller.family.mine:
             return  # a forked process ends: the mesh is not its own
-        self.controller.close()
+        self._controller.close()
         atexit.unregister(self.close)
 
     def __repr__(self) -> str:
-        if self.controller.closed:
+        if self._controller.closed:
             return "<embedded mesh, closed>"
         return (
-            f"<embedded mesh: {len(self.controller.running)} pods, gateway at {self.gateway_url}>"
+            f"<embedded mesh: {len(self._controller.running)} pods, gateway at {self.gateway_url}>"
         )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from labkit.errors import NotFound
-from labkit.mesh.base import PodInfo
 from labkit.mesh.embedded.store import Store
+from labkit.mesh.model import PodInfo
 from labkit.mesh.table import Table, age, table
 from labkit.mesh.views import pairs
 from labkit.resources import Resource, kinds, validate
@@ -38,9 +38,9 @@ def info(pod: RunningPod) -> PodInfo:
     )
 
 
-def warnings(resources: Sequence[Resource]) -> tuple[str, ...]:
-    """What an API server would warn of while it accepts the objects."""
-    return tuple(f.message for r in resources for f in validate(r) if f.level == "warning")
+def warnings(resource: Resource) -> Iterator[str]:
+    """What an API server would warn of while it accepts an object."""
+    yield from (found.message for found in validate(resource) if found.level == "warning")
 
 
 def service_names(store: Store, namespace: str) -> set[str]:

@@ -319,14 +319,15 @@ def test_a_close_that_failed_can_be_repeated(monkeypatch: pytest.MonkeyPatch) ->
     mesh = object.__new__(ClusterMesh)
     parts = MagicMock()
     mesh.__dict__ |= {
-        name: getattr(parts, name) for name in ("api", "ways", "proxies", "barrier", "pinned")
+        name: getattr(parts, name)
+        for name in ("_api", "_connections", "_proxies", "_barrier", "_pinned")
     }
-    mesh.__dict__ |= {"ledger": SimpleNamespace(run="1", paths=[]), "applications": {}}
-    mesh.closed = mesh.given_back = False
-    mesh.process = os.getpid() + 1  # somebody who was forked from the one that opened it
+    mesh.__dict__ |= {"_ledger": SimpleNamespace(run="1", paths=[]), "_applications": {}}
+    mesh._closed = mesh._given_back = False
+    mesh._process = os.getpid() + 1  # somebody who was forked from the one that opened it
     mesh.close()
     assert calls == []
-    mesh.process = os.getpid()
+    mesh._process = os.getpid()
     with pytest.raises(MeshError, match="does not answer"):
         mesh.close()
     assert calls == ["end"]
@@ -346,7 +347,7 @@ def test_a_notebook_that_ends_when_its_cluster_is_gone(
         )
 
     monkeypatch.setattr(ClusterMesh, "close", gone)
-    ClusterMesh.close_at_exit(object.__new__(ClusterMesh))
+    ClusterMesh._close_at_exit(object.__new__(ClusterMesh))
     said = capsys.readouterr().err
     assert "could not be removed: The API server of context 'minikube' does not answer" in said
     assert "minikube status" in said

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.embedded
 
 def controller(mesh: Mesh):  # type: ignore[no-untyped-def]
     assert isinstance(mesh, EmbeddedMesh)
-    return mesh.controller
+    return mesh._controller
 
 
 # objects

@@ -50,7 +50,7 @@ def members(group: int) -> list[int]:
 
 def test_a_killed_application_is_taken_out_restarted_and_taken_in(own: EmbeddedMesh) -> None:
     pod = own.pods("hello-world-v2")[0].name
-    own.controller.running[pod].kill_app()
+    own._controller.running[pod].kill_app()
     own.wait_for(lambda: own.pods("hello-world-v2")[0].restarts == 1, "the restart")
     own.wait_for(lambda: own.pods("hello-world-v2")[0].is_ready, "the pod to be ready again")
     own.wait_for(lambda: pod in set(own.endpoints()["pod"]), "its endpoint")
@@ -61,7 +61,7 @@ def test_a_pod_that_is_late_twice_stays_ready_and_a_third_time_does_not(
     own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("labkit.mesh.embedded.pod.PROBE_TIMEOUT_S", 0.1)
-    pod = own.controller.running[own.pods("hello-world-v2")[0].name]
+    pod = own._controller.running[own.pods("hello-world-v2")[0].name]
     assert pod.app is not None
     pod.app.send_signal(signal.SIGSTOP)
     seen: dict[int, bool] = {}
@@ -80,7 +80,7 @@ def test_a_pod_that_is_late_twice_stays_ready_and_a_third_time_does_not(
 def test_a_change_under_way_makes_no_pod_unready(
     own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pod = own.controller.running[own.pods("hello-world-v2")[0].name]
+    pod = own._controller.running[own.pods("hello-world-v2")[0].name]
     looks: list[bool] = []
     probe = pod.probe
 
@@ -98,24 +98,24 @@ def test_a_change_under_way_makes_no_pod_unready(
 
 def test_a_killed_sidecar_is_restarted_with_its_configuration(own: EmbeddedMesh) -> None:
     pod = own.pods("hello-world-v2")[0].name
-    before = own.controller.plane.proxies[pod].envoy.process
-    own.controller.running[pod].sidecar.kill()  # type: ignore[union-attr]
+    before = own._controller.plane.proxies[pod].envoy.process
+    own._controller.running[pod].sidecar.kill()  # type: ignore[union-attr]
     own.wait_for(lambda: own.pods("hello-world-v2")[0].restarts == 1, "the restart")
     own.wait_for(lambda: own.pods("hello-world-v2")[0].is_ready, "the pod to be ready again")
-    assert own.controller.plane.proxies[pod].envoy.process is not before
+    assert own._controller.plane.proxies[pod].envoy.process is not before
     own.wait_for(lambda: pod in own.curl(URL, n=30).pods, "an answer from that pod")
 
 
 def test_a_killed_gateway_comes_back_at_the_same_address(own: EmbeddedMesh) -> None:
     address = own.gateway_url
-    own.controller.gateway.sidecar.kill()  # type: ignore[union-attr]
-    own.wait_for(lambda: own.controller.gateway.restarts == 1, "the restart")
+    own._controller.gateway.sidecar.kill()  # type: ignore[union-attr]
+    own.wait_for(lambda: own._controller.gateway.restarts == 1, "the restart")
     assert own.curl(URL, n=5).codes == {200: 5}
     assert own.gateway_url == address
 
 
 def test_a_pod_that_crashes_again_and_again_waits_longer_each_time(own: EmbeddedMesh) -> None:
-    running = own.controller.running[own.pods("hello-world-v2")[0].name]
+    running = own._controller.running[own.pods("hello-world-v2")[0].name]
     running.kill_app()
     own.wait_for(lambda: running.restarts == 1 and running.ready, "the first restart, at once")
     running.kill_app()
@@ -124,7 +124,7 @@ def test_a_pod_that_crashes_again_and_again_waits_longer_each_time(own: Embedded
 
 
 def test_close_leaves_no_process_and_no_folder(own: EmbeddedMesh) -> None:
-    group, folder = own.controller.family.group, own.controller.folder
+    group, folder = own._controller.family.group, own._controller.folder
     assert len(members(group)) == 8  # a gateway, three sidecars, three applications, a keeper
     own.close()
     assert members(group) == []
@@ -136,7 +136,7 @@ OWNER = """
 import json, sys, labkit
 mesh = labkit.open_mesh("embedded")
 mesh.apply(*sys.argv[1:])
-print(json.dumps({"group": mesh.controller.family.group, "folder": str(mesh.controller.folder)}), flush=True)
+print(json.dumps({"group": mesh._controller.family.group, "folder": str(mesh._controller.folder)}), flush=True)
 sys.stdin.read()
 """  # noqa: E501
 
@@ -181,7 +181,7 @@ def test_down_ends_what_an_owner_left(folder: Path) -> None:
 def test_a_mesh_that_was_ended_from_outside_says_so(own: EmbeddedMesh) -> None:
     (left,) = state.meshes()
     state.end(left)
-    own.wait_for(lambda: own.controller.trouble is not None, "the mesh to notice")
+    own.wait_for(lambda: own._controller.trouble is not None, "the mesh to notice")
     for _ in range(2):
         with pytest.raises(MeshError, match="ended from outside"):
             own.curl(URL)
@@ -201,7 +201,7 @@ def test_a_forked_process_ends_nothing_and_keeps_nothing_alive(own: EmbeddedMesh
     """As a worker of multiprocessing: it has copies of all that is open, and does what is
     registered for the end.
     """
-    family = own.controller.family
+    family = own._controller.family
     inside, outside = os.pipe()
     child = os.fork()
     if child == 0:
@@ -225,7 +225,7 @@ def test_a_forked_process_ends_nothing_and_keeps_nothing_alive(own: EmbeddedMesh
 
 
 def test_a_clock_that_was_set_makes_no_mesh_look_abandoned(own: EmbeddedMesh) -> None:
-    record = own.controller.folder / state.RECORD
+    record = own._controller.folder / state.RECORD
     body = json.loads(record.read_text())
     record.write_text(json.dumps({**body, "owner_started": body["owner_started"] - 3600}))
     (left,) = state.meshes()
@@ -258,7 +258,7 @@ def test_two_meshes_side_by_side_do_not_meet(own: EmbeddedMesh) -> None:
 
 def test_everything_listens_on_loopback_only(own: Mesh) -> None:
     assert isinstance(own, EmbeddedMesh)
-    for pid in members(own.controller.family.group):
+    for pid in members(own._controller.family.group):
         for connection in psutil.Process(pid).net_connections(kind="inet"):
             if connection.status == psutil.CONN_LISTEN:
                 assert connection.laddr.ip == "127.0.0.1"

@@ -125,7 +125,7 @@ def test_a_pod_that_starts_is_there_before_it_is_ready(mesh: Mesh, view: MeshVie
 
 def test_a_pod_whose_process_was_killed_shows_that(mesh: Mesh, view: MeshView) -> None:
     pod = mesh.pods("hello-world-v2")[0].name
-    kill = mesh.controller.running[pod].kill_app  # type: ignore[attr-defined]
+    kill = mesh._controller.running[pod].kill_app  # type: ignore[attr-defined]
     for restarts in (
         1,
         2,
@@ -264,7 +264,7 @@ def test_a_gateway_that_is_started_again_is_waited_for() -> None:
         mesh.apply(HELLO, GATEWAY, ROUTE)
         view = MeshView(mesh)
         view.start()
-        mesh.controller.gateway.sidecar.process.kill()  # type: ignore[attr-defined]
+        mesh._controller.gateway.sidecar.process.kill()  # type: ignore[attr-defined]
         gateway = lambda: mesh.pods(namespace="istio-system")[0]  # noqa: E731
         wait_until(lambda: gateway().restarts == 1 and gateway().is_ready, 20, "the new gateway")
         mesh.curl(URL, n=5)

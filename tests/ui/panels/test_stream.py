@@ -158,7 +158,7 @@ def test_a_gateway_that_dies_is_told_and_the_stream_goes_on() -> None:
         mesh.apply(HELLO, GATEWAY, ROUTE)
         stream = Stream(mesh, URL, Traffic("stream", rate=100)).start()
         wait_until(lambda: len(stream) >= 5, 20, "some requests")
-        process = mesh.controller.gateway.sidecar.process  # type: ignore[attr-defined]
+        process = mesh._controller.gateway.sidecar.process  # type: ignore[attr-defined]
         process.kill()
         wait_until(lambda: -1 in set(stream.frame["status"]), 20, "a request without an answer")
         answered = len(stream)
@@ -177,7 +177,7 @@ def test_a_mesh_that_is_ended_from_outside_is_told() -> None:
         mesh.apply(HELLO, GATEWAY, ROUTE)
         stream = Stream(mesh, URL, Traffic("stream", rate=100)).start()
         wait_until(lambda: len(stream) >= 5, 20, "some requests")
-        os.killpg(mesh.controller.family.group, signal.SIGKILL)  # type: ignore[attr-defined]
+        os.killpg(mesh._controller.family.group, signal.SIGKILL)  # type: ignore[attr-defined]
         stream.wait(30)
         assert stream.state == "failed"
         assert "ended from outside" in str(stream.error)
