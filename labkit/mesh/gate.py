@@ -13,7 +13,7 @@ from labkit.traffic.result import COLUMNS
 from labkit.waiting import wait_until
 
 
-class Applications(Protocol):
+class Gated(Protocol):
     """What a gate needs of a mesh."""
 
     def app(self, pod: str, method: str, path: str) -> dict[str, Any]: ...
@@ -32,22 +32,22 @@ class Applications(Protocol):
 class Gate:
     """Closed while its `with` block runs, open after it, even when the block fails."""
 
-    def __init__(self, mesh: Applications, pods: Sequence[str]) -> None:
-        self.mesh = mesh
+    def __init__(self, mesh: Gated, pods: Sequence[str]) -> None:
+        self._mesh = mesh
         self.pods = tuple(pods)
 
     def close(self) -> None:
         for pod in self.pods:
-            self.mesh.app(pod, "POST", "/control/gate?closed=true")
+            self._mesh.app(pod, "POST", "/control/gate?closed=true")
 
     def open(self) -> None:
         """Lets every held request go on."""
         for pod in self.pods:
-            self.mesh.app(pod, "POST", "/control/gate?closed=false")
+            self._mesh.app(pod, "POST", "/control/gate?closed=false")
 
     def held(self) -> int:
         """How many requests are held at the pods now."""
-        return sum(int(self.mesh.app(pod, "GET", "/control/state")["held"]) for pod in self.pods)
+        return sum(int(self._mesh.app(pod, "GET", "/control/state")["held"]) for pod in self.pods)
 
     def wait_held(self, n: int, timeout_s: float = 10.0, burst: Burst | None = None) -> int:
         """Waits until at least n requests are held; returns how many. Raises NotReady, with what a
@@ -80,7 +80,7 @@ class Gate:
         """  # noqa: E501
 
         def gauge(name: str) -> int:
-            return self.mesh.counter(name, cluster=cluster)
+            return self._mesh.counter(name, cluster=cluster)
 
         def settled() -> bool:
             # in the order in which a request moves on, backwards: one that moves meanwhile is
@@ -123,10 +123,10 @@ class Gate:
         already = self.held()
         parts: list[Pending] = []
         for i in range(min(connections, n)):
-            parts.append(self.mesh.start(url, n=1, **options))
+            parts.append(self._mesh.start(url, n=1, **options))
             self.wait_held(already + i + 1, timeout_s, Burst(parts))
         if n > connections:
-            parts.append(self.mesh.start(url, n=n - connections, **options))
+            parts.append(self._mesh.start(url, n=n - connections, **options))
         return Burst(parts)
 
     def __enter__(self) -> Gate:
@@ -141,22 +141,22 @@ class Burst:
     """Requests that are open at the same time."""
 
     def __init__(self, parts: Sequence[Pending]) -> None:
-        self.parts = tuple(parts)
+        self._parts = tuple(parts)
 
     @property
     def n(self) -> int:
-        return sum(part.n for part in self.parts)
+        return sum(part.n for part in self._parts)
 
     @property
     def answered(self) -> int:
         """How many have an answer by now."""
-        return sum(part.answered for part in self.parts)
+        return sum(part.answered for part in self._parts)
 
     @property
     def codes(self) -> dict[int, int]:
         """The statuses so far."""
         found: Counter[int] = Counter()
-        for part in self.parts:
+        for part in self._parts:
             found.update(part.codes)
         return dict(sorted(found.items()))
 
@@ -172,7 +172,7 @@ class Burst:
 
     def wait(self, timeout_s: float = 10.0) -> Result:
         """All answers; open the gate first."""
-        results = [part.wait(timeout_s) for part in self.parts]
+        results = [part.wait(timeout_s) for part in self._parts]
         columns = {name: [value for r in results for value in r.column(name)] for name in COLUMNS}
         columns["n"] = list(range(len(columns["n"])))
         return Result(columns, [response for r in results for response in r.responses])

@@ -32,7 +32,7 @@ class History(Sequence[Change]):
     """
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self._changes: list[Change] = []
         self.bells: WeakSet[Event] = WeakSet()
         """Set at each change: for who draws it and would have to look again and again."""
 
@@ -42,14 +42,14 @@ class History(Sequence[Change]):
         """
         new = [line for line in lines if not line.endswith((" unchanged", " (unchanged)"))]
         what = new[0] if new else "nothing new"
-        self.changes.append(
+        self._changes.append(
             Change(time.time(), f"{what}, and {len(new) - 1} more" if len(new) > 1 else what)
         )
         for bell in list(self.bells):
             bell.set()
 
     def __len__(self) -> int:
-        return len(self.changes)
+        return len(self._changes)
 
     @overload
     def __getitem__(self, index: int) -> Change: ...
@@ -58,10 +58,10 @@ class History(Sequence[Change]):
     def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
 
     def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
-        return self.changes[index] if isinstance(index, int) else tuple(self.changes[index])
+        return self._changes[index] if isinstance(index, int) else tuple(self._changes[index])
 
     def __repr__(self) -> str:
         lines = (
-            f"{time.strftime('%H:%M:%S', time.localtime(c.at))}  {c.what}" for c in self.changes
+            f"{time.strftime('%H:%M:%S', time.localtime(c.at))}  {c.what}" for c in self._changes
         )
         return "\n".join(lines) or "Nothing was applied yet."

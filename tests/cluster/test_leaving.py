@@ -14,9 +14,9 @@ import pytest
 
 import labkit
 from labkit.errors import MeshError
+from labkit.mesh.cluster.cleanup.fingerprints import take_fingerprints
 from labkit.mesh.cluster.cleanup.kept_gateway import kept_gateway
 from labkit.mesh.cluster.cleanup.leftovers import api_of, end_abandoned, find, remains
-from labkit.mesh.cluster.cleanup.snapshot import take
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.mesh import ClusterMesh
 from labkit.mesh.cluster.observability import (
@@ -83,18 +83,18 @@ def test_close_leaves_nothing(api: Api, kubeconfig: str, own_namespace: str) -> 
     """Objects in its own namespace and in somebody else's, routes, sidecars, counters, logs: all of
     it goes.
     """
-    before = take(api)
+    before = take_fingerprints(api)
     with labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet) as mesh:
         mesh.apply(HELLO, GATEWAY, ROUTE, rule("{loadBalancer: {simple: RANDOM}}", subsets=SUBSETS))
         mesh.apply(rule().replace("namespace: hello-world", f"namespace: {own_namespace}"))
         assert mesh.curl(URL).codes == {200: 1}
-        while_open = take(api).since(before)
+        while_open = take_fingerprints(api).since(before)
         assert "+ /api/v1/namespaces/hello-world" in while_open
         assert "+ gateway: listeners 0.0.0.0_8080" in while_open
         assert (
             "~ /apis/apps/v1/namespaces/istio-system/deployments/istio-ingressgateway" in while_open
         )
-    assert take(api).since(before) == []
+    assert take_fingerprints(api).since(before) == []
     assert remains(api) == []
     assert find(api) == []
 
@@ -102,21 +102,23 @@ def test_close_leaves_nothing(api: Api, kubeconfig: str, own_namespace: str) -> 
 def test_reset_leaves_the_applications_and_nothing_else(api: Api, kubeconfig: str) -> None:
     with labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet) as mesh:
         mesh.apply(HELLO)
-        before = take(api)
+        before = take_fingerprints(api)
         mesh.apply(GATEWAY, ROUTE, rule("{loadBalancer: {simple: RANDOM}}", subsets=SUBSETS))
-        assert "+ gateway: listeners 0.0.0.0_8080" in take(api).since(before)
+        assert "+ gateway: listeners 0.0.0.0_8080" in take_fingerprints(api).since(before)
         mesh.reset()
         # istiod counts on in the marker's route: that is the barrier's number, and the only thing
         # that may differ
         assert [
-            line for line in take(api).since(before) if "marker" not in line and "15999" not in line
+            line
+            for line in take_fingerprints(api).since(before)
+            if "marker" not in line and "15999" not in line
         ] == []
 
 
 def test_what_a_killed_run_left_is_found_and_removed(
     api: Api, kubeconfig: str, own_namespace: str
 ) -> None:
-    before = take(api)
+    before = take_fingerprints(api)
     theirs = rule().replace("namespace: hello-world", f"namespace: {own_namespace}")
     killed = other_run(kubeconfig, HELLO.read_text("utf-8") + "\n---\n" + theirs)
     (left,) = find(api)
@@ -126,16 +128,16 @@ def test_what_a_killed_run_left_is_found_and_removed(
     assert end_abandoned(api, quiet) == [], "it goes on, so it is left alone"
     end(killed)
     assert not find(api)[0].owner_runs
-    assert take(api).since(before) != []
+    assert take_fingerprints(api).since(before) != []
     said: list[str] = []
     assert [one.run for one in end_abandoned(api, said.append)] == [left.run]
     assert "was killed" in said[0]
-    assert take(api).since(before) == []
+    assert take_fingerprints(api).since(before) == []
     assert remains(api) == []
 
 
 def test_labkit_down_removes_what_a_killed_run_left(api: Api, kubeconfig: str) -> None:
-    before = take(api)
+    before = take_fingerprints(api)
     words = [sys.executable, "-m", "labkit", "down", "--meshes"]
     own = {**os.environ, "KUBECONFIG": kubeconfig}
     killed = other_run(kubeconfig, IN_HELLO_WORLD)
@@ -147,26 +149,26 @@ def test_labkit_down_removes_what_a_killed_run_left(api: Api, kubeconfig: str) -
         end(killed)
     said = subprocess.run(words, env=own, capture_output=True, text=True, check=True).stdout
     assert ": ended" in said
-    assert take(api).since(before) == []
+    assert take_fingerprints(api).since(before) == []
     assert remains(api) == []
 
 
 def test_the_next_mesh_removes_what_a_killed_run_left(api: Api, kubeconfig: str) -> None:
-    before = take(api)
+    before = take_fingerprints(api)
     killed = other_run(kubeconfig, HELLO.read_text("utf-8"))
     end(killed)
     assert exists("hello-world")
     with labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet):
         assert not exists("hello-world")
         assert [left.owner for left in find(api)] == [own()]
-    assert take(api).since(before) == []
+    assert take_fingerprints(api).since(before) == []
 
 
 def test_two_learners_share_the_gateway_and_not_a_namespace(
     api: Api, kubeconfig: str, own_namespace: str
 ) -> None:
     """The second one who wants a namespace is told who has it, before anything is written there."""
-    before = take(api)
+    before = take_fingerprints(api)
     first = other_run(kubeconfig, IN_HELLO_WORLD)
     try:
         with labkit.open_mesh("cluster", kubeconfig=kubeconfig, say=quiet) as second:
@@ -194,7 +196,7 @@ def test_two_learners_share_the_gateway_and_not_a_namespace(
     finally:
         end(first)
     end_abandoned(api, quiet)
-    assert take(api).since(before) == []
+    assert take_fingerprints(api).since(before) == []
 
 
 def test_a_second_mesh_of_the_same_process_takes_over(api: Api, kubeconfig: str) -> None:

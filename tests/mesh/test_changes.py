@@ -13,7 +13,7 @@ import pytest
 
 from labkit.errors import ConfigRejected, MeshError, NotFound, NotReady, ValidationError
 from labkit.mesh import Mesh
-from labkit.mesh.cluster.objects import Objects
+from labkit.mesh.cluster.objects import ClusterObjects
 from labkit.mesh.lookup import only_one
 from labkit.resources import Resource
 from labkit.resources.model import Key
@@ -162,7 +162,7 @@ def test_scale_and_restart_change_one_field() -> None:
 def test_on_a_cluster_only_rules_are_put_back() -> None:
     api, ledger = MagicMock(), MagicMock()
     api.apply.side_effect = lambda resource: ("configured", resource.body, ())
-    objects = Objects(api, ledger)
+    objects = ClusterObjects(api, ledger)
     for body in (DEPLOYMENT, RULE):
         objects.put(Resource(copy.deepcopy(body)))
     deployment, rule, new = Resource(DEPLOYMENT), Resource(RULE), other_rule("new")
@@ -181,7 +181,7 @@ def test_on_a_cluster_only_rules_are_put_back() -> None:
 def test_on_a_cluster_a_deleted_rule_comes_back_unless_its_namespace_goes() -> None:
     api = MagicMock()
     api.apply.side_effect = lambda resource: ("configured", resource.body, ())
-    objects = Objects(api, MagicMock())
+    objects = ClusterObjects(api, MagicMock())
     rule = Resource(copy.deepcopy(RULE))
     for keys, comes_back in (([rule.key], 1), ([rule.key, ("Namespace", "", "shop")], 0)):
         objects.put(rule)

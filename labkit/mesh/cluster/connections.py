@@ -11,7 +11,7 @@ from labkit.errors import TrafficError
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.forward import Forward
-from labkit.mesh.cluster.client.streams import Tunnel
+from labkit.mesh.cluster.client.streams import PodStream
 from labkit.mesh.cluster.pods import application
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
 from labkit.mesh.requests import GATEWAY_PORTS
@@ -39,7 +39,7 @@ class Connections:
         self.ports: dict[int, int] | None = None
         self.lock = threading.Lock()
 
-    def forward(self, key: tuple[str, ...], opener: Callable[[], Tunnel]) -> Forward:
+    def forward(self, key: tuple[str, ...], opener: Callable[[], PodStream]) -> Forward:
         with self.lock:
             if key not in self.forwards:
                 self.forwards[key] = Forward(opener)
@@ -72,7 +72,7 @@ class Connections:
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         return self.forward(
             ("pod", pod["metadata"]["uid"], str(port)),
-            lambda: Tunnel.to_port(self.api, namespace, name, port),
+            lambda: PodStream.to_port(self.api, namespace, name, port),
         )
 
     def from_pod(self, pod: Json, host: str, port: int) -> Forward:
@@ -84,7 +84,9 @@ class Connections:
         command = relay(str(container["image"]), host, port)
         return self.forward(
             ("from", pod["metadata"]["uid"], host, str(port)),
-            lambda: Tunnel.to_command(self.api, namespace, name, container["name"], command, READY),
+            lambda: PodStream.to_command(
+                self.api, namespace, name, container["name"], command, READY
+            ),
         )
 
     def close(self) -> None:

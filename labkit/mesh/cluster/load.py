@@ -12,7 +12,7 @@ from dataclasses import replace
 from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
-from labkit.mesh.cluster.client.streams import Tunnel
+from labkit.mesh.cluster.client.streams import PodStream
 from labkit.mesh.cluster.pods import info, why_not
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
 from labkit.traffic.plan import Load
@@ -89,18 +89,18 @@ class ClusterFortio:
     @contextmanager
     def start(self, load: Load) -> Iterator[Iterator[bytes]]:
         self.ready()
-        tunnel = Tunnel.to_command(self.api, self.namespace, NAME, NAME, self.command(load))
+        stream = PodStream.to_command(self.api, self.namespace, NAME, NAME, self.command(load))
         try:
-            yield parts(tunnel)
+            yield parts(stream)
         finally:
-            tunnel.close()
+            stream.close()
 
 
-def parts(tunnel: Tunnel) -> Iterator[bytes]:
+def parts(stream: PodStream) -> Iterator[bytes]:
     """What a command writes to its standard output, until it ends; b"" now and then."""
-    while not tunnel.ended:
-        if tunnel.pending() or select.select([tunnel], [], [], LOOK_S)[0]:
-            yield tunnel.step()
+    while not stream.ended:
+        if stream.pending() or select.select([stream], [], [], LOOK_S)[0]:
+            yield stream.step()
         else:
             yield b""
 

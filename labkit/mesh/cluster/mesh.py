@@ -17,7 +17,7 @@ from labkit.jsontypes import Json
 from labkit.mesh.base import Mesh
 from labkit.mesh.cluster import views
 from labkit.mesh.cluster.barrier import Barrier, healthy
-from labkit.mesh.cluster.cleanup.leftovers import Left, end, end_abandoned
+from labkit.mesh.cluster.cleanup.leftovers import ClusterRun, end, end_abandoned
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.guard import guarded
 from labkit.mesh.cluster.client.streams import PodClient
@@ -25,14 +25,13 @@ from labkit.mesh.cluster.connections import Connections
 from labkit.mesh.cluster.lazy_flags import LazyFlags
 from labkit.mesh.cluster.load import ClusterFortio, refuse_source
 from labkit.mesh.cluster.logs import ProxyLog, read_log
-from labkit.mesh.cluster.objects import Objects, as_resource
+from labkit.mesh.cluster.objects import ClusterObjects, as_resource
 from labkit.mesh.cluster.observability import enter_gateway
 from labkit.mesh.cluster.ownership.ledger import Ledger
 from labkit.mesh.cluster.ownership.owner import own
 from labkit.mesh.cluster.pod_lookup import PodLookup, order
 from labkit.mesh.cluster.pods import application, application_port, info, is_terminating
 from labkit.mesh.cluster.proxies import (
-    GATEWAY,
     GATEWAY_NAMESPACE,
     PodAdmin,
     Proxies,
@@ -42,6 +41,7 @@ from labkit.mesh.cluster.proxies import (
 from labkit.mesh.cluster.readiness import Readiness, selects
 from labkit.mesh.lookup import kind_of, no_pods_of
 from labkit.mesh.model import Applied, PodInfo
+from labkit.mesh.proxies import GATEWAY
 from labkit.mesh.requests import Program, ids_of
 from labkit.mesh.table import Table
 from labkit.mesh.views import Backing
@@ -81,7 +81,7 @@ class ClusterMesh(Mesh):
         self._api = Api(self._pinned)
         self._proxies = Proxies(self._api)
         self._ledger = Ledger(self._api)
-        self._store = Objects(self._api, self._ledger)
+        self._store = ClusterObjects(self._api, self._ledger)
         self._barrier = Barrier(self._api, self._proxies, self._ledger.run, self._ledger.namespace)
         self._readiness = Readiness(self._api, self._store, self._proxies, self._barrier)
         self._pod_lookup = PodLookup(self._api, self._proxies, self._store)
@@ -372,7 +372,7 @@ class ClusterMesh(Mesh):
         for client in self._applications.values():
             client.drop()
         self._barrier.close()
-        end(self._api, Left(self._ledger.run, own(), tuple(self._ledger.paths)))
+        end(self._api, ClusterRun(self._ledger.run, own(), tuple(self._ledger.paths)))
         self._given_back = (
             True  # only now: where the cluster did not answer, the next close tries again
         )

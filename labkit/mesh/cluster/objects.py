@@ -29,7 +29,7 @@ NOTES = (
 )
 
 
-class Objects:
+class ClusterObjects:
     """What this run applied, and the namespaces it works in. What it made, and will remove, is in
     its ledger.
     """

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
-from labkit.mesh.cluster.objects import Objects
+from labkit.mesh.cluster.objects import ClusterObjects
 from labkit.mesh.cluster.pods import info, is_terminating
-from labkit.mesh.cluster.proxies import GATEWAY, Proxies
+from labkit.mesh.cluster.proxies import Proxies
 from labkit.mesh.lookup import no_such_pod
 from labkit.mesh.model import PodInfo
+from labkit.mesh.proxies import GATEWAY
 
 
 class PodLookup:
@@ -18,7 +19,7 @@ class PodLookup:
     have gone since.
     """
 
-    def __init__(self, api: Api, proxies: Proxies, store: Objects) -> None:
+    def __init__(self, api: Api, proxies: Proxies, store: ClusterObjects) -> None:
         self.api, self.proxies, self.store = api, proxies, store
         self.paths: dict[tuple[str, tuple[str, ...]], str] = {}
         self.by_address = PodsByAddress(store)
@@ -51,7 +52,7 @@ class PodLookup:
 class PodsByAddress(Mapping[str, Json]):
     """The course's pods by address; asks again when an address is new."""
 
-    def __init__(self, store: Objects) -> None:
+    def __init__(self, store: ClusterObjects) -> None:
         self.store = store
         self.pods: dict[str, Json] = {}
 

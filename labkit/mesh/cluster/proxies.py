@@ -15,8 +15,8 @@ from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.pods import info, is_terminating
+from labkit.mesh.proxies import GATEWAY
 
-GATEWAY = "gateway"
 GATEWAY_NAMESPACE = "istio-system"
 GATEWAY_LABELS = "istio=ingressgateway"
 ADMIN_PORT = 15000

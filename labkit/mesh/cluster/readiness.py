@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.barrier import Barrier
 from labkit.mesh.cluster.client.api import Api, path_of
-from labkit.mesh.cluster.objects import Objects
+from labkit.mesh.cluster.objects import ClusterObjects
 from labkit.mesh.cluster.pods import info, is_terminating, rolled_out, why_not
 from labkit.mesh.cluster.proxies import Proxies
 from labkit.resources import kinds
@@ -20,7 +20,9 @@ from labkit.resources.model import Key
 class Readiness:
     """Waits for the cluster after a change."""
 
-    def __init__(self, api: Api, objects: Objects, proxies: Proxies, barrier: Barrier) -> None:
+    def __init__(
+        self, api: Api, objects: ClusterObjects, proxies: Proxies, barrier: Barrier
+    ) -> None:
         self.api, self.objects, self.proxies, self.barrier = api, objects, proxies, barrier
 
     def settle(
@@ -31,23 +33,23 @@ class Readiness:
         """
         keys = list(keys)
         deadline = time.monotonic() + timeout_s
-        told = [key for key in keys if kinds.of(key[0]).role]
-        rollouts = wait and any(kinds.of(key[0]).role in ("workload", "service") for key in told)
-        if not rollouts and told:
+        proxied = [key for key in keys if kinds.of(key[0]).role]
+        rollouts = wait and any(kinds.of(key[0]).role in ("workload", "service") for key in proxied)
+        if not rollouts and proxied:
             # at once: istiod has a tenth of a second to gather what belongs together
             self.barrier.mark()
         if wait:
             for kind, namespace, name in keys:
                 if kind == "Deployment":
                     self.wait_rollout(namespace, name, max(1.0, deadline - time.monotonic()))
-        if not told:
+        if not proxied:
             return {}
         if rollouts:
             self.barrier.mark()
         concerned = self.proxies.concerned(self.objects.namespaces)
         took = self.barrier.wait(concerned, began, max(5.0, deadline - time.monotonic()))
         if rollouts:
-            spaces, left = {key[1] for key in told}, max(5.0, deadline - time.monotonic())
+            spaces, left = {key[1] for key in proxied}, max(5.0, deadline - time.monotonic())
             self.barrier.wait_endpoints(lambda: self.ready_addresses(spaces), concerned, left)
         return took
 

@@ -19,7 +19,8 @@ from labkit.mesh.embedded.images import program_of
 from labkit.mesh.embedded.pod import PodSpec, RunningPod
 from labkit.mesh.embedded.ports import Ports
 from labkit.mesh.embedded.store import Store
-from labkit.mesh.embedded.workloads import plan, pod_name, template_hash
+from labkit.mesh.embedded.workloads import next_step, pod_name, template_hash
+from labkit.mesh.proxies import GATEWAY
 from labkit.processes import Family
 from labkit.resources import Resource, kinds
 from labkit.resources.model import Key
@@ -28,7 +29,7 @@ from labkit.translate.manifests import next_address, pod_of
 from labkit.translate.runtime import RUNTIME
 
 FIRST_POD_IP = "10.244.0.12"
-GATEWAY = "gateway"
+WORKLOADS = ("Deployment", "Pod")
 GATEWAY_WORKLOAD = "istio-ingressgateway"
 GATEWAY_LISTENER = "0.0.0.0_8080"
 
@@ -57,7 +58,7 @@ class Controller:
         self.helpers = ThreadPoolExecutor(4, thread_name_prefix="labkit")
         self.ending: list[Future[None]] = []
         self.dirty = threading.Event()
-        self.told: dict[str, bool] = {}  # which pods were ready in what the proxies hold
+        self.ready_as_pushed: dict[str, bool] = {}  # which pods were ready in what the proxies hold
         self.gateway = self.make_gateway()
         state.record(
             self.folder, self.family.group, self.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)
@@ -221,7 +222,7 @@ class Controller:
     def push(self) -> dict[str, float]:
         registry = self.registry()
         took = self.plane.push(registry)
-        self.told = {p.name: p.ready for p in registry.pods}
+        self.ready_as_pushed = {p.name: p.ready for p in registry.pods}
         return took
 
     def plan_pods(self, made: list[str], ended: list[str]) -> None:
@@ -236,11 +237,11 @@ class Controller:
                     self.make_pod(owner, owner.body, owner.name, "")
                     made.append(owner.name)
                 continue
-            steps = plan(owner.spec, [PodView(p) for p in mine])
-            ended += steps.end
+            step = next_step(owner.spec, [PodView(p) for p in mine])
+            ended += step.end
             template = owner.spec.get("template") or {}
             hash_ = template_hash(template)
-            for _ in range(steps.create):
+            for _ in range(step.create):
                 name = pod_name(owner.name, hash_, self.rng)
                 self.make_pod(owner, template, name, hash_)
                 made.append(name)
@@ -266,7 +267,7 @@ class Controller:
         """
         if self.dirty.is_set() or not self.gateway.ready:
             return False
-        if self.told != {name: pod.ready for name, pod in self.running.items()}:
+        if self.ready_as_pushed != {name: pod.ready for name, pod in self.running.items()}:
             return False  # a pod has changed since, and its thread is about to say so
         return all(
             self.rolled_out(self.store.objects[key])

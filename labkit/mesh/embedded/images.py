@@ -26,7 +26,7 @@ WAIT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal
 
 
 @dataclass(frozen=True)
-class Program:
+class ContainerProgram:
     """What to start for a container: its arguments, its environment, and whether it listens."""
 
     container: str
@@ -47,7 +47,7 @@ def app_text() -> str:
 
 def program_of(
     template: Mapping[str, Any], owner: str, files: Mapping[str, Mapping[str, str]]
-) -> Program:
+) -> ContainerProgram:
     """The program for a pod template. `files`: the data of the ConfigMaps of its namespace, by
     name.
 
@@ -76,7 +76,7 @@ def program_of(
         mounted(template, owner, words[-1], files)
         if len(ports) > 1:
             raise refused(owner, f"{len(ports)} container ports", "one port")
-        return Program(
+        return ContainerProgram(
             name,
             image,
             (sys.executable, "-I", "-S", "-u", app_path()),
@@ -84,7 +84,7 @@ def program_of(
             ports[0] if ports else 8080,
         )
     if WAITING.match(image) and words and words[0] == "sleep":
-        return Program(name, image, (sys.executable, "-I", "-S", "-c", WAIT), env, None)
+        return ContainerProgram(name, image, (sys.executable, "-I", "-S", "-c", WAIT), env, None)
     shown = (
         f"image {image!r} with command {' '.join(words)!r}"
         if words

@@ -18,7 +18,6 @@ from labkit.errors import MeshError, NotFound, NotReady, TrafficError
 from labkit.mesh.base import Mesh
 from labkit.mesh.embedded import views
 from labkit.mesh.embedded.controller import (
-    GATEWAY,
     GATEWAY_LISTENER,
     Controller,
     ended_from_outside,
@@ -27,6 +26,7 @@ from labkit.mesh.embedded.controlplane import Proxy
 from labkit.mesh.embedded.pod import RunningPod
 from labkit.mesh.lookup import kind_of, no_pods_of, no_such_pod
 from labkit.mesh.model import Applied, PodInfo
+from labkit.mesh.proxies import GATEWAY
 from labkit.mesh.requests import GATEWAY_PORTS
 from labkit.mesh.table import Table
 from labkit.mesh.views import Backing

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.envoy import Envoy
-from labkit.mesh.embedded.images import Program
+from labkit.mesh.embedded.images import ContainerProgram
 from labkit.processes import Family, end, tail
 from labkit.translate import Pod as PodFacts
 
@@ -37,7 +37,7 @@ class PodSpec:
     workload: str
     template_hash: str
     template: Mapping[str, Any]
-    program: Program | None  # None: the gateway, which is an Envoy and nothing else
+    program: ContainerProgram | None  # None: the gateway, which is an Envoy and nothing else
     created: float
 
     @property

@@ -57,7 +57,7 @@ def check_private(top: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Left:
+class FoundMesh:
     """A mesh found by its folder. `owner_runs`: the process that made it is still there."""
 
     folder: Path
@@ -83,7 +83,7 @@ def record(folder: Path, group: int, gateway_port: int) -> None:
     os.replace(beside, folder / RECORD)
 
 
-def meshes() -> Iterator[Left]:
+def meshes() -> Iterator[FoundMesh]:
     """Every mesh of this user on this machine, also those whose owner is gone."""
     top = root()
     if not top.is_dir():
@@ -93,7 +93,7 @@ def meshes() -> Iterator[Left]:
             body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
             continue  # it is being made or removed just now
-        left = Left(
+        left = FoundMesh(
             folder, body["owner"], body["group"], body["gateway_port"], body["created"], False
         )
         try:
@@ -105,14 +105,14 @@ def meshes() -> Iterator[Left]:
             yield left
 
 
-def end(mesh: Left) -> None:
+def end(mesh: FoundMesh) -> None:
     """Ends all processes of a mesh, and removes its folder."""
     if group_is_ours(mesh):
         end_group(mesh.group)
     shutil.rmtree(mesh.folder, ignore_errors=True)
 
 
-def group_is_ours(mesh: Left) -> bool:
+def group_is_ours(mesh: FoundMesh) -> bool:
     """Whether the process group still is this mesh's: ids are used again, and a stranger must not
     be ended.
     """

@@ -28,7 +28,7 @@ class PodState(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class RolloutStep:
     """How many pods to make of the Deployment's template, and the names of those to end."""
 
     create: int
@@ -74,7 +74,7 @@ def share(value: Any, of: int, rounding: Any) -> int:
     return int(value)
 
 
-def plan(spec: Mapping[str, Any], pods: Sequence[PodState]) -> Plan:
+def next_step(spec: Mapping[str, Any], pods: Sequence[PodState]) -> RolloutStep:
     """One step of a Deployment's way to what it wants; called again whenever a pod changes.
 
     Pods of an older template are ended as new ones become ready, so that enough are always there.
@@ -85,10 +85,10 @@ def plan(spec: Mapping[str, Any], pods: Sequence[PodState]) -> Plan:
     old = [p for p in pods if p.template_hash != wanted]
     if not old:
         surplus = sorted(new, key=lambda p: p.ready)[: max(0, len(new) - replicas)]
-        return Plan(max(0, replicas - len(new)), tuple(p.name for p in surplus))
+        return RolloutStep(max(0, replicas - len(new)), tuple(p.name for p in surplus))
     most, fewest = limits(spec, replicas)
     if (spec.get("strategy") or {}).get("type") == "Recreate":
-        return Plan(0, tuple(p.name for p in old))
+        return RolloutStep(0, tuple(p.name for p in old))
     create = max(0, min(replicas - len(new), most - len(pods)))
     ready = sum(p.ready for p in pods)
     leaving: list[str] = []
@@ -100,4 +100,4 @@ def plan(spec: Mapping[str, Any], pods: Sequence[PodState]) -> Plan:
                 break
             ready -= 1
         leaving.append(pod.name)
-    return Plan(create, tuple(leaving))
+    return RolloutStep(create, tuple(leaving))

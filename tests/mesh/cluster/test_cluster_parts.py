@@ -20,9 +20,9 @@ import pytest
 
 from labkit.errors import MeshError, NotReady, TrafficError, UnsupportedError
 from labkit.mesh.cluster.barrier import Barrier
-from labkit.mesh.cluster.cleanup.leftovers import Left
-from labkit.mesh.cluster.cleanup.snapshot import Snapshot, told, wishes
-from labkit.mesh.cluster.client import streams as tunnel
+from labkit.mesh.cluster.cleanup.fingerprints import Fingerprints, configured_parts, wishes
+from labkit.mesh.cluster.cleanup.leftovers import ClusterRun
+from labkit.mesh.cluster.client import streams
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.forward import Forward
 from labkit.mesh.cluster.client.guard import Pinned
@@ -70,7 +70,7 @@ def test_of_another_machine_nothing_is_known() -> None:
 @pytest.mark.parametrize("text", ["", "desk", "desk/a/b", "desk/1"])
 def test_what_is_no_owner(text: str) -> None:
     assert Owner.read(text) is None
-    assert not Left("a", Owner.read(text), ()).owner_runs, "nobody says that it is his"
+    assert not ClusterRun("a", Owner.read(text), ()).owner_runs, "nobody says that it is his"
 
 
 def test_an_object_that_was_read_is_applied_without_the_clusters_notes() -> None:
@@ -87,8 +87,8 @@ def test_an_object_that_was_read_is_applied_without_the_clusters_notes() -> None
 
 
 def test_what_a_snapshot_compares() -> None:
-    before = Snapshot({"a": "1", "b": "1"}, {"gateway: listeners x": "1"})
-    after = Snapshot(
+    before = Fingerprints({"a": "1", "b": "1"}, {"gateway: listeners x": "1"})
+    after = Fingerprints(
         {"a": "2", "c": "1"}, {"gateway: listeners x": "1", "gateway: listeners y": "1"}
     )
     assert after.since(before) == ["+ c", "+ gateway: listeners y", "- b", "~ a"]
@@ -132,7 +132,7 @@ def test_a_listener_that_drains_is_gone_with_its_routes() -> None:
             {"dynamic_active_clusters": [{"last_updated": "now", "cluster": {"name": "c"}}]},
         ]
     }
-    names = [name for name, _ in told(dump)]
+    names = [name for name, _ in configured_parts(dump)]
     assert names == ["gateway: listeners a", "gateway: configs http.1", "gateway: clusters c"]
 
 
@@ -241,7 +241,7 @@ def upgraded(connection: socket.socket) -> None:
     lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
     lines += [
         f"Sec-WebSocket-Accept: {accepted}",
-        f"Sec-WebSocket-Protocol: {tunnel.PROTOCOL}",
+        f"Sec-WebSocket-Protocol: {streams.PROTOCOL}",
         "",
         "",
     ]
@@ -264,14 +264,14 @@ def test_a_tunnel_that_does_not_open_is_said_in_time(
     serve: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A laptop that slept has connections on which nothing comes any more."""
-    monkeypatch.setattr(tunnel, "OPEN_S", 0.2)
+    monkeypatch.setattr(streams, "OPEN_S", 0.2)
     with api_server(serve) as api:
         with pytest.raises(MeshError, match="opens no stream"):
-            tunnel.Tunnel.to_port(api, "shop", "stock-1", 8080)
+            streams.PodStream.to_port(api, "shop", "stock-1", 8080)
         with pytest.raises(
             TrafficError, match="Port 8080 of pod 'stock-1' in 'shop' does not answer"
         ):
-            tunnel.PodClient(api, "shop", "stock-1", 8080).request("GET", "/")
+            streams.PodClient(api, "shop", "stock-1", 8080).request("GET", "/")
 
 
 def test_a_pod_that_is_gone_while_an_apply_waits_is_for_the_wait_to_decide() -> None:
@@ -287,7 +287,7 @@ def test_a_pod_that_is_gone_while_an_apply_waits_is_for_the_wait_to_decide() -> 
 
 
 def test_a_spare_tunnel_that_fails_in_whatever_way_is_no_longer_being_opened() -> None:
-    def broken() -> tunnel.Tunnel:
+    def broken() -> streams.PodStream:
         raise RuntimeError("nobody expected this")
 
     forward = Forward(broken, spare=0)
@@ -309,7 +309,7 @@ def test_a_close_that_failed_can_be_repeated(monkeypatch: pytest.MonkeyPatch) ->
     """What is on the cluster is given back by the second one, or at the end of the process."""
     calls, answers = [], [MeshError("The API server does not answer"), None]
 
-    def end(api: Any, left: Left) -> None:
+    def end(api: Any, left: ClusterRun) -> None:
         calls.append("end")
         if error := answers.pop(0):
             raise error

@@ -31,7 +31,7 @@ from labkit.mesh.cluster.client import guard, localtools
 from labkit.mesh.cluster.client.address import Address, address_of
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.guard import guarded, pin, read
-from labkit.mesh.cluster.client.streams import Tunnel
+from labkit.mesh.cluster.client.streams import PodStream
 
 from .test_guard import ELSEWHERE, UNCLEAR, config, written
 
@@ -186,7 +186,7 @@ def talk(file: Path) -> None:
     with contextlib.suppress(MeshError):
         api.json("GET", "/version")
     with contextlib.suppress(MeshError):
-        Tunnel.to_port(api, "default", "pod", 80)
+        PodStream.to_port(api, "default", "pod", 80)
 
 
 def test_a_proxy_of_the_environment_does_not_see_what_is_local(
@@ -216,7 +216,7 @@ def test_a_redirect_is_not_followed(status: int, tmp_path: Path) -> None:
                     caught.value
                 )
             with pytest.raises(MeshError, match="opens no stream"):
-                Tunnel.to_port(api, "default", "pod", 80)
+                PodStream.to_port(api, "default", "pod", 80)
             assert len(server.seen) == 5
         assert elsewhere.seen == []
 
@@ -417,7 +417,7 @@ def test_without_its_words_a_client_follows(
             file = kubeconfig(tmp_path, f"http://127.0.0.1:{server.port}")
             monkeypatch.setattr(websocket, "create_connection", follows)
             with contextlib.suppress(MeshError):
-                Tunnel.to_port(Api(guarded(None, file)), "default", "pod", 80)
+                PodStream.to_port(Api(guarded(None, file)), "default", "pod", 80)
             assert len(elsewhere.seen) == 1
         with listening(answer.encode()) as server:
             api = Api(guarded(None, kubeconfig(tmp_path, f"http://127.0.0.1:{server.port}")))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labkit.mesh.embedded.workloads import limits, plan, template_hash
+from labkit.mesh.embedded.workloads import limits, next_step, template_hash
 
 NEW = {"metadata": {"labels": {"v": "new"}}}
 OLD = {"metadata": {"labels": {"v": "old"}}}
@@ -41,15 +41,15 @@ def pods(old: int, new: int, *, new_ready: bool = True) -> list[Pod]:
     ],
 )
 def test_steps(there: list[Pod], replicas: int, create: int, end: int) -> None:
-    steps = plan({"replicas": replicas, "template": NEW}, there)
+    steps = next_step({"replicas": replicas, "template": NEW}, there)
     assert (steps.create, len(steps.end)) == (create, end)
 
 
 def test_recreate_ends_all_before_it_makes_any() -> None:
     spec = {"replicas": 2, "template": NEW, "strategy": {"type": "Recreate"}}
-    assert plan(spec, pods(2, 0)).create == 0
-    assert len(plan(spec, pods(2, 0)).end) == 2
-    assert plan(spec, []).create == 2
+    assert next_step(spec, pods(2, 0)).create == 0
+    assert len(next_step(spec, pods(2, 0)).end) == 2
+    assert next_step(spec, []).create == 2
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_rollout_always_ends_and_never_has_too_few(
     _, fewest = limits(spec, replicas)
     for turn in range(60):
         ready_before = sum(p.ready for p in there)
-        steps = plan(spec, there)
+        steps = next_step(spec, there)
         there = [p for p in there if p.name not in steps.end]
         assert sum(p.ready for p in there) >= min(fewest, ready_before)
         there += [

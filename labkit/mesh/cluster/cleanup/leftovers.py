@@ -10,7 +10,7 @@ from pathlib import Path
 
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.barrier import host_of
-from labkit.mesh.cluster.cleanup.snapshot import wait_forgotten
+from labkit.mesh.cluster.cleanup.fingerprints import wait_forgotten
 from labkit.mesh.cluster.client.api import MANAGER, Api, Refused, path_of
 from labkit.mesh.cluster.client.guard import guarded
 from labkit.mesh.cluster.observability import leave_gateway, users
@@ -19,11 +19,11 @@ from labkit.mesh.cluster.ownership.owner import MADE, MANAGED, Owner
 from labkit.resources import kinds
 
 NAMESPACE = re.compile(r"/api/v1/namespaces/[^/]+")
-TOLD = tuple(row.kind for row in kinds.TABLE if row.role in ("service", "policy"))
+PROXIED_KINDS = tuple(row.kind for row in kinds.TABLE if row.role in ("service", "policy"))
 
 
 @dataclass(frozen=True)
-class Left:
+class ClusterRun:
     """One run on a cluster: whose it is, and the paths of what it made."""
 
     run: str
@@ -35,27 +35,27 @@ class Left:
         return self.owner is not None and self.owner.runs
 
 
-def find(api: Api) -> list[Left]:
+def find(api: Api) -> list[ClusterRun]:
     """Every run that is there, also those whose owner is gone.
 
     >>> [left.run for left in find(api) if not left.owner_runs]
     ['4f1c22aa']
     """
     selector = ",".join(f"{k}={v}" for k, v in MANAGED.items())
-    found: dict[str, Left] = {}
+    found: dict[str, ClusterRun] = {}
     for marker in api.list("Namespace", labelSelector=selector):
         name = str(marker["metadata"]["name"])
         if name.startswith(MARKERS) and "deletionTimestamp" not in marker["metadata"]:
             ledger = api.find(path_of("ConfigMap", name, LEDGER)) or {"data": {}}
             made = json.loads(ledger["data"].get("made", "[]"))
             run = name.removeprefix(MARKERS)
-            found[run] = Left(run, owner_of(marker), tuple(made))
+            found[run] = ClusterRun(run, owner_of(marker), tuple(made))
     for run, text in users(api).items():  # who only keeps the gateway as it is has no namespace
-        found.setdefault(run, Left(run, Owner.read(text), ()))
+        found.setdefault(run, ClusterRun(run, Owner.read(text), ()))
     return list(found.values())
 
 
-def end(api: Api, left: Left) -> None:
+def end(api: Api, left: ClusterRun) -> None:
     """Removes all that a run made, and takes its name off the gateway. What another run has taken
     over stays, and so does what somebody has made at the path of an object of the run's that is
     gone.
@@ -75,7 +75,7 @@ def end(api: Api, left: Left) -> None:
         elif is_of(found, left.run):
             spaces.insert(0, path.rpartition("/")[2])
     for name in spaces[:-1]:
-        for kind in TOLD:
+        for kind in PROXIED_KINDS:
             api.delete(path_of(kind, name))
     gone = [api.delete(path_of("Namespace", name=name)) for name in spaces]
     for name in spaces:
@@ -98,7 +98,7 @@ def by_labkit(body: Json) -> bool:
     )
 
 
-def end_abandoned(api: Api, say: Callable[[str], None]) -> list[Left]:
+def end_abandoned(api: Api, say: Callable[[str], None]) -> list[ClusterRun]:
     """Ends the runs whose process is gone."""
     gone = [left for left in find(api) if not left.owner_runs]
     for left in gone:

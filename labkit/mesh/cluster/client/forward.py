@@ -10,23 +10,23 @@ from collections import deque
 from collections.abc import Callable
 
 from labkit.errors import LabkitError
-from labkit.mesh.cluster.client.streams import Tunnel
+from labkit.mesh.cluster.client.streams import PodStream
 
 CHUNK = 64 * 1024
 SPARE = 4
 
 
 class Forward:
-    """Listens on 127.0.0.1; each connection gets a tunnel of its own, so the pod sees one
+    """Listens on 127.0.0.1; each connection gets a stream of its own, so the pod sees one
     connection for each.
 
-    To open a tunnel takes 20 to 30 ms (a TLS and a WebSocket handshake), so `spare` tunnels are
+    To open a stream takes 20 to 30 ms (a TLS and a WebSocket handshake), so `spare` streams are
     opened ahead: a curl then measures the mesh, not the way there.
     """
 
-    def __init__(self, opener: Callable[[], Tunnel], *, spare: int = SPARE) -> None:
+    def __init__(self, opener: Callable[[], PodStream], *, spare: int = SPARE) -> None:
         self.opener, self.spare = opener, spare
-        self.ready: deque[Tunnel] = deque()
+        self.ready: deque[PodStream] = deque()
         self.opening = 0
         self.lock = threading.Lock()
         self.closed = False
@@ -48,29 +48,29 @@ class Forward:
         with connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                tunnel = self.take()
+                stream = self.take()
             except LabkitError as error:
                 self.trouble = str(error)
                 return
             try:
-                pump(connection, tunnel)
+                pump(connection, stream)
             except OSError:  # one side went away: so does the other
                 return
             finally:
-                self.trouble = tunnel.trouble or self.trouble
-                tunnel.close()
+                self.trouble = stream.trouble or self.trouble
+                stream.close()
 
-    def take(self) -> Tunnel:
-        """A tunnel: a spare one that is still good, or a new one."""
+    def take(self) -> PodStream:
+        """A stream: a spare one that is still good, or a new one."""
         while True:
             with self.lock:
-                tunnel = self.ready.popleft() if self.ready else None
-            if tunnel is None:
+                stream = self.ready.popleft() if self.ready else None
+            if stream is None:
                 break
-            if tunnel.is_open():
+            if stream.is_open():
                 self.refill()
-                return tunnel
-            tunnel.close()
+                return stream
+            stream.close()
         self.refill()
         return self.opener()
 
@@ -82,26 +82,26 @@ class Forward:
             threading.Thread(target=self.open_one, daemon=True).start()
 
     def open_one(self) -> None:
-        tunnel, kept = None, False
+        stream, kept = None, False
         try:
             with contextlib.suppress(LabkitError):  # whoever needs one will open it, and be told
-                tunnel = self.opener()
+                stream = self.opener()
         # whatever went wrong: one that counts as being opened for ever would be missing for ever
         finally:
             with self.lock:
                 self.opening -= 1
-                if tunnel is not None and not self.closed:
-                    self.ready.append(tunnel)
+                if stream is not None and not self.closed:
+                    self.ready.append(stream)
                     kept = True
-        if tunnel is not None and not kept:
-            tunnel.close()
+        if stream is not None and not kept:
+            stream.close()
 
     def drain(self) -> None:
-        """Closes the spare tunnels."""
+        """Closes the spare streams."""
         with self.lock:
             spare, self.ready = list(self.ready), deque()
-        for tunnel in spare:
-            tunnel.close()
+        for stream in spare:
+            stream.close()
 
     def close(self) -> None:
         with self.lock:
@@ -113,17 +113,17 @@ class Forward:
         self.drain()
 
 
-def pump(connection: socket.socket, tunnel: Tunnel) -> None:
+def pump(connection: socket.socket, stream: PodStream) -> None:
     """Moves bytes both ways until one side ends."""
     while True:
-        both: list[socket.socket | Tunnel] = [connection, tunnel]
-        ready = [tunnel] if tunnel.pending() else select.select(both, [], [])[0]
+        both: list[socket.socket | PodStream] = [connection, stream]
+        ready = [stream] if stream.pending() else select.select(both, [], [])[0]
         if connection in ready:
             data = connection.recv(CHUNK)
             if not data:
                 return
-            tunnel.sendall(data)
-        if tunnel in ready:
-            connection.sendall(tunnel.step())
-            if tunnel.ended:
+            stream.sendall(data)
+        if stream in ready:
+            connection.sendall(stream.step())
+            if stream.ended:
                 return

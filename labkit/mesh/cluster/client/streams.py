@@ -34,7 +34,7 @@ OUT, NOTES, ERROR = (
 )
 
 
-class Tunnel:
+class PodStream:
     """One stream to a port of a pod, or to a command in it. Enough of a socket for http.client."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Tunnel:
         self.settimeout(None)
 
     @classmethod
-    def to_port(cls, api: Api, namespace: str, pod: str, port: int) -> Tunnel:
+    def to_port(cls, api: Api, namespace: str, pod: str, port: int) -> PodStream:
         """A connection to a port of a pod, made inside the pod, to its loopback address: past its
         sidecar.
         """
@@ -77,7 +77,7 @@ class Tunnel:
     @classmethod
     def to_command(
         cls, api: Api, namespace: str, pod: str, container: str, command: list[str], ready: str = ""
-    ) -> Tunnel:
+    ) -> PodStream:
         """The standard input and output of a command in a container; `ready` is a pattern of what
         it says first.
         """
@@ -187,7 +187,7 @@ class Tunnel:
         self.ws.settimeout(timeout_s)
 
     def makefile(self, mode: str, *_: Any) -> io.BufferedReader:
-        return io.BufferedReader(Reader(self))
+        return io.BufferedReader(StreamReader(self))
 
     def close(self) -> None:
         self.ended = True
@@ -228,24 +228,24 @@ def open_websocket(api: Api, url: str) -> Any:
     return websocket.create_connection(url, timeout=OPEN_S, sslopt=tls, redirect_limit=0, **options)
 
 
-class Reader(io.RawIOBase):
-    """A tunnel as a file to read from."""
+class StreamReader(io.RawIOBase):
+    """A stream as a file to read from."""
 
-    def __init__(self, tunnel: Tunnel) -> None:
-        self.tunnel = tunnel
+    def __init__(self, stream: PodStream) -> None:
+        self.stream = stream
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self.tunnel.receive()
+        data = self.stream.receive()
         size = min(len(buffer), len(data))
         buffer[:size] = data[:size]
-        self.tunnel.rest = data[size:]
+        self.stream.rest = data[size:]
         return size
 
 
-class TunnelConnection(http.client.HTTPConnection):
+class StreamConnection(http.client.HTTPConnection):
     """HTTP to a port of a pod."""
 
     def __init__(
@@ -255,9 +255,9 @@ class TunnelConnection(http.client.HTTPConnection):
         self.api, self.where = api, (namespace, pod, port)
 
     def connect(self) -> None:
-        tunnel = Tunnel.to_port(self.api, *self.where)
-        tunnel.settimeout(self.timeout)
-        self.sock = tunnel
+        stream = PodStream.to_port(self.api, *self.where)
+        stream.settimeout(self.timeout)
+        self.sock = stream
 
 
 class PodClient:
@@ -270,7 +270,7 @@ class PodClient:
 
     def __init__(self, api: Api, namespace: str, pod: str, port: int) -> None:
         self.api, self.where = api, (namespace, pod, port)
-        self.connection: TunnelConnection | None = None
+        self.connection: StreamConnection | None = None
         self.lock = threading.Lock()
 
     def request(
@@ -279,7 +279,7 @@ class PodClient:
         with self.lock:
             for fresh in (False, True):
                 if self.connection is None:
-                    self.connection = TunnelConnection(self.api, *self.where)
+                    self.connection = StreamConnection(self.api, *self.where)
                     fresh = True
                 try:
                     self.connection.request(method, target, headers=dict(headers or {}))

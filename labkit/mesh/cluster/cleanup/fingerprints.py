@@ -29,7 +29,7 @@ NOTES = ("deployment.kubernetes.io/revision", "control-plane.alpha.kubernetes.io
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class Fingerprints:
     """Fingerprints: of each object by its path, and of all that the gateway was told by its kind
     and name.
     """
@@ -37,10 +37,10 @@ class Snapshot:
     objects: dict[str, str]
     gateway: dict[str, str]
 
-    def since(self, before: Snapshot) -> list[str]:
+    def since(self, before: Fingerprints) -> list[str]:
         """What has come, gone or changed, a line each: [] where nothing has.
 
-        >>> take(api).since(before)
+        >>> take_fingerprints(api).since(before)
         ['+ /api/v1/namespaces/hello-world']
         """
         lines = []
@@ -51,7 +51,7 @@ class Snapshot:
         return sorted(lines)
 
 
-def take(api: Api) -> Snapshot:
+def take_fingerprints(api: Api) -> Fingerprints:
     """The cluster as it is now. Pods are left out, as they come and go; the Deployments behind them
     are in.
     """
@@ -67,7 +67,7 @@ def take(api: Api) -> Snapshot:
         dump = proxies.admin(proxies.gateway()).config_dump()
     finally:
         proxies.forget()
-    return Snapshot(objects, {name: fingerprint(part) for name, part in told(dump)})
+    return Fingerprints(objects, {name: fingerprint(part) for name, part in configured_parts(dump)})
 
 
 def wait_forgotten(api: Api, host: str, timeout_s: float = 30.0) -> None:
@@ -87,7 +87,7 @@ def wait_forgotten(api: Api, host: str, timeout_s: float = 30.0) -> None:
             return True
         except (TrafficError, EnvoyError):  # its pod is being replaced
             return False
-        return host not in json.dumps(list(told(dump)))
+        return host not in json.dumps(list(configured_parts(dump)))
 
     what = "the ingress gateway to forget what was removed"
     try:
@@ -110,7 +110,7 @@ def wishes(body: Json) -> Json:
     return {**{k: v for k, v in body.items() if k not in ("status", "metadata")}, "metadata": kept}
 
 
-def told(dump: Json) -> Iterator[tuple[str, Any]]:
+def configured_parts(dump: Json) -> Iterator[tuple[str, Any]]:
     """The listeners, clusters and routes of an Envoy, without listeners that only drain, and
     without their routes.
     """
