@@ -79,19 +79,19 @@ def clusters(*, everything: bool, forget: bool) -> tuple[int, int]:
     if not found:
         return 0, 0
     from labkit.cli.up import say
-    from labkit.setup.removal import Gone, give_back
-    from labkit.setup.steps import Steps
+    from labkit.setup.commands import Commands
+    from labkit.setup.removal import ClusterGone, give_back
 
     failed = 0
     for record in found:
         name = record.context or record.profile
         try:
-            with Steps(say) as steps:
-                give_back(record, steps, everything=everything)
+            with Commands(say) as commands:
+                give_back(record, commands, everything=everything)
             say(f"cluster {name}: given back")
         except LabkitError as error:
             if forget and isinstance(
-                error, Gone
+                error, ClusterGone
             ):  # any other error comes from a cluster that is there
                 record.forget()
                 say(f"cluster {name}: forgotten. {error.message}")

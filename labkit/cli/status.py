@@ -56,8 +56,8 @@ def made(record: Record) -> str:
     parts = []
     if record.profile:
         parts.append(f"Minikube {record.profile}" + ("" if record.profile_made else " (started)"))
-    if record.way:
-        parts.append(f"Istio by {record.way}")
+    if record.installer:
+        parts.append(f"Istio by {record.installer}")
     return " and ".join(parts) or "nothing"
 
 

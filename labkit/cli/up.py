@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import LabkitError
 
 if TYPE_CHECKING:
-    from labkit.setup.installation import Options
+    from labkit.setup.installation import UpOptions
 
 CHARTS = ("base", "istiod", "gateway")
 
@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     istio = parser.add_argument_group("Istio")
     istio.add_argument(
         "--with",
-        dest="way",
+        dest="installer",
         choices=("istioctl", "helm", "addons"),
         default="",
         help="by which tool",
@@ -88,20 +88,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from labkit.setup.installation import Options, Up, hold_tunnel
-    from labkit.setup.installers import Wishes
+    from labkit.setup.commands import Commands
+    from labkit.setup.installation import Up, UpOptions
+    from labkit.setup.installers import ToolOptions
     from labkit.setup.minikube import Minikube
-    from labkit.setup.steps import Steps
+    from labkit.setup.minikube_tunnel import hold_tunnel
 
     if args.tunnel and not args.minikube:
         raise LabkitError("A tunnel is Minikube's", try_next="labkit up --minikube --tunnel")
-    wishes = Wishes(
+    tool_options = ToolOptions(
         istioctl=tuple(word for text in args.istioctl_option for word in shlex.split(text)),
         helm=by_chart(args.helm_option),
         charts=args.charts,
         version=args.istio_version,
     )
-    options = Options(
+    options = UpOptions(
         minikube=args.minikube,
         profile=args.profile,
         driver=args.driver,
@@ -109,20 +110,20 @@ def run(args: argparse.Namespace) -> int:
         cpus=args.cpus,
         context=args.context,
         kubeconfig=args.kubeconfig,
-        way=args.way,
-        wishes=wishes,
+        installer=args.installer,
+        tool_options=tool_options,
         edit_hosts=args.edit_hosts,
     )
-    with Steps(say) as steps:
-        api = Up(options, steps).run()
+    with Commands(say) as commands:
+        api = Up(options, commands).run()
         say("\n".join(next_words(options, api.pinned.context)))
         if args.tunnel:
-            hold_tunnel(Minikube(steps, args.profile), api, say)
+            hold_tunnel(Minikube(commands, args.profile), api, say)
         api.close()
     return 0
 
 
-def next_words(options: Options, context: str) -> list[str]:
+def next_words(options: UpOptions, context: str) -> list[str]:
     """What to type now. A lesson takes the kubeconfig's current context, so that has to be this
     one.
     """

@@ -33,7 +33,7 @@ ISTIOCTL = "curl -L https://istio.io/downloadIstio | sh -, then put its folder b
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckupItem:
     """One line. `state`: ok; hint: not needed for what was asked about; missing: needed and not
     there.
     """
@@ -44,7 +44,7 @@ class Check:
     fix: str = ""
 
 
-def examine(backend: str = "embedded", *, context: str | None = None) -> Iterator[Check]:
+def examine(backend: str = "embedded", *, context: str | None = None) -> Iterator[CheckupItem]:
     """Every check, as it is done; what only a cluster needs is a hint unless the backend is
     "cluster".
 
@@ -69,15 +69,15 @@ def examine(backend: str = "embedded", *, context: str | None = None) -> Iterato
     yield from cluster(context, optional)
 
 
-def python() -> Check:
+def python() -> CheckupItem:
     found = ".".join(map(str, sys.version_info[:3]))
     wanted = ".".join(map(str, OLDEST_PYTHON))
     if sys.version_info[:2] < OLDEST_PYTHON:
-        return Check("Python", BAD, found, f"install Python {wanted} or newer")
-    return Check("Python", GOOD, found)
+        return CheckupItem("Python", BAD, found, f"install Python {wanted} or newer")
+    return CheckupItem("Python", GOOD, found)
 
 
-def libraries() -> Check:
+def libraries() -> CheckupItem:
     missing = []
     for name in LIBRARIES:
         try:
@@ -85,27 +85,27 @@ def libraries() -> Check:
         except ImportError:
             missing.append(name)
     if missing:
-        return Check("libraries", BAD, "missing: " + ", ".join(missing), INSTALL)
-    return Check("libraries", GOOD, ", ".join(LIBRARIES))
+        return CheckupItem("libraries", BAD, "missing: " + ", ".join(missing), INSTALL)
+    return CheckupItem("libraries", GOOD, ", ".join(LIBRARIES))
 
 
-def guarded(name: str, check: Callable[[], Check], optional: bool) -> Check:
+def guarded(name: str, check: Callable[[], CheckupItem], optional: bool) -> CheckupItem:
     """A check whose error is its answer."""
     try:
         return check()
     except LabkitError as error:
-        return Check(
+        return CheckupItem(
             name, HINT if optional else BAD, first(error.seen) or error.message, error.try_next
         )
     except ImportError as error:
-        return Check(name, HINT if optional else BAD, str(error), INSTALL)
+        return CheckupItem(name, HINT if optional else BAD, str(error), INSTALL)
 
 
 def first(text: str) -> str:
     return text.strip().splitlines()[0] if text.strip() else ""
 
 
-def envoy() -> Check:
+def envoy() -> CheckupItem:
     from labkit.envoy.binary import envoy_path
 
     code, text = answer(envoy_path(), "--version")
@@ -118,17 +118,17 @@ def envoy() -> Check:
             "--minikube), or "
             "another machine",
         )
-    return Check("Envoy", GOOD, match[1])
+    return CheckupItem("Envoy", GOOD, match[1])
 
 
-def ports() -> Check:
+def ports() -> CheckupItem:
     """The meshes listen on ports of 127.0.0.1 from a range of their own, so one of that range is
     tried.
     """
     try:
         from labkit.mesh.embedded.ports import FIRST, LAST
     except ImportError:  # a line of the report tells which library is missing
-        return Check("ports", HINT, "not looked at without the libraries")
+        return CheckupItem("ports", HINT, "not looked at without the libraries")
     trouble: OSError | None = None
     for port in random.sample(range(FIRST, LAST), PORTS_TRIED):
         try:
@@ -137,7 +137,7 @@ def ports() -> Check:
         except OSError as error:  # somebody may have this one
             trouble = error
         else:
-            return Check(
+            return CheckupItem(
                 "ports", GOOD, f"free ports from {FIRST} to {LAST} on 127.0.0.1 can be had"
             )
     raise LabkitError(
@@ -149,13 +149,13 @@ def ports() -> Check:
     )
 
 
-def inotify() -> Check:
+def inotify() -> CheckupItem:
     """Each Envoy watches its files with an inotify instance, and Linux gives each user a number of
     them only.
     """
     free = watches()
     if free >= WATCHES:
-        return Check("inotify", GOOD, f"{WATCHES} instances and more are free")
+        return CheckupItem("inotify", GOOD, f"{WATCHES} instances and more are free")
     fix = (
         "close other meshes (labkit status, labkit down --all); or sudo sysctl "
         "fs.inotify.max_user_instances=512"
@@ -166,7 +166,7 @@ def inotify() -> Check:
             seen="no instance is free; each Envoy needs one",
             try_next=fix,
         )
-    return Check("inotify", HINT, f"{free} instances are free; each Envoy needs one", fix)
+    return CheckupItem("inotify", HINT, f"{free} instances are free; each Envoy needs one", fix)
 
 
 def watches() -> int:
@@ -182,24 +182,24 @@ def watches() -> int:
     return len(opened)
 
 
-def program(name: str, words: tuple[str, ...], fix: str) -> Check:
+def program(name: str, words: tuple[str, ...], fix: str) -> CheckupItem:
     """A program on the PATH and its version. Not one of them is always needed, so one that is
     missing is a hint.
     """
     path = shutil.which(name)
     if path is None:
-        return Check(name, HINT, "not on the PATH", fix)
+        return CheckupItem(name, HINT, "not on the PATH", fix)
     code, text = answer(path, *words)
     match = re.search(r"v?\d+\.\d+(?:\.\d+)?[\w.-]*", text)
     if code or not match:
         why = first(text) or f"exit code {code}"
-        return Check(
+        return CheckupItem(
             name,
             HINT,
             f"{path} does not tell its version: {why}",
             f"it may be broken; install it again: {fix}",
         )
-    return Check(name, GOOD, f"{match[0]} ({path})")
+    return CheckupItem(name, GOOD, f"{match[0]} ({path})")
 
 
 def answer(path: str, *words: str) -> tuple[int, str]:
@@ -213,42 +213,42 @@ def answer(path: str, *words: str) -> tuple[int, str]:
     return found.returncode, (found.stdout + found.stderr).decode(errors="replace")
 
 
-def driver() -> Check:
+def driver() -> CheckupItem:
     """What Minikube could run in."""
+    from labkit.setup.commands import Commands
     from labkit.setup.drivers import choose, find_drivers
-    from labkit.setup.steps import Steps
 
     if shutil.which("minikube") is None:
-        return Check("driver", HINT, "not looked for without Minikube")
-    with Steps() as steps:
-        found = choose(find_drivers(steps))
+        return CheckupItem("driver", HINT, "not looked for without Minikube")
+    with Commands() as commands:
+        found = choose(find_drivers(commands))
     size = f", {found.memory_mb} MB and {found.cpus} processors" if found.memory_mb else ""
-    return Check("driver", GOOD, f"{found.name}{size}")
+    return CheckupItem("driver", GOOD, f"{found.name}{size}")
 
 
-def memory() -> Check:
+def memory() -> CheckupItem:
     from labkit.setup.machine import machine
     from labkit.setup.minikube import LEAST_MB, SPARE_MB
 
     found = machine()
     if found.free_mb < LEAST_MB + SPARE_MB:
         wanted = f"{LEAST_MB + SPARE_MB} MB free are needed to make a Minikube with Istio"
-        return Check("memory", HINT, str(found), f"{wanted}; the embedded mesh needs 150 MB")
-    return Check("memory", GOOD, str(found))
+        return CheckupItem("memory", HINT, str(found), f"{wanted}; the embedded mesh needs 150 MB")
+    return CheckupItem("memory", GOOD, str(found))
 
 
-def cluster(context: str | None, optional: bool) -> Iterator[Check]:
+def cluster(context: str | None, optional: bool) -> Iterator[CheckupItem]:
     """The cluster of the kubeconfig's current context, or of the one named: read only."""
     state = HINT if optional else BAD
     try:
         api = connect(context)
     except ImportError as error:
-        yield Check("cluster", state, str(error), INSTALL)
+        yield CheckupItem("cluster", state, str(error), INSTALL)
         return
     except LabkitError as error:
-        yield Check("cluster", state, first(error.seen) or error.message, error.try_next)
+        yield CheckupItem("cluster", state, first(error.seen) or error.message, error.try_next)
         return
-    checks: tuple[tuple[str, Callable[[Any, str], Check]], ...] = (
+    checks: tuple[tuple[str, Callable[[Any, str], CheckupItem]], ...] = (
         ("cluster", kubernetes),
         ("Istio", istio),
         ("webhook", webhook),
@@ -269,60 +269,60 @@ def connect(context: str | None) -> Api:
     return Api(guard(context))
 
 
-def kubernetes(api: Api, state: str) -> Check:
+def kubernetes(api: Api, state: str) -> CheckupItem:
     from labkit.mesh.cluster.istio import kubernetes_version
 
-    return Check(
+    return CheckupItem(
         "cluster", GOOD, f"Kubernetes {kubernetes_version(api)}, context {api.pinned.context}"
     )
 
 
-def istio(api: Api, state: str) -> Check:
+def istio(api: Api, state: str) -> CheckupItem:
     from labkit.mesh.cluster.istio import about, control_planes, is_too_old
 
     found = control_planes(api)
     if not found:
-        return Check("Istio", state, "no istiod on this cluster", "labkit up")
+        return CheckupItem("Istio", state, "no istiod on this cluster", "labkit up")
     words = about(found[0].version)
     if is_too_old(found[0].version):
-        return Check("Istio", state, words, "upgrade Istio, or labkit up --minikube")
+        return CheckupItem("Istio", state, words, "upgrade Istio, or labkit up --minikube")
     if not found[0].ready:
-        return Check(
+        return CheckupItem(
             "Istio", state, f"{found[0]}: no ready pod", "kubectl -n istio-system get pods"
         )
-    return Check(
+    return CheckupItem(
         "Istio", GOOD if not words else HINT, f"{found[0]}" + (f". {words}" if words else "")
     )
 
 
-def webhook(api: Api, state: str) -> Check:
+def webhook(api: Api, state: str) -> CheckupItem:
     from labkit.mesh.cluster.istio import injectors
 
     found = injectors(api)
     if not found:
-        return Check(
+        return CheckupItem(
             "webhook",
             state,
             "none adds sidecars, or istiod has not signed it yet",
             "kubectl -n istio-system logs deploy/istiod",
         )
-    return Check("webhook", GOOD, ", ".join(found))
+    return CheckupItem("webhook", GOOD, ", ".join(found))
 
 
-def gateway(api: Api, state: str) -> Check:
+def gateway(api: Api, state: str) -> CheckupItem:
     from labkit.mesh.cluster.istio import about_port, gateway_address, gateway_port, gateways
 
     found = gateways(api)
     if not found:
-        return Check(
+        return CheckupItem(
             "gateway",
             state,
             "no ready pod with the label istio=ingressgateway",
             "istioctl install --set profile=default; kubectl -n istio-system get pods",
         )
     if words := about_port(gateway_port(api)):
-        return Check("gateway", HINT, words)
+        return CheckupItem("gateway", HINT, words)
     address = gateway_address(api)
-    return Check(
+    return CheckupItem(
         "gateway", GOOD, f"{found[0]}, " + (f"address {address}" if address else "by port-forward")
     )

@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labkit.errors import MeshError
+from labkit.setup.commands import Commands, last_words
 from labkit.setup.machine import MB
-from labkit.setup.steps import Steps, last_words
 
 ASK_S = 10.0
 
 
 @dataclass(frozen=True)
-class Kind:
+class DriverKind:
     """A driver, and the command that shows whether it works; `systems` as in sys.platform."""
 
     name: str
@@ -36,7 +36,7 @@ class Kind:
 
 
 KINDS = (
-    Kind(
+    DriverKind(
         "docker",
         ("linux", "darwin", "win32"),
         "docker",
@@ -44,31 +44,33 @@ KINDS = (
         "start Docker; on Linux your user must be in the group docker",
         not_as_root=True,
     ),
-    Kind("kvm2", ("linux",), "virsh", ("--connect", "qemu:///system", "version"), "start libvirtd"),
-    Kind("vfkit", ("darwin",), "vfkit", ("--version",), "brew install vfkit"),
-    Kind(
+    DriverKind(
+        "kvm2", ("linux",), "virsh", ("--connect", "qemu:///system", "version"), "start libvirtd"
+    ),
+    DriverKind("vfkit", ("darwin",), "vfkit", ("--version",), "brew install vfkit"),
+    DriverKind(
         "hyperkit",
         ("darwin",),
         "hyperkit",
         ("-v",),
         "brew install hyperkit (Macs with an Intel processor)",
     ),
-    Kind("qemu2", ("linux", "darwin"), "", ("--version",), "install QEMU"),
-    Kind(
+    DriverKind("qemu2", ("linux", "darwin"), "", ("--version",), "install QEMU"),
+    DriverKind(
         "hyperv",
         ("win32",),
         "powershell",
         ("-Command", "Get-VMHost"),
         "turn Hyper-V on, as an administrator",
     ),
-    Kind(
+    DriverKind(
         "virtualbox",
         ("linux", "darwin", "win32"),
         "VBoxManage",
         ("--version",),
         "install VirtualBox",
     ),
-    Kind(
+    DriverKind(
         "podman",
         ("linux", "darwin", "win32"),
         "podman",
@@ -92,23 +94,25 @@ class Driver:
     cpus: int = 0
 
 
-def find_drivers(steps: Steps, system: str = sys.platform) -> list[Driver]:
+def find_drivers(commands: Commands, system: str = sys.platform) -> list[Driver]:
     """Each driver that this system can have and whose program is there, in Minikube's order of
     preference.
     """
     return [
-        look(kind, steps) for kind in KINDS if system in kind.systems and steps.find(program(kind))
+        look(kind, commands)
+        for kind in KINDS
+        if system in kind.systems and commands.find(program(kind))
     ]
 
 
-def program(kind: Kind) -> str:
+def program(kind: DriverKind) -> str:
     return (
         kind.program
         or f"qemu-system-{'aarch64' if platform.machine() in ('arm64', 'aarch64') else 'x86_64'}"
     )
 
 
-def look(kind: Kind, steps: Steps) -> Driver:
+def look(kind: DriverKind, commands: Commands) -> Driver:
     if kind.not_as_root and hasattr(os, "geteuid") and os.geteuid() == 0:
         return Driver(
             kind.name,
@@ -117,7 +121,7 @@ def look(kind: Kind, steps: Steps) -> Driver:
             "run this as an ordinary user, without sudo",
         )
     try:
-        found = steps.ask(program(kind), *kind.words, timeout_s=ASK_S)
+        found = commands.ask(program(kind), *kind.words, timeout_s=ASK_S)
     except MeshError as error:
         return Driver(kind.name, False, error.message, kind.fix)
     if found.code != 0:

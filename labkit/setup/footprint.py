@@ -164,7 +164,7 @@ def remove(
             api.delete(path)
         gone += there
     for path in gone:
-        wait_gone(api, path, timeout_s)
+        api.wait_gone(path, timeout_s, command(path))
     return gone
 
 
@@ -176,13 +176,6 @@ def uid_of(api: Api, path: str) -> str:
 def inside_of(space: str) -> str:
     """The part of a path that says in which namespace an object is."""
     return f"/namespaces/{space.rstrip('/').rpartition('/')[2]}/"
-
-
-def wait_gone(api: Api, path: str, timeout_s: float) -> None:
-    folder, _, name = path.rpartition("/")
-    api.wait(
-        folder, lambda found: name not in found, timeout_s, f"{command(path)} to be gone", name=name
-    )
 
 
 def command(*paths: str) -> str:

@@ -14,15 +14,11 @@ same.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
-from labkit.errors import LabkitError, MeshError, NotFound, NotReady
-from labkit.jsontypes import Json
-from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.errors import LabkitError, MeshError, NotFound
+from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.guard import Pinned, clear, kubeconfig_paths, pin, read, seen_of
 from labkit.mesh.cluster.istio import (
     about,
@@ -32,31 +28,32 @@ from labkit.mesh.cluster.istio import (
     gateway_address,
     gateway_port,
     gateways,
-    injectors,
     is_too_old,
     kubernetes_version,
 )
-from labkit.mesh.cluster.ownership.owner import MANAGED
-from labkit.mesh.cluster.pods import info, rolled_out, why_not
-from labkit.resources.quantity import WHOLE, amount
 from labkit.setup import hosts
+from labkit.setup.commands import Commands
 from labkit.setup.drivers import choose as choose_driver
 from labkit.setup.drivers import find_drivers
-from labkit.setup.footprint import NAMESPACE, footprint, made_since
-from labkit.setup.installers import GATEWAY, Target, Way, Wishes, choose, ways
+from labkit.setup.footprint import footprint, made_since
+from labkit.setup.installers import Installer, ToolOptions, access_to, choose, installers
+from labkit.setup.istio_rollout import (
+    check_complete,
+    make_namespace,
+    pods_now,
+    too_small,
+    wait_ready,
+)
 from labkit.setup.machine import machine
 from labkit.setup.minikube import LEAST_MB, PROFILE, Minikube, Size, is_of_minikube, size_for
-from labkit.setup.minikube_tunnel import Tunnel
 from labkit.setup.record import Record, key_for, known, load
-from labkit.setup.steps import Steps
-from labkit.waiting import wait_until
 
 READY_TIMEOUT_S = 300.0
 ENOUGH_CPUS, ENOUGH_MB = 4, 7000  # a node with less gets an Istio that asks for less
 
 
 @dataclass(frozen=True)
-class Options:
+class UpOptions:
     """What `labkit up` was asked for."""
 
     minikube: bool = False
@@ -66,24 +63,24 @@ class Options:
     cpus: int = 0
     context: str | None = None
     kubeconfig: str | Path | None = None
-    way: str = ""
-    wishes: Wishes = field(default_factory=Wishes)
+    installer: str = ""
+    tool_options: ToolOptions = field(default_factory=ToolOptions)
     edit_hosts: bool = False
 
 
 class Up:
     """One run of `labkit up`.
 
-    >>> with Steps() as steps:
-    ...     Up(Options(), steps).run()
+    >>> with Commands() as commands:
+    ...     Up(UpOptions(), commands).run()
     """
 
-    def __init__(self, options: Options, steps: Steps) -> None:
+    def __init__(self, options: UpOptions, commands: Commands) -> None:
         self.options = options
-        self.steps = steps
-        self.say = steps.note
+        self.commands = commands
+        self.say = commands.note
         self.minikube: Minikube | None = (
-            Minikube(steps, options.profile) if options.minikube else None
+            Minikube(commands, options.profile) if options.minikube else None
         )
         self.record = Record("")
         self.started = False  # this very run started a Minikube that was there and stopped
@@ -99,11 +96,11 @@ class Up:
             f"Kubernetes {kubernetes_version(api)} at {pinned.server}, context {pinned.context}"
         )
         self.know(pinned, api)
-        if self.record.way and not self.record.done:
-            self.say(f"An installation by {self.record.way} was begun here and goes on")
+        if self.record.installer and not self.record.done:
+            self.say(f"An installation by {self.record.installer} was begun here and goes on")
             self.install(pinned, api)
         elif not self.has_istio(api):
-            self.record.way, self.record.done, self.record.made = (
+            self.record.installer, self.record.done, self.record.made = (
                 "",
                 False,
                 {},
@@ -149,7 +146,7 @@ class Up:
             minikube.start()
 
     def size(self) -> Size:
-        driver = choose_driver(find_drivers(self.steps), self.options.driver)
+        driver = choose_driver(find_drivers(self.commands), self.options.driver)
         self.driver = driver.name
         has = machine()
         self.say(f"Driver: {driver.name}. {has}")
@@ -216,7 +213,7 @@ class Up:
         self.record.kubeconfig = [
             str(path.absolute()) for path in kubeconfig_paths(self.options.kubeconfig)
         ]
-        if self.record.profile or self.record.way or self.record.hosts:
+        if self.record.profile or self.record.installer or self.record.hosts:
             self.record.save()
 
     def has_istio(self, api: Api) -> bool:
@@ -239,32 +236,29 @@ class Up:
     # Istio
 
     def install(self, pinned: Pinned, api: Api) -> None:
-        wishes = self.options.wishes
         small = too_small(api)
         if small:
             self.say(f"{small}: Istio is told to ask for less than it does by itself")
-        wishes = Wishes(wishes.istioctl, wishes.helm, wishes.charts, wishes.version, bool(small))
-        way = self.way(wishes)
+        tool_options = replace(self.options.tool_options, small=bool(small))
+        installer = self.choose_installer(tool_options)
         record = self.record
-        if not record.way:
+        if not record.installer:
             record.before = footprint(api)
-            record.way, record.istioctl = way.name, list(wishes.istioctl)
+            record.installer, record.istioctl = installer.name, list(tool_options.istioctl)
             record.save()
-        self.say(f"Installing Istio by {way.name}")
-        self.make_namespace(api)
-        self.steps.watch = lambda: pods_now(api)
-        way.install(target_of(pinned, self.steps))
-        self.wait_ready(api)
+        self.say(f"Installing Istio by {installer.name}")
+        make_namespace(api, self.say)
+        self.commands.watch = lambda: pods_now(api)
+        installer.install(access_to(pinned, self.commands))
+        wait_ready(api, self.say)
         record.made = made_since(record.before, footprint(api))
         record.done = True
         record.save()
 
-    def way(self, wishes: Wishes) -> Way:
-        """The way to install: the one that was begun, the one asked for, or the first that can be
-        gone.
-        """
-        known = ways(self.steps, wishes, self.minikube)
-        begun, wanted = self.record.way, self.options.way
+    def choose_installer(self, tool_options: ToolOptions) -> Installer:
+        """The installer that was begun with, the one asked for, or the first that can be used."""
+        known = installers(self.commands, tool_options, self.minikube)
+        begun, wanted = self.record.installer, self.options.installer
         if begun and wanted and begun != wanted:
             raise MeshError(
                 f"An installation by {begun} was begun here, so {wanted} can't go on with it",
@@ -272,73 +266,13 @@ class Up:
             )
         return choose(known, begun or wanted)
 
-    def make_namespace(self, api: Api) -> None:
-        """Istio's namespace, with a label that says who made it."""
-        path = path_of("Namespace", name=NAMESPACE)
-        if api.find(path) is None:
-            self.say(f"$ kubectl create namespace {NAMESPACE}")
-            api.put(
-                path,
-                {
-                    "apiVersion": "v1",
-                    "kind": "Namespace",
-                    "metadata": {"name": NAMESPACE, "labels": MANAGED},
-                },
-            )
-
-    def wait_ready(self, api: Api) -> None:
-        """Watches the two Deployments that the lessons need."""
-        wanted = ("istiod", GATEWAY)
-        shown = ""
-
-        def done(found: Mapping[str, Json]) -> bool:
-            nonlocal shown
-            state = ", ".join(f"{name} {ready(found.get(name))}" for name in wanted)
-            if state != shown:
-                self.say(f"    {state}")
-                shown = state
-            return all(name in found and rolled_out(found[name]) for name in wanted)
-
-        def explain() -> str:
-            return why_not({pod["metadata"]["name"]: pod for pod in api.list("Pod", NAMESPACE)})
-
-        self.say(f"$ kubectl -n {NAMESPACE} rollout status deployment")
-        began = time.monotonic()
-        try:
-            api.wait(
-                path_of("Deployment", NAMESPACE),
-                done,
-                READY_TIMEOUT_S,
-                "Istio's pods to be ready",
-                explain,
-            )
-        except NotReady as error:
-            raise NotReady(
-                error.message,
-                seen=error.seen,
-                try_next=f"kubectl -n {NAMESPACE} describe pods; then labkit up again",
-            ) from error
-        self.say(f"  done after {time.monotonic() - began:.0f} s")
-
     # what is there now
 
     def look(self, api: Api) -> None:
         """What a lesson needs: an istiod, its webhook, a gateway. Raises MeshError with what is
         missing.
         """
-        if not injectors(api):
-            raise MeshError(
-                "Istio's webhook that adds sidecars is not there",
-                try_next="labkit doctor --backend cluster",
-            )
-        if not gateways(api):
-            raise MeshError(
-                "There is no ingress gateway that is ready",
-                seen="no ready pod has the label istio=ingressgateway",
-                try_next="istioctl install --set profile=default adds one; or helm install "
-                "istio-ingressgateway, "
-                "with Istio's chart gateway",
-            )
+        check_complete(api)
         self.say(f"Gateway: {', '.join(gateways(api))}")
         if words := about_port(gateway_port(api)):
             self.say(words)
@@ -368,57 +302,8 @@ def minikube_key(profile: str) -> str:
     return key_for(f"minikube-{profile}")
 
 
-def current_context(options: Options) -> str:
+def current_context(options: UpOptions) -> str:
     try:
         return str(read(kubeconfig_paths(options.kubeconfig))["current-context"])
     except LabkitError:  # there is no kubeconfig yet
         return ""
-
-
-def target_of(pinned: Pinned, steps: Steps) -> Target:
-    """A private kubeconfig with this one context: whatever happens to the learner's, the tools act
-    on this cluster.
-    """
-    file = steps.folder / "kubeconfig"
-    file.touch(mode=0o600)
-    file.write_text(yaml.safe_dump(pinned.config), "utf-8")
-    return Target(pinned.context, str(file))
-
-
-def ready(deployment: Json | None) -> str:
-    if deployment is None:
-        return "not there yet"
-    return f"{deployment.get('status', {}).get('availableReplicas', 0)}/{deployment['spec'].get('replicas', 1)}"  # noqa: E501
-
-
-def pods_now(api: Api) -> str:
-    """Istio's pods in a line, for somebody who waits."""
-    try:
-        found = [info(pod) for pod in api.list("Pod", NAMESPACE)]
-    except MeshError as error:
-        return error.message
-    return ", ".join(f"{pod.workload} {pod.ready} {pod.status}" for pod in found) or "no pod yet"
-
-
-def too_small(api: Api) -> str:
-    """Why the nodes are too small for Istio's own requests; "" when they are not."""
-    nodes, _ = api.items("/api/v1/nodes")
-    cpus = sum(amount(n["status"]["allocatable"]["cpu"]) or 0 for n in nodes) / WHOLE
-    memory = sum(amount(n["status"]["allocatable"]["memory"]) or 0 for n in nodes) / WHOLE / 2**20
-    if cpus >= ENOUGH_CPUS and memory >= ENOUGH_MB:
-        return ""
-    return f"The cluster has {cpus:g} processors and {memory:.0f} MB"
-
-
-def hold_tunnel(minikube: Minikube, api: Api, say: Callable[[str], None]) -> None:
-    """`labkit up --tunnel`: keeps a tunnel open until Ctrl-C."""
-    found = minikube.found()
-    with Tunnel(minikube, driver=found.driver if found else "", say=say) as tunnel:
-        tunnel.wait(lambda: gateway_address(api))
-        say(hosts.explained(gateway_address(api)))
-        say("The tunnel is open until you press Ctrl-C")
-        wait_until(
-            lambda: tunnel.failure is not None, float("inf"), "the tunnel to end", longest_s=0.5
-        )
-        if tunnel.failure is not None:
-            raise tunnel.failure

@@ -19,11 +19,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from labkit.errors import MeshError
+from labkit.mesh.cluster.client.guard import Pinned
 from labkit.mesh.cluster.istio import OLDEST, TESTED, dotted, pair
+from labkit.setup.commands import CommandResult, Commands, last_words
 from labkit.setup.footprint import NAMESPACE
 from labkit.setup.minikube import Minikube
-from labkit.setup.steps import Done, Steps, last_words
 
 REPOSITORY = "https://istio-release.storage.googleapis.com/charts"
 CHARTS_VARIABLE = "LABKIT_ISTIO_CHARTS"
@@ -51,7 +54,7 @@ GATEWAY_PORTS = "--set-json=service.ports=" + json.dumps(PORTS, separators=(",",
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ToolOptions:
     """What a learner adds to the tools' commands."""
 
     istioctl: tuple[str, ...] = ()
@@ -64,7 +67,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Target:
+class ClusterAccess:
     """The cluster that the tools act on: the context's name, and a private copy of its part of the
     kubeconfig.
     """
@@ -77,38 +80,48 @@ class Target:
         return {"KUBECONFIG": self.kubeconfig}
 
 
-class Way:
+def access_to(pinned: Pinned, commands: Commands) -> ClusterAccess:
+    """A private kubeconfig with this one context: whatever happens to the learner's, the tools act
+    on this cluster.
+    """
+    file = commands.folder / "kubeconfig"
+    file.touch(mode=0o600)
+    file.write_text(yaml.safe_dump(pinned.config), "utf-8")
+    return ClusterAccess(pinned.context, str(file))
+
+
+class Installer:
     """One way to install Istio, and to take it away again."""
 
     name = ""
     program = ""
 
-    def __init__(self, steps: Steps, wishes: Wishes) -> None:
-        self.steps = steps
-        self.wishes = wishes
+    def __init__(self, commands: Commands, tool_options: ToolOptions) -> None:
+        self.commands = commands
+        self.tool_options = tool_options
 
     def why_not(self) -> str:
-        """Why this way can't be gone here; "" when it can."""
+        """Why it can't be used here; "" when it can."""
         return (
             ""
-            if self.steps.find(self.program)
+            if self.commands.find(self.program)
             else f"there is no program {self.program} on the PATH"
         )
 
-    def install(self, target: Target) -> None:
+    def install(self, access: ClusterAccess) -> None:
         """Runs the commands. May be called again after it was interrupted."""
         raise NotImplementedError
 
-    def uninstall(self, target: Target) -> None:
+    def uninstall(self, access: ClusterAccess) -> None:
         """Takes away what the tool itself takes away; the rest is footprint.py's."""
         raise NotImplementedError
 
 
-class Istioctl(Way):
+class Istioctl(Installer):
     name = program = "istioctl"
 
     def small(self) -> list[str]:
-        if not self.wishes.small:
+        if not self.tool_options.small:
             return []
         places = {
             "pilot": "values.pilot.resources.requests",
@@ -120,27 +133,27 @@ class Istioctl(Way):
             for what, n in SMALL[part].items()
         ]
 
-    def install(self, target: Target) -> None:
-        words = ("--set=profile=default", *self.small(), *self.wishes.istioctl)
-        self.steps.run(
+    def install(self, access: ClusterAccess) -> None:
+        words = ("--set=profile=default", *self.small(), *self.tool_options.istioctl)
+        self.commands.run(
             "istioctl",
             "install",
             "-y",
-            f"--context={target.context}",
+            f"--context={access.context}",
             *words,
-            env=target.env,
+            env=access.env,
             progress=istioctl_line,
             explain=istioctl_failed,
         )
 
-    def uninstall(self, target: Target) -> None:
-        if self.steps.find("istioctl"):
-            words = ("uninstall", "--revision=default", "-y", f"--context={target.context}")
-            manifests = manifests_of(self.wishes.istioctl)
-            done = self.steps.run(
-                "istioctl", *words, *manifests, env=target.env, progress=error_line
+    def uninstall(self, access: ClusterAccess) -> None:
+        if self.commands.find("istioctl"):
+            words = ("uninstall", "--revision=default", "-y", f"--context={access.context}")
+            manifests = manifests_of(self.tool_options.istioctl)
+            done = self.commands.run(
+                "istioctl", *words, *manifests, env=access.env, progress=error_line
             )
-            self.steps.note(f"  {done.output.count('Removed ')} objects removed")
+            self.commands.note(f"  {done.output.count('Removed ')} objects removed")
 
 
 def manifests_of(words: Sequence[str]) -> list[str]:
@@ -162,7 +175,7 @@ def error_line(line: str) -> str:
     return text if text.startswith(("Error", "✘")) else ""
 
 
-def istioctl_failed(done: Done) -> MeshError:
+def istioctl_failed(done: CommandResult) -> MeshError:
     lines = done.output.splitlines()
     return MeshError(
         f"istioctl install failed with exit code {done.code}",
@@ -172,38 +185,38 @@ def istioctl_failed(done: Done) -> MeshError:
     )
 
 
-class Helm(Way):
+class Helm(Installer):
     name = program = "helm"
 
-    def install(self, target: Target) -> None:
+    def install(self, access: ClusterAccess) -> None:
         for release, (chart, places) in RELEASES.items():
-            state = self.state(release, target)
+            state = self.state(release, access)
             if state == "deployed":
-                self.steps.note(f"{release} is installed already")
+                self.commands.note(f"{release} is installed already")
                 continue
             if (
                 state.startswith("pending") or state == "failed"
             ):  # a Helm that was ended half-way left it so
-                self.steps.note(f"{release} was left {state}: it is begun anew")
-                self.remove(release, target)
+                self.commands.note(f"{release} was left {state}: it is begun anew")
+                self.remove(release, access)
             where = self.chart(chart, places)
             wait = (
                 () if release == GATEWAY else ("--wait",)
             )  # a LoadBalancer may wait for ever for its address
             ports = (GATEWAY_PORTS,) if release == GATEWAY else ()
-            more = (*ports, *self.small(chart), *self.wishes.helm.get(chart, ()))
-            self.helm(target, "install", release, *where, f"--namespace={NAMESPACE}", *wait, *more)
+            more = (*ports, *self.small(chart), *self.tool_options.helm.get(chart, ()))
+            self.helm(access, "install", release, *where, f"--namespace={NAMESPACE}", *wait, *more)
 
     def chart(self, chart: str, places: Sequence[str]) -> tuple[str, ...]:
         """The words that name a chart: a folder of ours, or Istio's repository and
         a version of it.
         """
-        top = self.wishes.charts or os.environ.get(CHARTS_VARIABLE, "")
+        top = self.tool_options.charts or os.environ.get(CHARTS_VARIABLE, "")
         if not top:
             return (
                 chart,
                 f"--repo={REPOSITORY}",
-                f"--version={self.wishes.version or f'~{dotted(TESTED[1])}.0'}",
+                f"--version={self.tool_options.version or f'~{dotted(TESTED[1])}.0'}",
             )
         for place in places:
             if (Path(top) / place / "Chart.yaml").is_file():
@@ -216,7 +229,7 @@ class Helm(Way):
         )
 
     def small(self, chart: str) -> list[str]:
-        if not self.wishes.small or chart == "base":
+        if not self.tool_options.small or chart == "base":
             return []
         own = SMALL["pilot"] if chart == "istiod" else SMALL["proxy"]
         words = [f"--set=resources.requests.{what}={n}" for what, n in own.items()]
@@ -227,7 +240,7 @@ class Helm(Way):
             ]
         return words
 
-    def state(self, release: str, target: Target) -> str:
+    def state(self, release: str, access: ClusterAccess) -> str:
         """Helm's word for the state of a release: deployed, failed, pending-install …; "" where
         there is none.
         """
@@ -235,21 +248,21 @@ class Helm(Way):
             "status",
             release,
             f"--namespace={NAMESPACE}",
-            f"--kube-context={target.context}",
+            f"--kube-context={access.context}",
             "--output=json",
         )
-        found = self.steps.ask("helm", *words, env=target.env)
+        found = self.commands.ask("helm", *words, env=access.env)
         if found.code != 0:
             if "not found" in found.errors:
                 return ""
             raise MeshError("helm status failed", seen=last_words(found.errors.splitlines()))
         return str(json.loads(found.output)["info"]["status"])
 
-    def remove(self, release: str, target: Target) -> None:
-        self.helm(target, "uninstall", release, f"--namespace={NAMESPACE}")
+    def remove(self, release: str, access: ClusterAccess) -> None:
+        self.helm(access, "uninstall", release, f"--namespace={NAMESPACE}")
 
-    def helm(self, target: Target, *words: str) -> None:
-        def explain(done: Done) -> MeshError:
+    def helm(self, access: ClusterAccess, *words: str) -> None:
+        def explain(done: CommandResult) -> MeshError:
             lines = [line for line in done.output.splitlines() if line.startswith("Error:")]
             return MeshError(
                 f"helm {words[0]} {words[1]} failed with exit code {done.code}",
@@ -257,15 +270,17 @@ class Helm(Way):
                 try_next="kubectl -n istio-system get pods; then labkit up again, it goes on",
             )
 
-        context = f"--kube-context={target.context}"
-        self.steps.run("helm", *words, context, env=target.env, progress=helm_line, explain=explain)
+        context = f"--kube-context={access.context}"
+        self.commands.run(
+            "helm", *words, context, env=access.env, progress=helm_line, explain=explain
+        )
 
-    def uninstall(self, target: Target) -> None:
-        if not self.steps.find("helm"):
+    def uninstall(self, access: ClusterAccess) -> None:
+        if not self.commands.find("helm"):
             return
         for release in reversed(RELEASES):
-            if self.state(release, target):
-                self.remove(release, target)
+            if self.state(release, access):
+                self.remove(release, access)
 
 
 def helm_line(line: str) -> str:
@@ -276,12 +291,12 @@ def helm_line(line: str) -> str:
     return text if text.startswith(("STATUS:", "Error:", "WARNING:", "release ")) else ""
 
 
-class Addons(Way):
+class Addons(Installer):
     name, program = "addons", "minikube"
     provisioner, addon = "istio-provisioner", "istio"
 
-    def __init__(self, steps: Steps, wishes: Wishes, minikube: Minikube) -> None:
-        super().__init__(steps, wishes)
+    def __init__(self, commands: Commands, tool_options: ToolOptions, minikube: Minikube) -> None:
+        super().__init__(commands, tool_options)
         self.minikube = minikube
 
     def version(self) -> str:
@@ -310,48 +325,50 @@ class Addons(Way):
             )
         return ""
 
-    def install(self, target: Target) -> None:
+    def install(self, access: ClusterAccess) -> None:
         if reason := self.why_not():
-            self.steps.note(f"What is wrong with the add-ons: {reason}.")
+            self.commands.note(f"What is wrong with the add-ons: {reason}.")
         self.minikube.enable(self.provisioner)
         self.minikube.enable(self.addon)
 
-    def uninstall(self, target: Target) -> None:
-        if self.steps.find("minikube"):
+    def uninstall(self, access: ClusterAccess) -> None:
+        if self.commands.find("minikube"):
             self.minikube.disable(self.addon)
             self.minikube.disable(self.provisioner)
 
 
-def ways(steps: Steps, wishes: Wishes, minikube: Minikube | None) -> dict[str, Way]:
-    """The ways that can be thought of here, in order; the add-ons only in a Minikube."""
-    found: list[Way] = [Istioctl(steps, wishes), Helm(steps, wishes)]
-    found += [Addons(steps, wishes, minikube)] if minikube else []
-    return {way.name: way for way in found}
+def installers(
+    commands: Commands, tool_options: ToolOptions, minikube: Minikube | None
+) -> dict[str, Installer]:
+    """Every installer, in the order in which they are tried; the add-ons only in a Minikube."""
+    found: list[Installer] = [Istioctl(commands, tool_options), Helm(commands, tool_options)]
+    found += [Addons(commands, tool_options, minikube)] if minikube else []
+    return {installer.name: installer for installer in found}
 
 
-def choose(known: Mapping[str, Way], wanted: str = "") -> Way:
-    """The way asked for, or the first that can be gone. Raises MeshError with what is wrong with
-    each.
+def choose(known: Mapping[str, Installer], wanted: str = "") -> Installer:
+    """The installer asked for, or the first that can be used. Raises MeshError with what is wrong
+    with each.
     """
     if wanted:
-        way = known.get(wanted)
-        if way is None:
+        installer = known.get(wanted)
+        if installer is None:
             raise MeshError(
                 "Minikube's add-ons install Istio into a Minikube only",
                 try_next="labkit up --with istioctl, or helm",
             )
-        if not way.steps.find(way.program):
+        if not installer.commands.find(installer.program):
             raise MeshError(
                 f"Istio can't be installed by {wanted}",
-                seen=way.why_not(),
+                seen=installer.why_not(),
                 try_next="labkit doctor",
             )
-        return way
+        return installer
     reasons = {}
-    for name, way in known.items():
-        reasons[name] = way.why_not()
+    for name, installer in known.items():
+        reasons[name] = installer.why_not()
         if not reasons[name]:
-            return way
+            return installer
     raise MeshError(
         "Nothing here can install the Istio that the course is made for",
         seen="; ".join(f"{name}: {reason}" for name, reason in reasons.items()),

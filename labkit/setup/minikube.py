@@ -19,9 +19,9 @@ from typing import Any
 from labkit.errors import MeshError
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.guard import Pinned
+from labkit.setup.commands import CommandResult, Commands, last_words
 from labkit.setup.drivers import Driver
 from labkit.setup.machine import Machine
-from labkit.setup.steps import Done, Steps, last_words
 
 PROFILE = "minikube"  # the name that Minikube itself gives, and that its documentation means
 # What Istio and the lessons want (istiod alone asks for 2 GB), and what they can live with when
@@ -66,12 +66,12 @@ class Size:
 class Minikube:
     """One profile of Minikube.
 
-    >>> with Steps() as steps:
-    ...     Minikube(steps).start("docker", Size(6144, 4))
+    >>> with Commands() as commands:
+    ...     Minikube(commands).start("docker", Size(6144, 4))
     """
 
-    def __init__(self, steps: Steps, profile: str = PROFILE) -> None:
-        self.steps = steps
+    def __init__(self, commands: Commands, profile: str = PROFILE) -> None:
+        self.commands = commands
         self.profile = profile
 
     @property
@@ -81,13 +81,13 @@ class Minikube:
 
     def version(self) -> str:
         """Minikube's own version, such as "1.38.1"; "" where it can't be read."""
-        found = self.steps.ask("minikube", "version", "--short")
+        found = self.commands.ask("minikube", "version", "--short")
         match = re.search(r"\d+\.\d+\.\d+", found.output)
         return match[0] if match else ""
 
     def profiles(self) -> list[Profile]:
         """Every profile of this user, also one that is broken."""
-        found = self.steps.ask(
+        found = self.commands.ask(
             "minikube", "profile", "list", "--light", "--output=json", timeout_s=60
         )
         try:
@@ -111,7 +111,7 @@ class Minikube:
         """Host, Kubelet, APIServer and Kubeconfig, each with Minikube's word for its state; {} with
         no such profile.
         """
-        found = self.steps.ask("minikube", "status", *self.named, "--output=json", timeout_s=60)
+        found = self.commands.ask("minikube", "status", *self.named, "--output=json", timeout_s=60)
         for line in found.output.splitlines():
             value = as_json(line)
             if (
@@ -128,13 +128,13 @@ class Minikube:
         state = self.status()
         return state.get("Host") == "Running" and state.get("APIServer") == "Running"
 
-    def start(self, driver: str = "", size: Size | None = None) -> Done:
+    def start(self, driver: str = "", size: Size | None = None) -> CommandResult:
         """Starts it, with a driver and a size where it is new; one that runs is looked over and
         left as it is.
         """
         words = [f"--driver={driver}"] if driver else []
         words += [f"--cpus={size.cpus}", f"--memory={size.memory_mb}"] if size else []
-        return self.steps.run(
+        return self.commands.run(
             "minikube",
             "start",
             *self.named,
@@ -145,26 +145,26 @@ class Minikube:
             timeout_s=START_TIMEOUT_S,
         )
 
-    def stop(self) -> Done:
-        return self.steps.run("minikube", "stop", *self.named)
+    def stop(self) -> CommandResult:
+        return self.commands.run("minikube", "stop", *self.named)
 
-    def delete(self) -> Done:
+    def delete(self) -> CommandResult:
         """Ends it and removes its disk, its entry in the kubeconfig and all that runs in it."""
-        return self.steps.run("minikube", "delete", *self.named)
+        return self.commands.run("minikube", "delete", *self.named)
 
-    def enable(self, addon: str) -> Done:
-        return self.steps.run(
+    def enable(self, addon: str) -> CommandResult:
+        return self.commands.run(
             "minikube", "addons", "enable", addon, *self.named, explain=addon_failed(addon)
         )
 
-    def disable(self, addon: str) -> Done:
-        return self.steps.run(
+    def disable(self, addon: str) -> CommandResult:
+        return self.commands.run(
             "minikube", "addons", "disable", addon, *self.named, explain=addon_failed(addon)
         )
 
     def images(self, addon: str) -> list[str]:
         """The images that an add-on of this Minikube would use; [] when it has no such add-on."""
-        found = self.steps.ask("minikube", "addons", "images", addon)
+        found = self.commands.ask("minikube", "addons", "images", addon)
         return re.findall(r"[\w.-]+(?:/[\w.-]+)+:[\w.-]+", found.output)
 
 
@@ -272,7 +272,7 @@ def step_of(line: str) -> str:
     return ""
 
 
-def start_failed(done: Done) -> MeshError:
+def start_failed(done: CommandResult) -> MeshError:
     """Minikube's own reason, by the last error event that has an exit code."""
     errors = [data for kind, data in map(event, done.output.splitlines()) if kind == "error"]
     fatal = next((d for d in reversed(errors) if "exitcode" in d), None)
@@ -295,7 +295,7 @@ def start_failed(done: Done) -> MeshError:
 
 
 def addon_failed(addon: str) -> Any:
-    def explain(done: Done) -> MeshError:
+    def explain(done: CommandResult) -> MeshError:
         reason = [plain(line) for line in done.output.splitlines() if "Exiting due to" in line]
         return MeshError(
             f"Minikube's add-on {addon!r} was not switched",

@@ -24,9 +24,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labkit.errors import MeshError
+from labkit.mesh.cluster.client.api import Api
+from labkit.mesh.cluster.istio import gateway_address
 from labkit.processes import Family, tail
+from labkit.setup import hosts
+from labkit.setup.commands import missing
 from labkit.setup.minikube import Minikube, plain
-from labkit.setup.steps import missing
 from labkit.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
@@ -35,10 +38,10 @@ OFTEN, WITHIN_S = 4, 60.0  # so many ends within so many seconds are too many
 LOOK_S = 0.2
 
 
-class Tunnel:
+class MinikubeTunnel:
     """A tunnel that is started again when it ends.
 
-    >>> with Tunnel(minikube, driver="docker") as tunnel:
+    >>> with MinikubeTunnel(minikube, driver="docker") as tunnel:
     ...     tunnel.wait(lambda: gateway_address(api))
     """
 
@@ -61,8 +64,8 @@ class Tunnel:
         assert self.family is not None
         return self.family.folder / "tunnel.log"
 
-    def start(self) -> Tunnel:
-        path = self.minikube.steps.find("minikube")
+    def start(self) -> MinikubeTunnel:
+        path = self.minikube.commands.find("minikube")
         if path is None:
             raise missing("minikube")
         self.check_password()
@@ -80,8 +83,8 @@ class Tunnel:
         if sys.platform == "win32" or os.geteuid() == 0:
             return
         if (
-            self.minikube.steps.find("sudo")
-            and self.minikube.steps.ask("sudo", "-n", "true").code == 0
+            self.minikube.commands.find("sudo")
+            and self.minikube.commands.ask("sudo", "-n", "true").code == 0
         ):
             return
         raise MeshError(
@@ -150,8 +153,22 @@ class Tunnel:
             self.family.stop("tunnel", grace_s=5)  # time to take its route away
             self.family.close()
 
-    def __enter__(self) -> Tunnel:
+    def __enter__(self) -> MinikubeTunnel:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def hold_tunnel(minikube: Minikube, api: Api, say: Callable[[str], None]) -> None:
+    """`labkit up --tunnel`: keeps a tunnel open until Ctrl-C."""
+    found = minikube.found()
+    with MinikubeTunnel(minikube, driver=found.driver if found else "", say=say) as tunnel:
+        tunnel.wait(lambda: gateway_address(api))
+        say(hosts.explained(gateway_address(api)))
+        say("The tunnel is open until you press Ctrl-C")
+        wait_until(
+            lambda: tunnel.failure is not None, float("inf"), "the tunnel to end", longest_s=0.5
+        )
+        if tunnel.failure is not None:
+            raise tunnel.failure

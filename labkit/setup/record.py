@@ -38,7 +38,7 @@ class Record:
     uid: str = ""
     kubeconfig: list[str] = field(default_factory=list)
     # Istio
-    way: str = ""
+    installer: str = ""  # by which Istio was installed: istioctl, helm or addons
     istioctl: list[str] = field(
         default_factory=list
     )  # more words for istioctl, some of which uninstalling needs too
@@ -84,6 +84,8 @@ def load(key: str) -> Record | None:
         found = json.loads((folder() / f"{key}.json").read_text("utf-8"))
     except FileNotFoundError:
         return None
+    if "way" in found:  # as earlier releases called it
+        found["installer"] = found.pop("way")
     known = {f.name for f in dataclasses.fields(Record)}
     return Record(**{name: value for name, value in found.items() if name in known})
 

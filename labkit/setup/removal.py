@@ -12,17 +12,16 @@ from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.guard import clear, pin, read
 from labkit.mesh.cluster.istio import cluster_uid
 from labkit.setup import hosts
+from labkit.setup.commands import Commands
 from labkit.setup.footprint import certificates, footprint, in_use, made_since, remove
-from labkit.setup.installation import target_of
-from labkit.setup.installers import Wishes, ways
+from labkit.setup.installers import ToolOptions, access_to, installers
 from labkit.setup.minikube import Minikube
 from labkit.setup.record import Record
-from labkit.setup.steps import Steps
 
 SHOWN = 5
 
 
-def give_back(record: Record, steps: Steps, *, everything: bool = False) -> None:
+def give_back(record: Record, commands: Commands, *, everything: bool = False) -> None:
     """Undoes one `labkit up`, then forgets it. Raises MeshError while somebody uses it, unless
     `everything`.
 
@@ -30,41 +29,41 @@ def give_back(record: Record, steps: Steps, *, everything: bool = False) -> None
     whoever ran `minikube delete` took all of ours away with it, and what is there now is theirs.
 
     >>> for record in records():
-    ...     give_back(record, steps)
+    ...     give_back(record, commands)
     """
-    minikube = Minikube(steps, record.profile) if record.profile else None
+    minikube = Minikube(commands, record.profile) if record.profile else None
     api: Api | None = None
     theirs = False
-    if record.context and (record.way or minikube):
+    if record.context and (record.installer or minikube):
         try:
             api = connect(record)
             theirs = api is None
         except LabkitError:
-            if record.way and not record.profile_made:
+            if record.installer and not record.profile_made:
                 # else it is a Minikube to delete or to stop, which may be stopped or broken already
                 raise
     if theirs:
-        steps.note(
+        commands.note(
             f"The cluster of context {record.context} is another one by now: nothing of ours is "
             "there"
         )
     elif record.profile_made and minikube:
         if api and not everything:
-            check_runs(record, api, steps)
-        delete_minikube(record, minikube, steps)
-    elif record.way and api:
-        uninstall(record, api, steps, minikube, everything=everything)
+            check_runs(record, api, commands)
+        delete_minikube(record, minikube, commands)
+    elif record.installer and api:
+        uninstall(record, api, commands, minikube, everything=everything)
     if record.hosts and hosts.remove(Path(record.hosts)):
-        steps.note(f"{record.hosts} is without labkit's line again")
+        commands.note(f"{record.hosts} is without labkit's line again")
     if record.profile_started and minikube and not theirs:
         minikube.stop()
     record.forget()
 
 
-def delete_minikube(record: Record, minikube: Minikube, steps: Steps) -> None:
+def delete_minikube(record: Record, minikube: Minikube, commands: Commands) -> None:
     """A Minikube that we made goes as a whole, and with it the Istio in it."""
-    if not steps.find("minikube"):
-        raise Gone(
+    if not commands.find("minikube"):
+        raise ClusterGone(
             f"The Minikube {minikube.profile!r} that labkit made can't be deleted: there is no "
             "minikube on the PATH",
             try_next="install it again, then labkit down; or, when it is gone for good: labkit "
@@ -79,15 +78,15 @@ def delete_minikube(record: Record, minikube: Minikube, steps: Steps) -> None:
         return
     if current:  # Minikube leaves none behind; somebody has chosen one since
         return
-    if steps.find("kubectl"):
-        steps.run("kubectl", "config", "use-context", record.former_context)
+    if commands.find("kubectl"):
+        commands.run("kubectl", "config", "use-context", record.former_context)
     else:
-        steps.note(
+        commands.note(
             f"Your kubeconfig's current context was {record.former_context}; now it has none"
         )
 
 
-class Gone(MeshError):
+class ClusterGone(MeshError):
     """The cluster of a record can't be reached, so nothing can be given back there. It may be gone
     for good.
     """
@@ -103,7 +102,7 @@ def connect(record: Record) -> Api | None:
     try:
         pinned = pin(read([Path(p) for p in record.kubeconfig]), record.context)
     except NotFound as error:
-        raise Gone(
+        raise ClusterGone(
             "The cluster that labkit installed Istio on is in no kubeconfig any more: context "
             f"{record.context}",
             seen=error.message,
@@ -112,7 +111,7 @@ def connect(record: Record) -> Api | None:
     # where it is not local, the learner named this server for `up`, and no other
     pinned = clear(pinned, named=pinned.server == record.server)
     if not pinned.cleared:
-        raise Gone(
+        raise ClusterGone(
             f"The context {record.context} leads to another server now, and nothing says that it "
             "is local, so nothing is sent there",
             seen=f"its server is {pinned.server}, it was {record.server}",
@@ -122,7 +121,7 @@ def connect(record: Record) -> Api | None:
         api = Api(pinned)
         uid = cluster_uid(api)
     except MeshError as error:
-        raise Gone(
+        raise ClusterGone(
             "The cluster that labkit installed Istio on can't be reached: context "
             f"{record.context}",
             seen=error.seen,
@@ -133,7 +132,7 @@ def connect(record: Record) -> Api | None:
         return api if uid == record.uid else None
     if pinned.server == record.server:
         return api
-    raise Gone(
+    raise ClusterGone(
         f"Nothing tells whether the context {record.context} still leads to the cluster that "
         "labkit installed Istio on",
         seen=f"its server is {pinned.server}, it was {record.server}; its uid can't be read",
@@ -142,11 +141,11 @@ def connect(record: Record) -> Api | None:
     )
 
 
-def check_runs(record: Record, api: Api, steps: Steps) -> None:
+def check_runs(record: Record, api: Api, commands: Commands) -> None:
     """A mesh that is open on the cluster is in use, whoever opened it. What killed runs have left
     goes first.
     """
-    leftovers.end_abandoned(api, steps.note)
+    leftovers.end_abandoned(api, commands.note)
     open_runs = leftovers.find(api)
     if open_runs:
         raise MeshError(
@@ -157,14 +156,14 @@ def check_runs(record: Record, api: Api, steps: Steps) -> None:
 
 
 def uninstall(
-    record: Record, api: Api, steps: Steps, minikube: Minikube | None, *, everything: bool
+    record: Record, api: Api, commands: Commands, minikube: Minikube | None, *, everything: bool
 ) -> None:
-    steps.note(f"Istio goes from {record.server}, context {record.context}")
+    commands.note(f"Istio goes from {record.server}, context {record.context}")
     if everything:
         for left in leftovers.find(api):
             leftovers.end(api, left)
     else:
-        check_runs(record, api, steps)
+        check_runs(record, api, commands)
         used = in_use(api, still_there(record, api))
         if used:
             more = f" and {len(used) - SHOWN} more" if len(used) > SHOWN else ""
@@ -173,20 +172,24 @@ def uninstall(
                 seen=", ".join(used[:SHOWN]) + more,
                 try_next="delete them yourself, or labkit down --all",
             )
-    way = ways(steps, Wishes(istioctl=tuple(record.istioctl)), minikube).get(record.way)
-    if way is not None:
+    installer = installers(commands, ToolOptions(istioctl=tuple(record.istioctl)), minikube).get(
+        record.installer
+    )
+    if installer is not None:
         try:
-            way.uninstall(target_of(api.pinned, steps))
+            installer.uninstall(access_to(api.pinned, commands))
         # istioctl finds nothing to uninstall where it was killed early, and calls that an error
         except MeshError as error:
-            steps.note(f"{error.message} ({error.seen}); what it has made is removed all the same")
+            commands.note(
+                f"{error.message} ({error.seen}); what it has made is removed all the same"
+            )
     remove(
         api,
         {p: uid for p, uid in still_there(record, api).items() if not is_certificate(p)},
-        steps.note,
+        commands.note,
     )
     # only now that istiod is gone: it would write them again
-    remove(api, made_since(record.before, certificates(api)), steps.note)
+    remove(api, made_since(record.before, certificates(api)), commands.note)
 
 
 def still_there(record: Record, api: Api) -> dict[str, str]:

@@ -16,7 +16,7 @@ import pytest
 from labkit.cli import main
 from labkit.errors import EnvoyUnavailable
 from labkit.setup import checkup
-from labkit.setup.checkup import BAD, GOOD, HINT, Check, examine
+from labkit.setup.checkup import BAD, GOOD, HINT, CheckupItem, examine
 from labkit.setup.machine import Machine
 from tests.setup.fakeapi import SYSTEM, FakeCluster, istio, kubeconfig, serving
 from tests.setup.standin import StandIns, recorded
@@ -45,7 +45,7 @@ def cluster(
         yield found
 
 
-def checks(backend: str = "embedded") -> dict[str, Check]:
+def checks(backend: str = "embedded") -> dict[str, CheckupItem]:
     return {check.name: check for check in examine(backend)}
 
 
@@ -94,7 +94,7 @@ def test_programs_that_are_there_are_shown_with_their_versions(
     assert found["istioctl"].seen.startswith("1.31.0 (")
     assert found["helm"].seen.startswith("v3.19.0")
     assert found["minikube"].seen.startswith("v1.38.1 (")
-    assert found["driver"] == Check("driver", GOOD, "docker, 7938 MB and 4 processors")
+    assert found["driver"] == CheckupItem("driver", GOOD, "docker, 7938 MB and 4 processors")
 
 
 def test_a_driver_that_does_not_work_is_a_hint_with_its_fix(
@@ -202,7 +202,7 @@ def test_a_cluster_with_istio(cluster: FakeCluster) -> None:
         cluster.add(path, **parts)
     found = checks("cluster")
     assert found["cluster"].seen == "Kubernetes v1.36.3, context lab"
-    assert found["Istio"] == Check("Istio", GOOD, "Istio 1.31.0 in istio-system")
+    assert found["Istio"] == CheckupItem("Istio", GOOD, "Istio 1.31.0 in istio-system")
     assert found["webhook"].seen == "istio-sidecar-injector"
     assert found["gateway"].seen == "istio-system/istio-ingressgateway-1, by port-forward"
     assert cluster.writes == []

@@ -110,7 +110,7 @@ def test_up_installs_and_says_each_step(
         in said
     )
     (record,) = records()
-    assert (record.way, record.done, record.context, record.server) == (
+    assert (record.installer, record.done, record.context, record.server) == (
         "istioctl",
         True,
         "lab",
@@ -497,17 +497,17 @@ def test_the_tools_get_a_copy_of_the_one_context(
     config = kubeconfig(tmp_path / "two", cluster.url, prod="https://34.89.1.2")
     monkeypatch.setenv("KUBECONFIG", str(config))
     seen: list[tuple[dict[str, Any], int]] = []
-    real = installation.target_of
+    real = installation.access_to
 
     def looked(*args: Any) -> Any:
-        target = real(*args)
-        file = Path(target.kubeconfig)
+        access = real(*args)
+        file = Path(access.kubeconfig)
         seen.append((yaml.safe_load(file.read_text()), file.stat().st_mode & 0o777))
         seen_paths.append(file)
-        return target
+        return access
 
     seen_paths: list[Path] = []
-    monkeypatch.setattr(installation, "target_of", looked)
+    monkeypatch.setattr(installation, "access_to", looked)
     istioctl(standins)
     assert labkit("up") == 0
     ((copy, mode),) = seen
@@ -927,7 +927,7 @@ def test_a_minikube_that_up_makes_a_second_time_is_ours(
     standins.program("minikube", recorded("version"), recorded("no profiles"), failed)
     assert labkit("up", "--minikube") == 1
     (record,) = records()
-    assert (record.profile_made, record.uid, record.way) == (True, "", "")
+    assert (record.profile_made, record.uid, record.installer) == (True, "", "")
     standins.program("minikube", recorded("delete"))
     assert labkit("down") == 0
     assert standins.calls("minikube")[-1] == ["delete"]
@@ -1166,12 +1166,12 @@ def test_the_record_is_for_its_user_only_and_survives_newer_and_older_fields(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LABKIT_STATE", str(tmp_path / "state"))
-    Record("one", way="helm").save()
+    Record("one", installer="helm").save()
     file = tmp_path / "state" / "clusters" / "one.json"
     assert file.stat().st_mode & 0o077 == 0
     file.write_text(json.dumps({"key": "one", "way": "helm", "colour": "blue"}))
     (found,) = records()
-    assert found.way == "helm"
+    assert found.installer == "helm"
 
 
 def test_errors_are_labkits_own() -> None:

@@ -17,11 +17,11 @@ import pytest
 
 from labkit.errors import MeshError
 from labkit.mesh.cluster.client.guard import Pinned
+from labkit.setup.commands import Commands
 from labkit.setup.drivers import Driver, choose, find_drivers
 from labkit.setup.machine import Machine, machine
 from labkit.setup.minikube import Minikube, Profile, Size, is_of_minikube, plain, size_for
-from labkit.setup.minikube_tunnel import OFTEN, Tunnel
-from labkit.setup.steps import Steps
+from labkit.setup.minikube_tunnel import OFTEN, MinikubeTunnel
 from labkit.waiting import wait_until
 
 from .standin import RECORDED, StandIns, recorded, timeless
@@ -36,14 +36,14 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def steps(said: list[str]) -> Iterator[Steps]:
-    with Steps(said.append) as found:
+def commands(said: list[str]) -> Iterator[Commands]:
+    with Commands(said.append) as found:
         yield found
 
 
 @pytest.fixture
-def minikube(steps: Steps) -> Minikube:
-    return Minikube(steps)
+def minikube(commands: Commands) -> Minikube:
+    return Minikube(commands)
 
 
 def test_each_recording_says_where_it_is_from() -> None:
@@ -180,8 +180,8 @@ def test_a_killed_labkit_takes_minikube_with_it(standins: StandIns, tmp_path: Pa
     standins.program(
         "minikube", recorded("start: interrupted", args=["start", "--output=json"], hang=True)
     )
-    code = "from labkit.setup.steps import Steps\n"
-    code += "from labkit.setup.minikube import Minikube\nMinikube(Steps()).start()\n"
+    code = "from labkit.setup.commands import Commands\n"
+    code += "from labkit.setup.minikube import Minikube\nMinikube(Commands()).start()\n"
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
         [sys.executable, "-u", "-c", code],
@@ -243,9 +243,9 @@ def test_a_profile_whose_start_was_interrupted_exists_and_does_not_run(
 
 
 def test_another_profile_is_named_in_every_command(
-    standins: StandIns, steps: Steps, said: list[str]
+    standins: StandIns, commands: Commands, said: list[str]
 ) -> None:
-    lab = Minikube(steps, "lab")
+    lab = Minikube(commands, "lab")
     standins.program(
         "minikube",
         recorded("start: done", args=["start", "--profile=lab", "--output=json"]),
@@ -317,17 +317,17 @@ def test_an_addon_that_fails_says_why(standins: StandIns, minikube: Minikube) ->
 
 
 def test_a_driver_is_found_with_its_memory_and_processors(
-    standins: StandIns, steps: Steps, monkeypatch: pytest.MonkeyPatch
+    standins: StandIns, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     standins.program("docker", {"args": DOCKER, "out": "8323895296 4\n"})
-    (docker,) = find_drivers(steps, "linux")
+    (docker,) = find_drivers(commands, "linux")
     assert (docker.name, docker.works, docker.memory_mb, docker.cpus) == ("docker", True, 7938, 4)
     assert choose([docker]) is docker
 
 
 def test_docker_without_its_daemon_does_not_count(
-    standins: StandIns, steps: Steps, monkeypatch: pytest.MonkeyPatch
+    standins: StandIns, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Docker 28's own answer then: 0 0, exit code 1, and why."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
@@ -336,7 +336,7 @@ def test_docker_without_its_daemon_does_not_count(
         "daemon running?"
     )
     standins.program("docker", {"args": DOCKER, "out": "0 0\n", "err": why + "\n", "code": 1})
-    drivers = find_drivers(steps, "linux")
+    drivers = find_drivers(commands, "linux")
     with pytest.raises(MeshError, match="nothing to run Kubernetes in") as caught:
         choose(drivers)
     assert why in caught.value.seen
@@ -344,11 +344,11 @@ def test_docker_without_its_daemon_does_not_count(
 
 
 def test_minikube_does_not_use_docker_as_root(
-    standins: StandIns, steps: Steps, monkeypatch: pytest.MonkeyPatch
+    standins: StandIns, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     standins.program("docker")
-    (docker,) = find_drivers(steps, "linux")
+    (docker,) = find_drivers(commands, "linux")
     assert not docker.works
     assert "sudo" in docker.fix
 
@@ -459,7 +459,7 @@ def test_a_tunnel_listens_on_loopback_runs_and_ends(
     standins: StandIns, minikube: Minikube, said: list[str]
 ) -> None:
     standins.program("minikube", recorded("tunnel: runs", hang=True, touch=["up"]))
-    with Tunnel(minikube, driver="docker", say=said.append) as tunnel:
+    with MinikubeTunnel(minikube, driver="docker", say=said.append) as tunnel:
         tunnel.wait((standins.folder / "up").exists)
         assert tunnel.runs
         assert running(standins.folder / "minikube")
@@ -475,7 +475,7 @@ def test_a_tunnel_that_died_is_started_again(
     standins.program(
         "minikube", recorded("tunnel: runs", hang=True, needs=["died"], touch=["again"])
     )
-    with Tunnel(minikube, driver="docker", say=said.append) as tunnel:
+    with MinikubeTunnel(minikube, driver="docker", say=said.append) as tunnel:
         tunnel.wait((standins.folder / "again").exists)
         assert tunnel.runs
     assert [line for line in said if "exit code 1" in line and "started again" in line]
@@ -488,7 +488,7 @@ def test_a_tunnel_that_keeps_dying_is_given_up(
 ) -> None:
     standins.program("minikube", recorded(case, again=True))
     with (
-        Tunnel(minikube, say=said.append) as tunnel,
+        MinikubeTunnel(minikube, say=said.append) as tunnel,
         pytest.raises(MeshError, match="given up") as caught,
     ):
         tunnel.wait(lambda: False, 30)
@@ -506,7 +506,7 @@ def test_a_tunnel_that_would_wait_for_a_password_is_not_begun(
         "sudo", {"args": ["-n", "true"], "code": 1, "err": "sudo: a password is required\n"}
     )
     with pytest.raises(MeshError, match="needs your password") as caught:
-        Tunnel(minikube, driver="docker").start()
+        MinikubeTunnel(minikube, driver="docker").start()
     assert "minikube tunnel --bind-address=127.0.0.1" in caught.value.try_next
     assert standins.calls("minikube") == []
 

@@ -383,6 +383,13 @@ class Api:
                 if time.monotonic() > deadline:
                     break
 
+    def wait_gone(self, path: str, timeout_s: float, what: str) -> None:
+        """Watches until there is no object at a path any more. Raises NotReady."""
+        folder, _, name = path.rpartition("/")
+        self.wait(
+            folder, lambda found: name not in found, timeout_s, f"{what} to be gone", name=name
+        )
+
     def close(self) -> None:
         self.pool.clear()
 

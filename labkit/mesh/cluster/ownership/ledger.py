@@ -123,10 +123,8 @@ def owner_of(marker: Json | None) -> Owner | None:
 
 
 def wait_gone(api: Api, namespace: str) -> None:
-    what = f"namespace {namespace!r} to be gone"
-    api.wait(
-        path_of("Namespace"), lambda found: namespace not in found, GONE_S, what, name=namespace
-    )
+    """Waits until a namespace that was deleted is gone, with all that is in it. Raises NotReady."""
+    api.wait_gone(path_of("Namespace", name=namespace), GONE_S, f"namespace {namespace!r}")
 
 
 def hurry(api: Api, namespace: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from labkit.errors import MeshError, NotReady
-from labkit.setup import steps as module
-from labkit.setup.steps import Steps
+from labkit.setup import commands as module
+from labkit.setup.commands import Commands
 from labkit.waiting import wait_until
 
 from .standin import StandIns, timeless
@@ -17,8 +17,8 @@ def test_the_words_are_shown_as_a_person_would_type_them(standins: StandIns) -> 
     standins.program(
         "tool", {"args": ["do", "a b", "--quiet"], "out": "one\ntwo: 10%\rtwo: 100%\nthree"}
     )
-    with Steps(said.append) as steps:
-        done = steps.run("tool", "do", "a b", hidden=["--quiet"])
+    with Commands(said.append) as commands:
+        done = commands.run("tool", "do", "a b", hidden=["--quiet"])
     assert timeless(said) == [
         "$ tool do 'a b'",
         "    one",
@@ -41,10 +41,10 @@ def test_a_silent_tool_shows_that_things_move(
     def watch() -> str:
         return next(states)
 
-    with Steps(said.append) as steps:
-        steps.watch = watch
+    with Commands(said.append) as commands:
+        commands.watch = watch
         with pytest.raises(StopIteration):
-            steps.run("tool")
+            commands.run("tool")
     assert timeless(said) == [
         "$ tool",
         "    … N s: istiod 0/1",
@@ -57,11 +57,11 @@ def test_a_tool_that_takes_too_long_is_ended_and_its_last_words_are_said(
     standins: StandIns,
 ) -> None:
     standins.program("tool", {"args": [], "out": "waiting for the impossible\n", "hang": True})
-    with Steps(lambda _: None) as steps:
+    with Commands(lambda _: None) as commands:
         with pytest.raises(NotReady, match="tool to end") as caught:
-            steps.run("tool", timeout_s=1)
+            commands.run("tool", timeout_s=1)
         assert "waiting for the impossible" in caught.value.seen
-        assert not steps.members().members
+        assert not commands.members().members
 
 
 def test_what_fails_without_a_better_explanation_says_its_last_words(standins: StandIns) -> None:
@@ -70,21 +70,21 @@ def test_what_fails_without_a_better_explanation_says_its_last_words(standins: S
         {"args": ["x"], "out": "\n".join(map(str, range(20))), "err": "\nbad luck\n", "code": 3},
     )
     with (
-        Steps(lambda _: None) as steps,
+        Commands(lambda _: None) as commands,
         pytest.raises(MeshError, match="tool x failed with exit code 3") as caught,
     ):
-        steps.run("tool", "x")
+        commands.run("tool", "x")
     assert caught.value.seen.endswith("bad luck")
 
 
 def test_a_question_that_is_not_answered_is_given_up(standins: StandIns) -> None:
     standins.program("tool", {"args": ["status"], "hang": True})
-    with Steps() as steps, pytest.raises(MeshError, match=r"gave no answer within 0\.5 s"):
-        steps.ask("tool", "status", timeout_s=0.5)
+    with Commands() as commands, pytest.raises(MeshError, match=r"gave no answer within 0\.5 s"):
+        commands.ask("tool", "status", timeout_s=0.5)
 
 
 def test_the_folder_is_for_this_user_only_and_goes(standins: StandIns) -> None:
-    with Steps() as steps:
-        folder = steps.folder
+    with Commands() as commands:
+        folder = commands.folder
         assert folder.stat().st_mode & 0o077 == 0
     wait_until(lambda: not folder.exists(), 5, "the folder to go")

@@ -33,7 +33,7 @@ QUIET_S = 10.0  # after so many seconds without a word, a step says that it stil
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """What a command did: its exit code, what it wrote, and the seconds it took."""
 
     code: int
@@ -46,11 +46,11 @@ def missing(program: str) -> MeshError:
     return MeshError(f"There is no program {program!r} on the PATH", try_next="labkit doctor")
 
 
-class Steps:
+class Commands:
     """Runs commands one after another and shows them with `say`.
 
-    >>> with Steps() as steps:
-    ...     steps.run("minikube", "stop")
+    >>> with Commands() as commands:
+    ...     commands.run("minikube", "stop")
     $ minikube stop
       done after 11 s
     """
@@ -85,7 +85,7 @@ class Steps:
         *words: str,
         timeout_s: float = ASK_TIMEOUT_S,
         env: Mapping[str, str] | None = None,
-    ) -> Done:
+    ) -> CommandResult:
         """Runs a command that only reads, and shows nothing. Its exit code is the caller's to
         judge.
         """
@@ -109,7 +109,7 @@ class Steps:
         except OSError as error:
             raise MeshError(f"The program {path} can't be run", seen=str(error)) from error
         out, err = (stream.decode(errors="replace") for stream in (found.stdout, found.stderr))
-        return Done(found.returncode, out, time.monotonic() - began, err)
+        return CommandResult(found.returncode, out, time.monotonic() - began, err)
 
     def run(
         self,
@@ -117,10 +117,10 @@ class Steps:
         *words: str,
         hidden: Sequence[str] = (),
         progress: Callable[[str], str] = str.strip,
-        explain: Callable[[Done], MeshError] | None = None,
+        explain: Callable[[CommandResult], MeshError] | None = None,
         env: Mapping[str, str] | None = None,
         timeout_s: float = 900.0,
-    ) -> Done:
+    ) -> CommandResult:
         """Runs a command and shows it; `hidden` are more words that a person would not type
         (--output=json, say), `env` is added to this process's own environment.
 
@@ -159,7 +159,7 @@ class Steps:
         follower.look()
         follower.finish()
         output = log.read_bytes().decode(errors="replace")
-        done = Done(process.returncode, output, time.monotonic() - began)
+        done = CommandResult(process.returncode, output, time.monotonic() - began)
         if done.code != 0:
             self.say(f"  failed after {done.seconds:.0f} s")
             raise (explain or failed(program, words))(done)
@@ -174,7 +174,7 @@ class Steps:
         if self.family is not None:
             self.family.close()
 
-    def __enter__(self) -> Steps:
+    def __enter__(self) -> Commands:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -230,10 +230,10 @@ class Follower:
             self.rest = b""
 
 
-def failed(program: str, words: Sequence[str]) -> Callable[[Done], MeshError]:
+def failed(program: str, words: Sequence[str]) -> Callable[[CommandResult], MeshError]:
     """What is said of a command that failed when nobody knows better: its own last words."""
 
-    def explain(done: Done) -> MeshError:
+    def explain(done: CommandResult) -> MeshError:
         return MeshError(
             f"{shlex.join([program, *words])} failed with exit code {done.code}",
             seen=last_words(done.output.splitlines()),

@@ -1,0 +1,117 @@
+"""Istio while it is installed: its namespace, its pods as they come up, and whether all that a
+lesson needs is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from labkit.errors import MeshError, NotReady
+from labkit.jsontypes import Json
+from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.mesh.cluster.istio import gateways, injectors
+from labkit.mesh.cluster.ownership.owner import MANAGED
+from labkit.mesh.cluster.pods import info, rolled_out, why_not
+from labkit.resources.quantity import WHOLE, amount
+from labkit.setup.footprint import NAMESPACE
+from labkit.setup.installers import GATEWAY
+
+READY_TIMEOUT_S = 300.0
+ENOUGH_CPUS, ENOUGH_MB = 4, 7000  # a node with less gets an Istio that asks for less
+
+
+def make_namespace(api: Api, say: Callable[[str], None]) -> None:
+    """Istio's namespace, with a label that says who made it."""
+    path = path_of("Namespace", name=NAMESPACE)
+    if api.find(path) is None:
+        say(f"$ kubectl create namespace {NAMESPACE}")
+        api.put(
+            path,
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": NAMESPACE, "labels": MANAGED},
+            },
+        )
+
+
+def wait_ready(api: Api, say: Callable[[str], None]) -> None:
+    """Watches the two Deployments that the lessons need, until both are ready, for 300 s at most.
+    Raises NotReady.
+    """
+    wanted = ("istiod", GATEWAY)
+    shown = ""
+
+    def done(found: Mapping[str, Json]) -> bool:
+        nonlocal shown
+        state = ", ".join(f"{name} {ready(found.get(name))}" for name in wanted)
+        if state != shown:
+            say(f"    {state}")
+            shown = state
+        return all(name in found and rolled_out(found[name]) for name in wanted)
+
+    def explain() -> str:
+        return why_not({pod["metadata"]["name"]: pod for pod in api.list("Pod", NAMESPACE)})
+
+    say(f"$ kubectl -n {NAMESPACE} rollout status deployment")
+    began = time.monotonic()
+    try:
+        api.wait(
+            path_of("Deployment", NAMESPACE),
+            done,
+            READY_TIMEOUT_S,
+            "Istio's pods to be ready",
+            explain,
+        )
+    except NotReady as error:
+        raise NotReady(
+            error.message,
+            seen=error.seen,
+            try_next=f"kubectl -n {NAMESPACE} describe pods; then labkit up again",
+        ) from error
+    say(f"  done after {time.monotonic() - began:.0f} s")
+
+
+def check_complete(api: Api) -> None:
+    """What a lesson needs: a webhook that adds sidecars, and a gateway. Raises MeshError with what
+    is missing.
+    """
+    if not injectors(api):
+        raise MeshError(
+            "Istio's webhook that adds sidecars is not there",
+            try_next="labkit doctor --backend cluster",
+        )
+    if not gateways(api):
+        raise MeshError(
+            "There is no ingress gateway that is ready",
+            seen="no ready pod has the label istio=ingressgateway",
+            try_next="istioctl install --set profile=default adds one; or helm install "
+            "istio-ingressgateway, "
+            "with Istio's chart gateway",
+        )
+
+
+def ready(deployment: Json | None) -> str:
+    if deployment is None:
+        return "not there yet"
+    return f"{deployment.get('status', {}).get('availableReplicas', 0)}/{deployment['spec'].get('replicas', 1)}"  # noqa: E501
+
+
+def pods_now(api: Api) -> str:
+    """Istio's pods in a line, for somebody who waits."""
+    try:
+        found = [info(pod) for pod in api.list("Pod", NAMESPACE)]
+    except MeshError as error:
+        return error.message
+    return ", ".join(f"{pod.workload} {pod.ready} {pod.status}" for pod in found) or "no pod yet"
+
+
+def too_small(api: Api) -> str:
+    """Why the nodes are too small for Istio's own requests; "" when they are not."""
+    nodes, _ = api.items("/api/v1/nodes")
+    cpus = sum(amount(n["status"]["allocatable"]["cpu"]) or 0 for n in nodes) / WHOLE
+    memory = sum(amount(n["status"]["allocatable"]["memory"]) or 0 for n in nodes) / WHOLE / 2**20
+    if cpus >= ENOUGH_CPUS and memory >= ENOUGH_MB:
+        return ""
+    return f"The cluster has {cpus:g} processors and {memory:.0f} MB"
