@@ -19,13 +19,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabkitError, NotReady
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import FAIL, NOT_YET, CheckFailed, Verdict, Why, fail, quietly
 from labkit.lessons.progress import strict
 from labkit.waiting import wait_until
+
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
 NAMESPACE = "shop"
 OVERFLOW_N = 12
@@ -51,32 +54,32 @@ def url(host: str, path: str = "/") -> str:
     return f"http://{host}.example.com{path}"
 
 
-def has_sidecars(mesh: Any) -> Verdict:
+def has_sidecars(mesh: Mesh) -> Verdict:
     pods = mesh.pods(namespace=NAMESPACE)
     found = {pod.name: pod.ready for pod in pods}
     return check.that(pods and set(found.values()) == {"2/2"}, "every pod is 2/2", seen=found)
 
 
-def both_names(mesh: Any) -> Verdict:
+def both_names(mesh: Mesh) -> Verdict:
     check.all_ok(mesh.curl(url("shop"), n=3))
     return check.all_ok(mesh.curl(url("www"), n=3))
 
 
-def testers_see_v2(mesh: Any) -> Verdict:
+def testers_see_v2(mesh: Mesh) -> Verdict:
     n = check.needed("only")
     check.only(mesh.curl(url("shop"), n=n), version="v1")
     check.only(mesh.curl(url("shop"), n=n, headers={"x-tester": "no"}), version="v1")
     return check.only(mesh.curl(url("shop"), n=n, headers={"x-tester": "yes"}), version="v2")
 
 
-def cart_page(mesh: Any) -> Verdict:
+def cart_page(mesh: Mesh) -> Verdict:
     """Who answers is in the pod's name; a page that only begins like /cart stays with the shop."""
     _answered_by(mesh, mesh.curl(url("shop", "/cartoons"), n=3), "shop")
     _answered_by(mesh, mesh.curl(url("shop", "/cart"), n=3, headers={"x-tester": "yes"}), "cart")
     return _answered_by(mesh, mesh.curl(url("shop", "/cart"), n=3), "cart")
 
 
-def breaker(mesh: Any) -> Verdict:
+def breaker(mesh: Mesh) -> Verdict:
     """Exact, as the requests are held at the gate: four are held, four wait, and of twelve four are
     refused.
 
@@ -95,12 +98,12 @@ def breaker(mesh: Any) -> Verdict:
     return check.equal(held, AT_A_TIME, "this many are in progress at a time")
 
 
-def rewrites(mesh: Any) -> Verdict:
+def rewrites(mesh: Mesh) -> Verdict:
     check.rewritten(mesh.curl(url("cart", "/items")), path="/items")
     return check.rewritten(mesh.curl(url("cart", "/api/items")), path="/items")
 
 
-def affinity(mesh: Any) -> Verdict:
+def affinity(mesh: Mesh) -> Verdict:
     """Each customer has one pod, and not all have the same: else the key is something else than the
     customer.
     """
@@ -119,7 +122,7 @@ def affinity(mesh: Any) -> Verdict:
     )
 
 
-def times_out(mesh: Any) -> Verdict:
+def times_out(mesh: Mesh) -> Verdict:
     """The shortest of three: a busy machine may cut one short late, but hardly early, so it tells
     most of the limit.
     """
@@ -135,7 +138,7 @@ def times_out(mesh: Any) -> Verdict:
     return check.within(min(waits), 0.5 * TIMEOUT_MS, 2 * TIMEOUT_MS, "cut off in time")
 
 
-def ejects(mesh: Any) -> Verdict:
+def ejects(mesh: Mesh) -> Verdict:
     """Two errors in a row are forgiven, the third is not; half of the pods stay; a second later the
     pod is back.
     """
@@ -186,7 +189,7 @@ def ejects(mesh: Any) -> Verdict:
     )
 
 
-def weighted(mesh: Any) -> Verdict:
+def weighted(mesh: Mesh) -> Verdict:
     shares = {"v1": 90, "v2": 10}
     result = mesh.fortio(url("pay"), connections=4, requests=check.needed("split", shares))
     return check.split(result, shares)
@@ -324,7 +327,7 @@ WISHES = (
 )
 
 
-def judge(mesh: Any, number: int) -> Verdict:
+def judge(mesh: Mesh, number: int) -> Verdict:
     """Whether wish `number` (from 1) is met; never raises for a shop that is wrong. Applications
     are put right after.
 
@@ -391,7 +394,7 @@ class Grade:
         return f'<div class="labkit-grade">{lines}<p><b>{html.escape(self.total)}</b></p></div>'
 
 
-def grade(mesh: Any) -> Grade:
+def grade(mesh: Mesh) -> Grade:
     """Judges all ten wishes, which takes some seconds.
 
     >>> grade(mesh).total
@@ -400,7 +403,7 @@ def grade(mesh: Any) -> Grade:
     return Grade(tuple(judge(mesh, number) for number in range(1, len(WISHES) + 1)))
 
 
-def fails(mesh: Any, pods: list[str], times: int) -> None:
+def fails(mesh: Mesh, pods: list[str], times: int) -> None:
     """Lets pods fail so many requests in a row: sends some until they have."""
     before = {pod: mesh.app(pod, "GET", "/control/state")["failed"] for pod in pods}
     for pod in pods:
@@ -409,7 +412,7 @@ def fails(mesh: Any, pods: list[str], times: int) -> None:
         send_until(mesh, pod, "failed", before[pod] + times)
 
 
-def judged(mesh: Any) -> tuple[int, int]:
+def judged(mesh: Mesh) -> tuple[int, int]:
     """How often Envoy left a pod of pay's v1 out; and how often it would have, but for
     maxEjectionPercent.
     """
@@ -421,12 +424,12 @@ def judged(mesh: Any) -> tuple[int, int]:
     return left_out, spared
 
 
-def answers(mesh: Any, pod: str) -> None:
+def answers(mesh: Mesh, pod: str) -> None:
     """Lets a pod answer one request well, which ends a row of errors."""
     send_until(mesh, pod, "served", mesh.app(pod, "GET", "/control/state")["served"] + 1)
 
 
-def send_until(mesh: Any, pod: str, counter: str, goal: int) -> None:
+def send_until(mesh: Mesh, pod: str, counter: str, goal: int) -> None:
     """Sends requests until the pod's own counter ("failed", "served") has reached a number."""
 
     def there() -> bool:
@@ -436,7 +439,7 @@ def send_until(mesh: Any, pod: str, counter: str, goal: int) -> None:
     wait_until(there, 10, f"{pod} to have {counter} {goal}", longest_s=0.001)
 
 
-def _answered_by(mesh: Any, result: Any, service: str) -> Verdict:
+def _answered_by(mesh: Mesh, result: Any, service: str) -> Verdict:
     names = {pod.name for pod in mesh.pods(service, namespace=NAMESPACE)}
     check.all_ok(result)
     return check.that(set(result.pods) <= names, f"{service} answers", seen=result.pods)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
-def listeners(answer: Any, mesh: Any) -> Verdict:
+
+def listeners(answer: Any, mesh: Mesh) -> Verdict:
     """What the gateway counts now: one on the embedded mesh; on a cluster there are a few of
     Istio's own besides.
     """

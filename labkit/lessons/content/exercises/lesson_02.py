@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
-def has_sidecars(mesh: Any) -> Verdict:
+
+def has_sidecars(mesh: Mesh) -> Verdict:
     """Each pod of v2 is 2/2."""
     pods = mesh.pods("hello-world-v2")
     return check.equal({pod.ready for pod in pods}, {"2/2"}, "the pod of v2 has its sidecar: 2/2")

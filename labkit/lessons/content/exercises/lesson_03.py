@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
-def takes_turns(mesh: Any) -> Verdict:
+
+def takes_turns(mesh: Mesh) -> Verdict:
     """Of any three requests in a row each goes to another pod: by chance that does
     not last for 30.
     """

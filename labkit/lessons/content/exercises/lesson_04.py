@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
+
 INVITED = ("test.example.com", "shop.example.com")
 STRANGERS = ("other.example.com", "example.org")
 
 
-def lets_in_two_hosts(mesh: Any) -> Verdict:
+def lets_in_two_hosts(mesh: Mesh) -> Verdict:
     """Both names lead to the Service, and a name that nobody asked for does not: a "*" would be too
     wide.
     """

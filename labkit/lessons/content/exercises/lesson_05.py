@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
+
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
 # were they dealt to three pods by chance, all of them would land on one pod once in 10^18 runs
 USERS = 40
 EACH = 3
 
 
-def keeps_users(mesh: Any) -> Verdict:
+def keeps_users(mesh: Mesh) -> Verdict:
     """Each user has one pod, and not all users have the same: else the key is something else than
     the user.
     """

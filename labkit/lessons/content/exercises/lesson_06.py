@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import ejected_pods
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
+
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
 URL = "http://test.example.com/"
 SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
@@ -18,7 +21,7 @@ chosen.
 """
 
 
-def one_of_three_leaves(mesh: Any) -> Verdict:
+def one_of_three_leaves(mesh: Mesh) -> Verdict:
     """All pods fail, so the first one leaves at its third error, and the others when they may.
 
     Envoy's own counters are exact where the moment of an ejection is not: a detection is due at
@@ -41,7 +44,7 @@ def one_of_three_leaves(mesh: Any) -> Verdict:
         mesh.control("hello-world", reset=True)
 
 
-def start_afresh(mesh: Any) -> None:
+def start_afresh(mesh: Mesh) -> None:
     """Takes the rule away and applies it again: Envoy begins with no errors and nobody ejected."""
     rules = [row["NAME"] for row in mesh.get("DestinationRule", namespace="hello-world")]
     kept = [mesh.resource("DestinationRule", name, namespace="hello-world") for name in rules]
@@ -52,7 +55,7 @@ def start_afresh(mesh: Any) -> None:
         mesh.apply(*kept)
 
 
-def errors_until_ejected(mesh: Any) -> int:
+def errors_until_ejected(mesh: Mesh) -> int:
     """Sends request after request; how many errors the first pod to leave had given by then."""
     given: dict[str, int] = {}
     for _ in range(MOST):
@@ -63,12 +66,12 @@ def errors_until_ejected(mesh: Any) -> int:
     return MOST
 
 
-def out(mesh: Any) -> set[str]:
+def out(mesh: Mesh) -> set[str]:
     """The names of the ejected pods."""
     return ejected_pods(mesh.endpoints())
 
 
-def counted(mesh: Any, name: str) -> int:
+def counted(mesh: Mesh, name: str) -> int:
     """One of the gateway's counters of ejections, for the whole service."""
     return int(mesh.counter(f"outlier_detection.ejections_{name}", cluster=SERVICE))
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
+
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
 URL = "http://test.example.com/"
 SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
 AT_ONCE, UNDER_WAY, WAITING = 10, 3, 2
 
 
-def three_and_two(mesh: Any) -> Verdict:
+def three_and_two(mesh: Mesh) -> Verdict:
     """Ten requests held open at once: exact, so one connection or one place in the queue more or
     less is found.
     """

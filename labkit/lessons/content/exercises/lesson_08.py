@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.answers import seen_paths
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
+
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
 WANTED = {
     "/": ("v1", "/"),
@@ -21,7 +24,7 @@ WANTED = {
 EACH = 12
 
 
-def leads_beta_to_v2(mesh: Any) -> Verdict:
+def leads_beta_to_v2(mesh: Mesh) -> Verdict:
     """For each path: who answers, and which path the application sees."""
     seen = {}
     for path in WANTED:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
+
 URL = "http://test.example.com/"
 SHARES = {"v1": 10, "v2": 90}
 
 
-def one_in_ten_to_v1(mesh: Any) -> Verdict:
+def one_in_ten_to_v1(mesh: Mesh) -> Verdict:
     """The shares as users get them; twice as many to v1 are found, and so is the split the other
     way round.
     """

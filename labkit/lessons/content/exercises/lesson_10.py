@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
+
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
 URL = "http://test.example.com/"
 SLOW_MS = 2500.0
@@ -18,7 +22,7 @@ slow pod.
 TRIES = 2
 
 
-def spares_callers(mesh: Any) -> Verdict:
+def spares_callers(mesh: Mesh) -> Verdict:
     """With one slow pod all callers are served in time; with slow pods only, a request costs two
     tries and no more.
     """
@@ -44,11 +48,11 @@ def spares_callers(mesh: Any) -> Verdict:
     return check.equal(tries, TRIES, "a request takes at most two attempts")
 
 
-def _states(mesh: Any) -> list[dict[str, Any]]:
+def _states(mesh: Mesh) -> list[Mapping[Hashable, Any]]:
     return list(mesh.states("hello-world").to_dict("records"))
 
 
-def _received(mesh: Any, pod: str = "") -> int:
+def _received(mesh: Mesh, pod: str = "") -> int:
     return sum(int(state["received"]) for state in _states(mesh) if pod in ("", state["pod"]))
 
 

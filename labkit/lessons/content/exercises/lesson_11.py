@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.symptoms import URL
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
+if TYPE_CHECKING:
+    from labkit.mesh import Mesh
 
-def all_by_v2(mesh: Any) -> Verdict:
+
+def all_by_v2(mesh: Mesh) -> Verdict:
     """The linter finds nothing, and v2 answers each request."""
     found = mesh.lint()
     check.that(not found, "the linter finds nothing", seen=found)
