@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
+from labkit.cli.stdin import read_stdin
 from labkit.resources import Admission, check
 from labkit.resources.lint import Diagnoses, lint_admissions
 from labkit.resources.yaml.loading import check_text
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints each finding; 1 when there is an error or a warning among them, 0 when not."""
     verdicts: list[Admission] = []
     for file in args.files:
-        verdicts += check_text(sys.stdin.read(), "stdin") if file == "-" else check(Path(file))
+        verdicts += check_text(read_stdin(), "stdin") if file == "-" else check(Path(file))
     found = lint_admissions(verdicts, context=[Path(name) for name in args.context])
     if args.json:
         print(json.dumps([each.as_dict() for each in found], indent=2))

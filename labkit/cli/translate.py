@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from labkit.cli.stdin import read_stdin
 from labkit.errors import NotFound, ParseError
 from labkit.resources import Resource, load, load_text
+from labkit.resources.rules.shape import has_shape
+from labkit.resources.yaml.loading import read_text
 from labkit.translate import (
     Pod,
     Registry,
@@ -42,7 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     resources = [resource for file in args.files for resource in read(file)]
-    check_supported(resources)  # before validation, which knows fewer kinds and would say less
+    # before validation, which knows fewer kinds and would say less
+    check_supported(resource for resource in resources if has_shape(resource))
     registry = registry_of(load(resources))
     if args.proxy == "gateway":
         config = gateway_config(registry)
@@ -56,9 +60,9 @@ def run(args: argparse.Namespace) -> int:
 def read(file: str) -> list[Resource]:
     """The objects of a file; a JSON file may be a list of them."""
     if file == STDIN:
-        text, name = sys.stdin.read(), "<stdin>"
+        text, name = read_stdin("<stdin>"), "<stdin>"
     elif Path(file).suffix == ".json" and Path(file).is_file():
-        text, name = Path(file).read_text(encoding="utf-8"), file
+        text, name = read_text(Path(file)), file
     else:
         return load(Path(file), strict=False)
     if text.lstrip().startswith("["):
@@ -69,7 +73,7 @@ def read(file: str) -> list[Resource]:
 def parsed_list(text: str, name: str) -> list[Any]:
     try:
         found: list[Any] = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ParseError(f"{name}: this is not JSON", seen=str(error)) from error
     return found
 

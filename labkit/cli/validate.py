@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from labkit.cli.stdin import read_stdin
 from labkit.errors import LabkitError, ParseError
 from labkit.resources import Admission, check
 from labkit.resources.yaml.loading import check_text
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _verdicts(files: list[str]) -> Iterator[Admission]:
     for file in files:
-        found = check_text(sys.stdin.read(), "stdin") if file == "-" else check(Path(file))
+        found = check_text(read_stdin(), "stdin") if file == "-" else check(Path(file))
         if not found:
             found = [Admission(None, (), ParseError(f"{file}: no object in it"), file)]
         yield from found

@@ -99,12 +99,13 @@ class Report:
     resource: Resource
     findings: list[Finding] = field(default_factory=list)
     mute: bool = False
+    known: set[Finding] = field(default_factory=set)
 
     def errors_only(self) -> Report:
         """The same report without ears for warnings: Istio's webhook itself drops those of some
         nested parts.
         """
-        return Report(self.resource, self.findings, mute=True)
+        return Report(self.resource, self.findings, mute=True, known=self.known)
 
     def error(
         self, path: Path, message: str, *, found: Any = None, allowed: str = "", hint: str = ""
@@ -137,7 +138,8 @@ class Report:
             allowed=allowed,
             hint=hint,
         )
-        if finding not in self.findings:
+        if finding not in self.known:
+            self.known.add(finding)
             self.findings.append(finding)
 
 

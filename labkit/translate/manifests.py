@@ -12,9 +12,11 @@ from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry
+from labkit.translate.support import refusal
 
 FIRST_CLUSTER_IP = "10.96.230.27"
 FIRST_POD_IP = "10.244.0.12"
+MOST_PODS = 1000
 
 
 def registry_of(resources: Iterable[Resource]) -> Registry:
@@ -35,9 +37,13 @@ def registry_of(resources: Iterable[Resource]) -> Registry:
     pods: list[Pod] = []
     for resource in known:
         if resource.kind == "Deployment":
-            replicas = resource.spec.get("replicas", 1)
+            replicas = resource.spec.get("replicas")
+            replicas = 1 if replicas is None else int(replicas)
+            if replicas > MOST_PODS:
+                why = f"at most {MOST_PODS} pods of one Deployment are translated"
+                raise refusal(resource, f"spec.replicas: {replicas}", why)
             template = resource.spec.get("template") or {}
-            names = [f"{resource.name}-{n + 1}" for n in range(int(replicas))]
+            names = [f"{resource.name}-{n + 1}" for n in range(replicas)]
         elif resource.kind == "Pod":
             template, names = resource.body, [resource.name]
         else:

@@ -10,6 +10,7 @@ from labkit.resources.lint.diagnosis import Diagnoses, Diagnosis
 from labkit.resources.lint.documents import of_admission
 from labkit.resources.lint.world import World
 from labkit.resources.model import Key, Resource
+from labkit.resources.rules.shape import has_shape
 from labkit.resources.yaml.loading import Loadable, check, load
 
 RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
@@ -54,7 +55,7 @@ def lint_admissions(
 ) -> Diagnoses:
     """The same for what was validated before."""
     objects: dict[Key, Resource] = {
-        resource.key: resource for resource in load(*context, strict=False)
+        resource.key: resource for resource in load(*context, strict=False) if has_shape(resource)
     }
     versions: dict[Key, list[Resource]] = {}
     found: list[Diagnosis] = []
@@ -62,7 +63,7 @@ def lint_admissions(
     for admission in admissions:
         resource = admission.resource
         files.setdefault(admission.file, len(files))
-        accepted = resource is not None and from_server(resource)
+        accepted = resource is not None and from_server(resource) and has_shape(resource)
         found.extend(of_admission(admission, accepted=accepted))
         if resource is not None and (admission.accepted or accepted):
             versions.setdefault(resource.key, []).append(

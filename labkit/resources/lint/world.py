@@ -129,6 +129,9 @@ class World:
         return next((g for g in self.all("Gateway") if (g.namespace, g.name) == wanted), None)
 
 
+MOST_PODS = 1000  # of one Deployment: no rule tells more of them apart
+
+
 def _pods(resources: list[Resource]) -> Iterator[PodFacts]:
     live = [
         pod_facts(r, r.body, r.name, live="status" in r.body) for r in resources if r.kind == "Pod"
@@ -141,7 +144,8 @@ def _pods(resources: list[Resource]) -> Iterator[PodFacts]:
         if any(pod.namespace == deployment.namespace and pod.has(selector) for pod in live):
             continue
         template = block(deployment.spec, "template") or {}
-        for number in range(int(deployment.spec.get("replicas", 1))):
+        replicas = deployment.spec.get("replicas")
+        for number in range(min(1 if replicas is None else int(replicas), MOST_PODS)):
             yield pod_facts(deployment, template, f"{deployment.name}-{number + 1}", live=False)
 
 

@@ -8,6 +8,7 @@ than the field. This walker is checked against it in a test.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -185,8 +186,11 @@ class _Walker:
         if schema.get("x-kubernetes-list-type") == "map":
             self.keyed(value, schema, path)
         elif schema.get("x-kubernetes-list-type") == "set":
+            seen: set[str] = set()
             for index, item in enumerate(value):
-                if item in value[:index]:
+                if (text := json.dumps(item, sort_keys=True)) not in seen:
+                    seen.add(text)
+                else:
                     self.report.error((*path, index), "the same item twice", found=item)
 
     def keyed(self, value: list[Any], schema: Mapping[str, Any], path: Path) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -42,6 +43,8 @@ _MOST_VALUES = 200_000  # aliases of aliases can grow without end ("billion laug
 _DEEPEST = (
     200  # no object of Kubernetes is nested like this; the parser in C has no limit of its own
 )
+
+_LONGEST_NUMBER = 1200  # 2**1023 in binary digits, with something to spare
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -338,6 +341,50 @@ class _Builder:
         _refuse(self.name, self.document.line, self.document.text, mark.line, mark.column, problem)
 
 
+def plain_values(value: Any, name: str) -> Any:
+    """A value from Python as a document's would be: JSON's types only. Raises ParseError where it
+    holds something else, or more than a document may.
+    """
+    count = 0
+
+    def copy(part: Any, depth: int) -> Any:
+        nonlocal count
+        count += 1
+        if count > _MOST_VALUES:
+            raise ParseError(f"{name}more than {_MOST_VALUES} values in one object")
+        if depth > _DEEPEST:
+            raise ParseError(f"{name}nested too deeply: more than {_DEEPEST} levels")
+        if isinstance(part, Mapping):
+            return {key_text(key): copy(item, depth + 1) for key, item in part.items()}
+        if isinstance(part, (list, tuple)):
+            return [copy(item, depth + 1) for item in part]
+        if isinstance(part, int) and not isinstance(part, bool):
+            if not -(2**63) <= part < 2**64:
+                if abs(part) >= 2**1023:
+                    raise ParseError(f"{name}a number that is too large for JSON")
+                return float(part)
+        elif isinstance(part, float):
+            if not math.isfinite(part):
+                raise ParseError(f"{name}{part} is not a number that JSON knows")
+        elif isinstance(part, str):
+            return unicode(part)
+        elif not isinstance(part, (bool, type(None))):
+            raise ParseError(f"{name}a {type(part).__name__} is no value of JSON")
+        return part
+
+    def key_text(key: Any) -> str:
+        if not isinstance(key, str):
+            raise ParseError(f"{name}the name of a field is a {type(key).__name__}, not text")
+        return unicode(key)
+
+    def unicode(text: str) -> str:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ParseError(f"{name}a text has half a character, which UTF-8 can't write")
+        return text
+
+    return copy(value, 0)
+
+
 def resolve(text: str) -> Any:
     """The value of a plain scalar, by the rules of Go's yaml package.
 
@@ -351,13 +398,17 @@ def resolve(text: str) -> Any:
     if text[0] not in "+-.0123456789":
         return text
     plain = text.replace("_", "")
+    if len(plain) > _LONGEST_NUMBER:  # far beyond any float, so no number for Go either
+        return text
     whole = _INTEGER.fullmatch(plain)
     if whole:
         sign = -1 if whole["sign"] == "-" else 1
         for name, base in (("hex", 16), ("bin", 2), ("oct", 8), ("dec", 10)):
             if whole[name] is not None:
                 number = sign * int(whole[name], base)
-                return number if -(2**63) <= number < 2**64 else float(number)
+                if -(2**63) <= number < 2**64:
+                    return number
+                return float(number) if abs(number) < 2**1023 else text
     if _NUMBER.fullmatch(plain):
         value = float(plain)
         if value in (float("inf"), float("-inf")):

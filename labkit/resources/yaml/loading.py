@@ -11,11 +11,12 @@ from labkit.errors import LabkitError, ParseError
 from labkit.resources import kinds
 from labkit.resources.finding import Admission, ManifestRefused
 from labkit.resources.model import Resource, Source
-from labkit.resources.yaml.document import Document, documents
+from labkit.resources.yaml.document import Document, documents, plain_values
 
 Loadable: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Resource | Iterable[Any]"
 
 _TEXT = "<text>"
+LARGEST = 32 << 20  # bytes; the API server itself takes no object over 3 MiB
 
 
 def load(*sources: Loadable, strict: bool = True) -> list[Resource]:
@@ -109,7 +110,7 @@ def _parts(source: Loadable) -> Iterator[Loadable]:
     """
     if isinstance(source, str) and not _is_text(source):
         source = FilePath(source)
-    if isinstance(source, os.PathLike) and FilePath(source).is_dir():
+    if isinstance(source, os.PathLike) and is_folder(FilePath(source)):
         try:
             yield from _files(FilePath(source))
         except LabkitError:
@@ -127,13 +128,13 @@ def _load(source: Any) -> Iterator[Resource]:
     if isinstance(source, Resource):
         yield source
     elif isinstance(source, Mapping):
-        yield from _objects(Document(dict(source), 0, ""), None)
+        yield from _objects(Document(plain_values(source, ""), 0, ""), None)
     elif isinstance(source, str) and _is_text(source):
         yield from _from_text(source, _TEXT)
     elif isinstance(source, (str, os.PathLike)):
         path = FilePath(source)
-        for file in _files(path) if path.is_dir() else [path]:
-            yield from _from_text(_read(file), str(file))
+        for file in _files(path) if is_folder(path) else [path]:
+            yield from _from_text(read_text(file), str(file))
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
         for item in source:
             yield from _load(item)
@@ -152,6 +153,13 @@ def _is_text(source: str) -> bool:
     )
 
 
+def is_folder(path: FilePath) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError, RuntimeError):  # too long, a null byte, links in a circle
+        return False
+
+
 def _files(folder: FilePath) -> list[FilePath]:
     files = sorted(
         path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file()
@@ -161,15 +169,32 @@ def _files(folder: FilePath) -> list[FilePath]:
     return files
 
 
-def _read(path: FilePath) -> str:
+def read_text(path: FilePath) -> str:
+    """The text of an ordinary file. Raises ParseError where there is none, or too much of it."""
     try:
-        return path.read_bytes().decode("utf-8")
+        if path.exists() and not path.is_file():  # a FIFO would make us wait, a device never ends
+            raise ParseError(f"{path}: this is no ordinary file")
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
     except FileNotFoundError as error:
         raise ParseError(f"{path}: there is no such file", try_next=f"ls {path.parent}") from error
-    except UnicodeDecodeError as error:
-        raise ParseError(f"{path}: the file is not UTF-8 text", seen=str(error)) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise ParseError(f"{path}: the file can't be read", seen=str(error)) from error
+    return as_text(data, str(path))
+
+
+def as_text(data: bytes, name: str) -> str:
+    """Bytes of a file as text. Raises ParseError where they are no UTF-8, or too many."""
+    if len(data) > LARGEST:
+        raise ParseError(
+            f"{name}: the file is too large",
+            seen=f"at most {LARGEST} bytes are read",
+            try_next="split it into several files",
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ParseError(f"{name}: the file is not UTF-8 text", seen=str(error)) from error
 
 
 def _from_text(text: str, name: str) -> Iterator[Resource]:
