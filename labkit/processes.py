@@ -2,27 +2,38 @@
 
 All members are in one process group, led by a small keeper process that reads a pipe from the
 owner. When the owner ends, however it ends, the operating system closes the pipe; the keeper then
-ends the whole group and removes the folder of its state. (Linux has PR_SET_PDEATHSIG for this, but
-it acts when the *thread* that started a process ends, macOS has nothing like it, and Envoy reads
-neither.)
+ends the whole group and removes the folder of its state.
+
+The keeper may be killed as well. While the owner lives, it notices and ends the members itself. For
+both at once there is Linux's PR_SET_PDEATHSIG, set by util-linux's `setpriv` on its way to the
+member's own program: the kernel kills the member when the *thread* that started it ends, so that
+all are started by one thread, which lives as long as the owner. (In its first milliseconds a member
+is not bound yet.) macOS has nothing like it, nor has a Linux without `setpriv`: there, members
+outlive an owner and a keeper that are killed at once, and `labkit down` ends them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import queue
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
 
 from labkit.waiting import wait_until
+
+Popen = subprocess.Popen[bytes]
 
 # What the keeper runs. Only built-in modules and `os`: it must start in a few milliseconds and stay
 # small.
@@ -46,6 +57,8 @@ finally:
     os.killpg(0, signal.SIGKILL)
 """
 
+
+PDEATHSIG = ("--pdeathsig", "KILL", "--")
 
 FAMILIES: weakref.WeakSet[Family] = weakref.WeakSet()
 
@@ -72,6 +85,8 @@ class Family:
             process_group=0,
         )
         self.group = self.keeper.pid
+        self.abandoned = False  # the keeper was killed, and the owner has ended the members
+        self.spawner = Spawner(self)
         FAMILIES.add(self)
 
     def start(
@@ -85,16 +100,20 @@ class Family:
     ) -> subprocess.Popen[bytes]:
         """Starts one member; both of its output streams are appended to the file `log`."""
         with self.lock, open(log, "ab") as out:
-            if self.closed:
+            if self.closed or not self.mine:
                 raise RuntimeError("This family of processes has been closed")
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=None if env is None else dict(env),
-                cwd=cwd,
-                process_group=self.group,
+            if self.keeper.poll() is not None:  # its group is gone, or soon will be
+                raise ProcessLookupError("This family of processes was ended from outside")
+            process = self.spawner.run(
+                lambda: subprocess.Popen(
+                    bound_to_owner(argv, env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    env=None if env is None else dict(env),
+                    cwd=cwd,
+                    process_group=self.group,
+                )
             )
             if (
                 self.keeper.poll() is not None
@@ -115,6 +134,16 @@ class Family:
     def lost(self) -> bool:
         """Whether the keeper is gone: somebody ended this family from outside (`labkit down`)."""
         return self.closed or self.keeper.poll() is not None
+
+    def abandon(self) -> None:
+        """Ends the members after somebody has killed the keeper: nobody else would end them when
+        the owner is killed, and what says that they are gone must be true.
+
+        Takes no lock: whoever starts a member holds it, and looks for the keeper afterwards.
+        """
+        self.abandoned = True
+        for process in list(self.members.values()):
+            process.kill()
 
     def stop(self, name: str, *, grace_s: float = 1.0) -> None:
         """Asks one member to end, and ends it after `grace_s` seconds; returns
@@ -142,6 +171,7 @@ class Family:
         for process in (*members, self.keeper):
             process.kill()
             process.wait()
+        self.spawner.close()
         if self.keeper.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self.keeper.stdin.close()
@@ -152,6 +182,90 @@ class Family:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Spawner:
+    """The thread that starts a family's members and notices the end of its keeper.
+
+    It lives as long as the family or the owner: PR_SET_PDEATHSIG speaks of the thread.
+    """
+
+    def __init__(self, family: Family) -> None:
+        self.family = weakref.ref(family)
+        self.keeper = family.keeper
+        self.wanted: queue.SimpleQueue[tuple[Callable[[], Popen], Future[Popen]] | None]
+        self.wanted = queue.SimpleQueue()
+        self.woken, self.wake = os.pipe()
+        self.thread = threading.Thread(target=self.loop, name="labkit spawner", daemon=True)
+        self.thread.start()
+
+    def run(self, start: Callable[[], Popen]) -> Popen:
+        """Starts a process in the thread; raises what `start` raises."""
+        answer: Future[Popen] = Future()
+        self.wanted.put((start, answer))
+        os.write(self.wake, b".")
+        return answer.result()
+
+    def close(self) -> None:
+        self.wanted.put(None)
+        os.write(self.wake, b".")
+        self.thread.join()
+        os.close(self.wake)
+
+    def loop(self) -> None:
+        opened = pidfd(self.keeper.pid)
+        watched = [self.woken, *([] if opened is None else [opened])]
+        try:
+            while True:
+                ready, _, _ = select.select(watched, [], [], KEEPER_LOOK_S if not opened else None)
+                if self.woken in ready:
+                    os.read(self.woken, 1)
+                    wanted = self.wanted.get()
+                    if wanted is None:
+                        return
+                    start, answer = wanted
+                    try:
+                        answer.set_result(start())
+                    except BaseException as error:  # whoever asked gets it
+                        answer.set_exception(error)
+                elif opened in ready or self.keeper.poll() is not None:
+                    family = self.family()
+                    if family is not None and not family.closed:
+                        family.abandon()
+                    watched = [self.woken]
+                    if opened is None:
+                        opened = -1  # known; no need to look again
+        finally:
+            os.close(self.woken)
+            if opened is not None and opened >= 0:
+                os.close(opened)
+
+
+KEEPER_LOOK_S = 0.1  # where the system can't tell of the end of a process by itself
+
+
+def pidfd(pid: int) -> int | None:
+    """A file that becomes readable when a process ends; None where there is no such thing."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # an old kernel, or no more files
+        return None
+
+
+@functools.cache
+def setpriv() -> str | None:
+    """util-linux's program that can bind a process to its parent; None elsewhere than on Linux."""
+    return shutil.which("setpriv", path="/usr/bin:/bin") if sys.platform == "linux" else None
+
+
+def bound_to_owner(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
+    """A command that the kernel ends when the thread that started it ends, where it can."""
+    program = setpriv()
+    path = shutil.which(argv[0], path=None if env is None else env.get("PATH", os.defpath))
+    # one that can't be found is left to Popen, which says so
+    return list(argv) if program is None or path is None else [program, *PDEATHSIG, path, *argv[1:]]
 
 
 def let_go() -> None:

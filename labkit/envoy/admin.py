@@ -15,6 +15,8 @@ from urllib.parse import quote, urlencode
 
 from labkit.errors import EnvoyError
 
+LIVE_S = 1.0  # as the kubelet gives a readiness probe
+
 
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
@@ -58,20 +60,29 @@ class Admin:
         self.connection: UnixConnection | None = None
         self.lock = threading.Lock()
 
-    def request(self, method: str, target: str) -> bytes:
-        """The body of the answer. Raises OSError when nobody listens, EnvoyError when the answer is
-        not 200.
+    def request(self, method: str, target: str, *, timeout_s: float | None = None) -> bytes:
+        """The body of the answer. Raises OSError when nobody listens (TimeoutError when nobody
+        answers in time), EnvoyError when the answer is not 200.
         """
-        with self.lock:
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
+        # another thread may be waiting for an answer that does not come
+        if not self.lock.acquire(timeout=timeout_s):
+            raise TimeoutError("Envoy's administration is busy with another request")
+        try:
             for fresh in (False, True):
                 if self.connection is None or fresh:
                     self.drop()
-                    self.connection = UnixConnection(str(self.path), self.timeout_s)
+                    self.connection = UnixConnection(str(self.path), timeout_s)
+                elif self.connection.sock is not None:
+                    self.connection.sock.settimeout(timeout_s)
                 try:
                     self.connection.request(method, target)
                     response = self.connection.getresponse()
                     body = response.read()
                     break
+                except TimeoutError:  # it listens and does not answer: a fresh one would wait too
+                    self.drop()
+                    raise
                 except (OSError, http.client.HTTPException):
                     # a connection kept from before a restart is dead: one fresh try tells the truth
                     self.drop()
@@ -83,6 +94,8 @@ class Admin:
                     seen=body.decode(errors="replace"),
                 )
             return body
+        finally:
+            self.lock.release()
 
     def close(self) -> None:
         """Closes the connection, once nobody is using it."""
@@ -97,13 +110,14 @@ class Admin:
     def live(self) -> bool:
         """Whether this Envoy has started and serves."""
         try:
-            return self.request("GET", "/ready").startswith(b"LIVE")
+            return self.request("GET", "/ready", timeout_s=LIVE_S).startswith(b"LIVE")
         except (OSError, http.client.HTTPException, EnvoyError):
             return False
 
-    def held(self) -> Held:
+    def held(self, *, timeout_s: float | None = None) -> Held:
         """What this Envoy holds now (see Held)."""
-        return parse_held(self.request("GET", f"/stats?filter={quote(HELD)}").decode())
+        target = f"/stats?filter={quote(HELD)}"
+        return parse_held(self.request("GET", target, timeout_s=timeout_s).decode())
 
     def stats(self, match: str = "") -> dict[str, int]:
         """Counters and gauges by name; `match` is a regular expression for the names."""

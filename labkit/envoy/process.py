@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import psutil
+
 from labkit.envoy import bootstrap as boot
 from labkit.envoy.accesslog import AccessLog
 from labkit.envoy.admin import Admin, Held
@@ -19,6 +21,7 @@ from labkit.errors import ConfigRejected, EnvoyDied, EnvoyError, LabkitError, No
 from labkit.processes import Family, end, tail
 from labkit.waiting import wait_until
 
+ANSWER_S = 1.0  # that an Envoy may take to say what it holds, before it is asked again
 NO_INOTIFY = (
     "Envoy watches its files with inotify, and this user has used up the instances that Linux "
     "gives "
@@ -146,8 +149,8 @@ class Envoy:
 
     # configuration
 
-    def held(self) -> Held:
-        held = self.admin.held()
+    def held(self, *, timeout_s: float | None = None) -> Held:
+        held = self.admin.held(timeout_s=timeout_s)
         self.rejected = held.rejected
         return held
 
@@ -188,6 +191,7 @@ class Change:
         self.wanted: dict[str, str] = {}
         self.log_from = 0
         self.rejected_before = 0
+        self.answers = True  # whether it answered when it was last asked
 
     def begin(self) -> None:
         """Moves the first step's files into place."""
@@ -198,15 +202,17 @@ class Change:
     def next_step(self) -> None:
         self.wanted = self.envoy.xds.move(self.steps.pop(0))
 
-    def poll(self, *, going_back: bool = False) -> bool:
-        """Looks once, goes on to the next step where one is done; True when all is held. May raise
-        ConfigRejected.
+    def poll(self, *, going_back: bool = False, timeout_s: float = ANSWER_S) -> bool:
+        """Looks once, for at most `timeout_s` seconds; goes on to the next step where one is done;
+        True when all is held. May raise ConfigRejected.
         """
         try:
-            held = self.envoy.held()
-        except (OSError, http.client.HTTPException):
+            held = self.envoy.held(timeout_s=timeout_s)
+        except (OSError, http.client.HTTPException) as error:
             self.envoy.check_running()
+            self.answers = not isinstance(error, TimeoutError)
             return False
+        self.answers = True
         # going back, a refusal is of the change that another Envoy refused first: the old will be
         # held all the same
         if held.rejected > self.rejected_before and not going_back:
@@ -234,11 +240,25 @@ class Change:
         """Puts the configuration before back in force (new files with its content)."""
         if self.before is None:
             return
+        if not self.answers:  # it finds the files when it goes on; to wait for that may take long
+            self.envoy.prepare(self.before)
+            return
         change = self.envoy.stage(self.before)
         if change and self.envoy.running:
             change.begin()
             before = f"Envoy {self.envoy.name} to go back to its configuration before"
             wait_until(lambda: change.poll(going_back=True), timeout_s, before)
+
+    def state(self) -> str:
+        """Why it is late, as far as is known."""
+        process = self.envoy.process
+        if self.answers or process is None:
+            return self.envoy.name
+        words = f"{self.envoy.name}, whose process {process.pid} does not answer"
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(process.pid).status() == psutil.STATUS_STOPPED:
+                words += f": it is stopped (kill -CONT {process.pid} lets it go on)"
+        return words
 
     def reason(self) -> str:
         """What Envoy's log says of the refusal; it writes that a moment after it has counted it."""
@@ -270,6 +290,7 @@ def run_changes(
     back to the configuration before, and the error names that one.
     """
     started = clock()
+    deadline = time.monotonic() + timeout_s
     took: dict[str, float] = {}
     begun: list[Change] = []
     try:
@@ -280,7 +301,8 @@ def run_changes(
 
         def all_held() -> bool:
             for change in list(waiting):
-                if change.poll():
+                left = min(max(deadline - time.monotonic(), 0.05), ANSWER_S)
+                if change.poll(timeout_s=left):
                     took[change.envoy.name] = (clock() - started) * 1000
                     waiting.remove(change)
             return not waiting
@@ -291,7 +313,7 @@ def run_changes(
             "every Envoy to hold the new configuration",
             first_s=0.0005,
             longest_s=0.01,
-            explain=lambda: "late: " + ", ".join(c.envoy.name for c in waiting),
+            explain=lambda: "late: " + ", ".join(c.state() for c in waiting),
         )
     except BaseException as error:
         for change in begun:

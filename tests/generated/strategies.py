@@ -14,11 +14,12 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from labkit.resources import kinds
 from labkit.resources.model import Resource
-from labkit.resources.rules.schemas import ISTIO_KINDS, KUBERNETES_KINDS, Schema, schema_of
+from labkit.resources.rules.schemas import Schema, schema_of
 
-KINDS = [*ISTIO_KINDS, *KUBERNETES_KINDS]
-VERSIONS = dict.fromkeys(ISTIO_KINDS, "networking.istio.io/v1") | KUBERNETES_KINDS
+VERSIONS = {row.kind: row.api_version for row in kinds.RUN}
+KINDS = sorted(VERSIONS)
 WORDS = [
     "hello-world",
     "hello-world.hello-world.svc.cluster.local",

@@ -31,7 +31,8 @@ class PodAdmin(Admin):
         super().__init__(Path())
         self.client = client
 
-    def request(self, method: str, target: str) -> bytes:
+    def request(self, method: str, target: str, *, timeout_s: float | None = None) -> bytes:
+        """As its base says; the time limit is the connection's own."""
         status, body = self.client.request(method, target)
         if status != 200:
             raise EnvoyError(
