@@ -37,6 +37,7 @@ class Gate:
         self.pods = tuple(pods)
 
     def close(self) -> None:
+        """From now on the pods hold what reaches them."""
         for pod in self.pods:
             self._mesh.app(pod, "POST", "/control/gate?closed=true")
 
@@ -145,6 +146,7 @@ class Burst:
 
     @property
     def n(self) -> int:
+        """How many requests were sent."""
         return sum(part.n for part in self._parts)
 
     @property

@@ -56,6 +56,7 @@ def no_such(kind: str, name: str, namespace: str | None, names: Iterable[str]) -
 
 
 def no_such_pod(name: str, names: Iterable[str]) -> NotFound:
+    """The error that says there is no pod of that name, and which ones there are."""
     return NotFound(
         f"There is no pod {name!r}",
         seen="pods: " + (", ".join(names) or "none"),

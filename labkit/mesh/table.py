@@ -65,6 +65,7 @@ class Table:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """A table of anything: each cell becomes text."""
     return Table(tuple(columns), tuple(tuple(str(c) for c in row) for row in rows))
 
 

@@ -70,6 +70,7 @@ def examine(backend: str = "embedded", *, context: str | None = None) -> Iterato
 
 
 def python() -> CheckupItem:
+    """Whether this Python is new enough."""
     found = ".".join(map(str, sys.version_info[:3]))
     wanted = ".".join(map(str, OLDEST_PYTHON))
     if sys.version_info[:2] < OLDEST_PYTHON:
@@ -78,6 +79,7 @@ def python() -> CheckupItem:
 
 
 def libraries() -> CheckupItem:
+    """Whether the libraries that everything needs can be imported."""
     missing = []
     for name in LIBRARIES:
         try:
@@ -102,10 +104,12 @@ def guarded(name: str, check: Callable[[], CheckupItem], optional: bool) -> Chec
 
 
 def first(text: str) -> str:
+    """The first line of a text, "" where it has none."""
     return text.strip().splitlines()[0] if text.strip() else ""
 
 
 def envoy() -> CheckupItem:
+    """Whether there is an Envoy that runs on this machine."""
     from labkit.envoy.binary import envoy_path
 
     code, text = answer(envoy_path(), "--version")
@@ -227,6 +231,7 @@ def driver() -> CheckupItem:
 
 
 def memory() -> CheckupItem:
+    """Whether a Minikube with Istio would have enough memory."""
     from labkit.setup.machine import machine
     from labkit.setup.minikube import LEAST_MB, SPARE_MB
 
@@ -263,6 +268,7 @@ def cluster(context: str | None, optional: bool) -> Iterator[CheckupItem]:
 
 
 def connect(context: str | None) -> Api:
+    """The API server of a context, under the guard."""
     from labkit.mesh.cluster.client.api import Api
     from labkit.mesh.cluster.client.guard import guarded as guard
 
@@ -270,6 +276,7 @@ def connect(context: str | None) -> Api:
 
 
 def kubernetes(api: Api, state: str) -> CheckupItem:
+    """The cluster's version."""
     from labkit.mesh.cluster.istio import kubernetes_version
 
     return CheckupItem(
@@ -278,6 +285,7 @@ def kubernetes(api: Api, state: str) -> CheckupItem:
 
 
 def istio(api: Api, state: str) -> CheckupItem:
+    """Whether there is a control plane, ready and of a version that the course is made for."""
     from labkit.mesh.cluster.istio import about, control_planes, is_too_old
 
     found = control_planes(api)
@@ -296,6 +304,7 @@ def istio(api: Api, state: str) -> CheckupItem:
 
 
 def webhook(api: Api, state: str) -> CheckupItem:
+    """Whether something adds sidecars to pods."""
     from labkit.mesh.cluster.istio import injectors
 
     found = injectors(api)
@@ -310,6 +319,7 @@ def webhook(api: Api, state: str) -> CheckupItem:
 
 
 def gateway(api: Api, state: str) -> CheckupItem:
+    """Whether there is an ingress gateway, and how it is reached."""
     from labkit.mesh.cluster.istio import about_port, gateway_address, gateway_port, gateways
 
     found = gateways(api)

@@ -43,6 +43,7 @@ class CommandResult:
 
 
 def missing(program: str) -> MeshError:
+    """The error that a program is not on the PATH."""
     return MeshError(f"There is no program {program!r} on the PATH", try_next="labkit doctor")
 
 
@@ -67,6 +68,7 @@ class Commands:
         return self.members().folder
 
     def members(self) -> Family:
+        """The processes of the tools that were started; they end with this process."""
         if self.family is None:
             self.family = Family(Path(tempfile.mkdtemp(prefix="labkit-steps-")))
         return self.family
@@ -167,10 +169,12 @@ class Commands:
         return done
 
     def show(self, line: str) -> None:
+        """Shows a line of a tool's, indented; "" is none."""
         if line:
             self.say(f"    {line}")
 
     def close(self) -> None:
+        """Ends what still runs, and removes the folder."""
         if self.family is not None:
             self.family.close()
 
@@ -220,6 +224,7 @@ class Follower:
         return False
 
     def pass_on(self, raw: bytes) -> None:
+        """One line, as a terminal would show it in the end."""
         # a tool may draw one line again and again: its last state counts
         self.line(raw.decode(errors="replace").rstrip("\r").rsplit("\r", 1)[-1])
 
@@ -243,9 +248,11 @@ def failed(program: str, words: Sequence[str]) -> Callable[[CommandResult], Mesh
 
 
 def last_words(lines: Iterable[str], count: int = 8) -> str:
+    """The last lines that say anything, `count` at most."""
     kept = [line.strip() for line in lines if line.strip()]
     return "\n".join(kept[-count:])
 
 
 def last_lines(log: Path) -> str:
+    """The last words in a log."""
     return last_words(log.read_text("utf-8", errors="replace").splitlines())

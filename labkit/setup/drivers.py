@@ -106,6 +106,7 @@ def find_drivers(commands: Commands, system: str = sys.platform) -> list[Driver]
 
 
 def program(kind: DriverKind) -> str:
+    """The program by which a driver is looked for; QEMU's is named after the processor."""
     return (
         kind.program
         or f"qemu-system-{'aarch64' if platform.machine() in ('arm64', 'aarch64') else 'x86_64'}"
@@ -113,6 +114,7 @@ def program(kind: DriverKind) -> str:
 
 
 def look(kind: DriverKind, commands: Commands) -> Driver:
+    """Whether a driver works, and how much memory and how many processors it has."""
     if kind.not_as_root and hasattr(os, "geteuid") and os.geteuid() == 0:
         return Driver(
             kind.name,

@@ -75,6 +75,7 @@ def footprint(api: Api) -> Footprint:
 
 
 def certificates(api: Api) -> Footprint:
+    """The certificates that istiod writes into every namespace."""
     found = {}
     for name in CERTIFICATES:
         for metadata in (
@@ -169,6 +170,7 @@ def remove(
 
 
 def uid_of(api: Api, path: str) -> str:
+    """The uid of the object at a path; "" where there is none."""
     found = api.find(path)
     return str(found["metadata"]["uid"]) if found else ""
 

@@ -75,10 +75,12 @@ def remove(file: Path | None = None) -> bool:
 
 
 def without_ours(text: str) -> str:
+    """A hosts file without the line that labkit has written."""
     return "".join(one for one in text.splitlines(keepends=True) if MARK not in one)
 
 
 def words(entry: str) -> list[str]:
+    """The words of a line of a hosts file, its comment left out."""
     return entry.split("#", 1)[0].split()
 
 

@@ -113,6 +113,7 @@ class Up:
     # Minikube
 
     def start_minikube(self, minikube: Minikube) -> None:
+        """Makes or starts the Minikube; what is done is written down before."""
         options = self.options
         self.record = load(minikube_key(options.profile)) or Record(minikube_key(options.profile))
         self.say(f"Minikube {minikube.version()}, profile {options.profile}")
@@ -146,6 +147,7 @@ class Up:
             minikube.start()
 
     def size(self) -> Size:
+        """What a new Minikube gets, by this machine and the driver. Raises MeshError."""
         driver = choose_driver(find_drivers(self.commands), self.options.driver)
         self.driver = driver.name
         has = machine()
@@ -236,6 +238,7 @@ class Up:
     # Istio
 
     def install(self, pinned: Pinned, api: Api) -> None:
+        """Installs Istio, and waits until it is ready. What it made is written down."""
         small = too_small(api)
         if small:
             self.say(f"{small}: Istio is told to ask for less than it does by itself")
@@ -299,10 +302,12 @@ TUNNEL = "minikube tunnel, in a terminal of its own, or labkit up --tunnel"
 
 
 def minikube_key(profile: str) -> str:
+    """The key of the record of a Minikube, by its profile."""
     return key_for(f"minikube-{profile}")
 
 
 def current_context(options: UpOptions) -> str:
+    """The kubeconfig's current context; "" where there is no kubeconfig yet."""
     try:
         return str(read(kubeconfig_paths(options.kubeconfig))["current-context"])
     except LabkitError:  # there is no kubeconfig yet

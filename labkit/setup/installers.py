@@ -77,6 +77,7 @@ class ClusterAccess:
 
     @property
     def env(self) -> dict[str, str]:
+        """What leads a tool to this cluster and to no other."""
         return {"KUBECONFIG": self.kubeconfig}
 
 
@@ -118,9 +119,12 @@ class Installer:
 
 
 class Istioctl(Installer):
+    """By `istioctl install`, with the profile "default"."""
+
     name = program = "istioctl"
 
     def small(self) -> list[str]:
+        """The words that make Istio ask for less."""
         if not self.tool_options.small:
             return []
         places = {
@@ -176,6 +180,7 @@ def error_line(line: str) -> str:
 
 
 def istioctl_failed(done: CommandResult) -> MeshError:
+    """The error of an `istioctl install`, with its own last words."""
     lines = done.output.splitlines()
     return MeshError(
         f"istioctl install failed with exit code {done.code}",
@@ -186,6 +191,8 @@ def istioctl_failed(done: CommandResult) -> MeshError:
 
 
 class Helm(Installer):
+    """By Helm, with Istio's three charts."""
+
     name = program = "helm"
 
     def install(self, access: ClusterAccess) -> None:
@@ -229,6 +236,7 @@ class Helm(Installer):
         )
 
     def small(self, chart: str) -> list[str]:
+        """The words that make one of the charts ask for less."""
         if not self.tool_options.small or chart == "base":
             return []
         own = SMALL["pilot"] if chart == "istiod" else SMALL["proxy"]
@@ -259,9 +267,12 @@ class Helm(Installer):
         return str(json.loads(found.output)["info"]["status"])
 
     def remove(self, release: str, access: ClusterAccess) -> None:
+        """Uninstalls one release."""
         self.helm(access, "uninstall", release, f"--namespace={NAMESPACE}")
 
     def helm(self, access: ClusterAccess, *words: str) -> None:
+        """Runs one command of Helm's on the cluster."""
+
         def explain(done: CommandResult) -> MeshError:
             lines = [line for line in done.output.splitlines() if line.startswith("Error:")]
             return MeshError(
@@ -292,6 +303,8 @@ def helm_line(line: str) -> str:
 
 
 class Addons(Installer):
+    """By Minikube's two add-ons, which bring an old Istio."""
+
     name, program = "addons", "minikube"
     provisioner, addon = "istio-provisioner", "istio"
 

@@ -93,6 +93,7 @@ def check_complete(api: Api) -> None:
 
 
 def ready(deployment: Json | None) -> str:
+    """How many pods of a Deployment are available, "1/1"."""
     if deployment is None:
         return "not there yet"
     return f"{deployment.get('status', {}).get('availableReplicas', 0)}/{deployment['spec'].get('replicas', 1)}"  # noqa: E501

@@ -146,6 +146,7 @@ class Minikube:
         )
 
     def stop(self) -> CommandResult:
+        """Stops it; its disk and its entry in the kubeconfig stay."""
         return self.commands.run("minikube", "stop", *self.named)
 
     def delete(self) -> CommandResult:
@@ -153,11 +154,13 @@ class Minikube:
         return self.commands.run("minikube", "delete", *self.named)
 
     def enable(self, addon: str) -> CommandResult:
+        """Switches an add-on on. Raises MeshError."""
         return self.commands.run(
             "minikube", "addons", "enable", addon, *self.named, explain=addon_failed(addon)
         )
 
     def disable(self, addon: str) -> CommandResult:
+        """Switches an add-on off. Raises MeshError."""
         return self.commands.run(
             "minikube", "addons", "disable", addon, *self.named, explain=addon_failed(addon)
         )
@@ -169,6 +172,7 @@ class Minikube:
 
 
 def profile(entry: Json) -> Profile:
+    """One entry of `minikube profile list`."""
     config = entry.get("Config") or {}
     return Profile(
         str(entry.get("Name", "")),
@@ -295,6 +299,8 @@ def start_failed(done: CommandResult) -> MeshError:
 
 
 def addon_failed(addon: str) -> Any:
+    """What makes an error of a failed `minikube addons`."""
+
     def explain(done: CommandResult) -> MeshError:
         reason = [plain(line) for line in done.output.splitlines() if "Exiting due to" in line]
         return MeshError(

@@ -61,10 +61,12 @@ class MinikubeTunnel:
 
     @property
     def log(self) -> Path:
+        """The file with all that the tunnel says."""
         assert self.family is not None
         return self.family.folder / "tunnel.log"
 
     def start(self) -> MinikubeTunnel:
+        """Starts it; raises MeshError where it would ask for a password."""
         path = self.minikube.commands.find("minikube")
         if path is None:
             raise missing("minikube")
@@ -128,6 +130,7 @@ class MinikubeTunnel:
 
     @property
     def runs(self) -> bool:
+        """Whether it is still looked after."""
         return self.failure is None and self.thread is not None and self.thread.is_alive()
 
     def wait(self, ready: Callable[[], object], timeout_s: float = 60.0) -> None:
@@ -145,6 +148,7 @@ class MinikubeTunnel:
         )
 
     def close(self) -> None:
+        """Ends the tunnel, and gives it time to take its route away."""
         self.stopping.set()
         if self.thread is not None:
             self.thread.join()

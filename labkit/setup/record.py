@@ -47,6 +47,7 @@ class Record:
     hosts: str = ""  # the file that got a line
 
     def save(self) -> None:
+        """Writes the file, whole or not at all."""
         top = folder()
         top.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = top / f"{self.key}.json"
@@ -56,14 +57,17 @@ class Record:
         os.replace(beside, file)
 
     def forget(self) -> None:
+        """Removes the file."""
         (folder() / f"{self.key}.json").unlink(missing_ok=True)
 
     @property
     def state(self) -> str:
+        """A few words on how far the installation is."""
         return "installed" if self.done else "not finished (labkit up goes on)"
 
 
 def folder() -> Path:
+    """The folder of all records."""
     if chosen := os.environ.get("LABKIT_STATE"):
         return Path(chosen) / FOLDER
     import platformdirs
@@ -80,6 +84,7 @@ def records() -> Iterator[Record]:
 
 
 def load(key: str) -> Record | None:
+    """The record of this key, or None."""
     try:
         found = json.loads((folder() / f"{key}.json").read_text("utf-8"))
     except FileNotFoundError:

@@ -158,6 +158,7 @@ def check_runs(record: Record, api: Api, commands: Commands) -> None:
 def uninstall(
     record: Record, api: Api, commands: Commands, minikube: Minikube | None, *, everything: bool
 ) -> None:
+    """Takes Istio away. Raises MeshError while a mesh or an object of somebody's needs it."""
     commands.note(f"Istio goes from {record.server}, context {record.context}")
     if everything:
         for left in leftovers.find(api):
@@ -203,4 +204,5 @@ def still_there(record: Record, api: Api) -> dict[str, str]:
 
 
 def is_certificate(path: str) -> bool:
+    """Whether a path is that of a certificate that istiod writes."""
     return "/configmaps/istio-ca-" in path

@@ -54,14 +54,17 @@ class Barrier:
         self.knocker: PodClient | None = None
 
     def open(self) -> None:
+        """Makes the marker's Gateway, and its first VirtualService."""
         self.api.apply(Resource(self.gateway()))
         self.mark()
 
     def close(self) -> None:
+        """Ends the connection that `knock` keeps open."""
         if self.knocker is not None:
             self.knocker.drop()
 
     def gateway(self) -> Json:
+        """The marker's Gateway: a port of its own, which no Service leads to."""
         port = {"number": PORT, "name": "http-labkit", "protocol": "HTTP"}
         return {
             "apiVersion": kinds.api_version("Gateway"),
@@ -74,6 +77,7 @@ class Barrier:
         }
 
     def token(self) -> str:
+        """The text of the marker as it is now: the run and a number that grows."""
         return f"{self.run}.{self.number}."
 
     def mark(self) -> None:
@@ -149,6 +153,7 @@ class Barrier:
         self.knocker.request("GET", "/", {"Host": self.host, ID_HEADER: id})
 
     def routes(self, admin: PodAdmin) -> bytes:
+        """The part of an Envoy's config_dump that the marker is in; b"" when it does not answer."""
         try:
             return admin.request("GET", ROUTES)
         except (

@@ -40,6 +40,7 @@ class Connections:
         self.lock = threading.Lock()
 
     def forward(self, key: tuple[str, ...], opener: Callable[[], PodStream]) -> Forward:
+        """The forward of this key, opened by `opener` when it is asked for first."""
         with self.lock:
             if key not in self.forwards:
                 self.forwards[key] = Forward(opener)
@@ -59,6 +60,7 @@ class Connections:
         return self.ports
 
     def to_gateway(self, port: int, url: str) -> Forward:
+        """A way to the gateway's Service at this port. Raises TrafficError for another port."""
         ports = self.gateway_ports()
         if port not in ports:
             raise TrafficError(
@@ -69,6 +71,7 @@ class Connections:
         return self.to_pod(self.gateway(), ports[port])
 
     def to_pod(self, pod: Json, port: int) -> Forward:
+        """A way to a port of a pod, past its sidecar."""
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         return self.forward(
             ("pod", pod["metadata"]["uid"], str(port)),
@@ -90,6 +93,7 @@ class Connections:
         )
 
     def close(self) -> None:
+        """Closes every forward."""
         with self.lock:
             for forward in self.forwards.values():
                 forward.close()

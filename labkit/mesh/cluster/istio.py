@@ -60,6 +60,7 @@ def untested(api: Api) -> list[str]:
 
 
 def istiod(body: Json) -> Istiod:
+    """What the Deployment of an istiod says of it."""
     metadata = body["metadata"]
     labels = metadata.get("labels") or {}
     image = str(body["spec"]["template"]["spec"]["containers"][0]["image"])
@@ -105,6 +106,7 @@ def pair(version: str) -> tuple[int, int] | None:
 
 
 def is_too_old(version: str) -> bool:
+    """Whether the course is not made for this version; False where it can't be read."""
     known = pair(version)
     return known is not None and known < OLDEST
 
@@ -130,6 +132,7 @@ def about(version: str) -> str:
 
 
 def dotted(version: tuple[int, int]) -> str:
+    """A version as one writes it."""
     return ".".join(map(str, version))
 
 
@@ -191,6 +194,7 @@ def gateway_address(api: Api) -> str:
 
 
 def kubernetes_version(api: Api) -> str:
+    """The API server's own version, such as "v1.36.0"."""
     return str(api.json("GET", "/version")["gitVersion"])
 
 

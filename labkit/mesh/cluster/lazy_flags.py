@@ -23,6 +23,7 @@ class LazyFlags(Result):
         self.look: Callable[[], Mapping[str, str]] | None = look
 
     def resolve(self) -> None:
+        """Looks the flags up, once."""
         if self.look is not None:
             look, self.look = self.look, None
             with_flags = self.with_flags(look())

@@ -39,6 +39,7 @@ class ClusterFortio:
         self.api, self.namespace = api, namespace
 
     def pod(self) -> Json:
+        """The pod that Fortio runs in, without a sidecar."""
         server = {
             "name": NAME,
             "image": IMAGE,
@@ -88,6 +89,7 @@ class ClusterFortio:
 
     @contextmanager
     def start(self, load: Load) -> Iterator[Iterator[bytes]]:
+        """Runs one load; what Fortio writes to its standard output, as it comes."""
         self.ready()
         stream = PodStream.to_command(self.api, self.namespace, NAME, NAME, self.command(load))
         try:
@@ -106,6 +108,7 @@ def parts(stream: PodStream) -> Iterator[bytes]:
 
 
 def refuse_source(source: str | None) -> None:
+    """Raises UnsupportedError where load is to come from a pod."""
     if source is not None:
         raise UnsupportedError(
             "Fortio in the cluster calls through the ingress gateway only",

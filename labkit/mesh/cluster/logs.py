@@ -42,6 +42,7 @@ class ProxyLog:
         self.api, self.pod, self.barrier = api, pod, barrier
 
     def entries(self) -> list[Json]:
+        """labkit's entries among the last lines of the proxy's log."""
         return entries(read_log(self.api, self.pod, "istio-proxy", LINES))
 
     def complete(self, enough: Callable[[list[Json]], bool] = lambda found: False) -> list[Json]:

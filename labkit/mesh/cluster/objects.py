@@ -11,7 +11,7 @@ from labkit.errors import NotFound
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
 from labkit.mesh.cluster.observability import LOG_NAME, add_access_log, with_counters
-from labkit.mesh.cluster.ownership.ledger import MARKERS, Ledger, hurry, wait_gone
+from labkit.mesh.cluster.ownership.ledger import MARKERS, Ledger, end_pods_at_once, wait_gone
 from labkit.mesh.cluster.ownership.owner import MADE
 from labkit.mesh.lookup import only_one
 from labkit.resources import Resource, kinds
@@ -121,12 +121,13 @@ class ClusterObjects:
         self.ledger.drop(self.path(key))
         self.applied.pop(key, None)
         if kind == "Namespace":
-            hurry(self.api, name)
+            end_pods_at_once(self.api, name)
             wait_gone(self.api, name)
             self.forget(name)
         return there
 
     def forget(self, namespace: str) -> None:
+        """Forgets a namespace that is gone, and all that was applied in it."""
         self.namespaces.discard(namespace)
         for key in [
             k for k in self.applied if k[1] == namespace or k == ("Namespace", "", namespace)
@@ -136,6 +137,7 @@ class ClusterObjects:
     # reading
 
     def path(self, key: Key) -> str:
+        """Where the API server has the object of a key, in the version it was applied in."""
         kind, namespace, name = key
         version = str(self.applied.get(key, {}).get("apiVersion", ""))
         return path_of(kind, namespace, name, version)
@@ -176,6 +178,7 @@ class ClusterObjects:
 
 
 def applied_by_labkit(body: Json) -> bool:
+    """Whether labkit has applied this object, as the API server notes it."""
     return any(
         entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
         for entry in body["metadata"].get("managedFields", [])

@@ -110,6 +110,7 @@ def users(api: Api) -> dict[str, str]:
 
 
 def users_of(deployment: Json) -> dict[str, str]:
+    """The runs that have entered their names at the gateway's Deployment, and whose they are."""
     found = deployment["metadata"].get("annotations") or {}
     return {
         key.removeprefix(USER): str(text) for key, text in found.items() if key.startswith(USER)
@@ -195,6 +196,7 @@ def change_users(
 
 
 def wait_rolled_out(api: Api, timeout_s: float) -> None:
+    """Waits until the ingress gateway's pods are as its Deployment says. Raises NotReady."""
     api.wait(
         path_of("Deployment", GATEWAY_NAMESPACE),
         lambda found: GATEWAY_DEPLOYMENT not in found or rolled_out(found[GATEWAY_DEPLOYMENT]),

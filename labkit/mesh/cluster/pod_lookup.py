@@ -35,6 +35,7 @@ class PodLookup:
         return pod
 
     def look(self, name: str, namespaces: Sequence[str]) -> Json:
+        """The pod of this name, or the oldest of a Deployment's, by a list. Raises NotFound."""
         there = [
             p for space in namespaces for p in self.api.list("Pod", space) if not is_terminating(p)
         ]
@@ -68,6 +69,7 @@ class PodsByAddress(Mapping[str, Json]):
         return len(self.pods)
 
     def clear(self) -> None:
+        """Forgets all; the next question asks anew."""
         self.pods.clear()
 
 

@@ -11,6 +11,7 @@ from labkit.mesh.model import PodInfo
 
 
 def is_terminating(pod: Json) -> bool:
+    """Whether a pod is being deleted."""
     return "deletionTimestamp" in pod["metadata"]
 
 
@@ -42,6 +43,7 @@ def condition(pod: Json) -> str:
 
 
 def info(pod: Json) -> PodInfo:
+    """A pod of the API server's as kubectl shows it."""
     metadata, found = pod["metadata"], statuses(pod)
     labels = metadata.get("labels", {})
     containers = len(pod["spec"]["containers"]) + sum(

@@ -42,6 +42,7 @@ class PodAdmin(Admin):
         return body
 
     def close(self) -> None:
+        """Ends the connection."""
         self.client.drop()
 
 
@@ -54,6 +55,7 @@ class Proxies:
         self.lock = threading.Lock()
 
     def admin(self, pod: Json) -> PodAdmin:
+        """The administration interface of a pod's Envoy; its connection is kept."""
         namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
         with self.lock:
             if (namespace, name) not in self.admins:
@@ -96,6 +98,7 @@ class Proxies:
         }
 
     def forget(self) -> None:
+        """Closes every connection."""
         with self.lock:
             for admin in self.admins.values():
                 admin.close()
@@ -103,6 +106,7 @@ class Proxies:
 
 
 def has_sidecar(pod: Json) -> bool:
+    """Whether one of a pod's containers is Istio's proxy; the gateway's pod has nothing else."""
     spec = pod["spec"]
     return any(
         c["name"] == "istio-proxy" for c in [*spec["containers"], *spec.get("initContainers", [])]

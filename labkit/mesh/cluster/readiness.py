@@ -92,5 +92,6 @@ class Readiness:
 
 
 def selects(selector: Mapping[str, str], pod: Json) -> bool:
+    """Whether a Service's selector means this pod."""
     labels = pod["metadata"].get("labels", {})
     return all(labels.get(key) == value for key, value in selector.items())

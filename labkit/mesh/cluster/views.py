@@ -82,6 +82,7 @@ def describe(body: Json, events: Iterable[Json], addresses: Iterable[str] = ()) 
 
 
 def pod_lines(pod: Json) -> list[str]:
+    """What `describe` says of a pod: its state, and each container's."""
     seen, spec, status = info(pod), pod["spec"], pod.get("status", {})
     lines = [
         f"Status:       {condition(pod)}",

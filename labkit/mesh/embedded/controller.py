@@ -72,11 +72,13 @@ class Controller:
     # making and ending pods
 
     def make_envoy(self, name: str, folder_name: str, node: str, cluster: str) -> Envoy:
+        """An Envoy with a folder of its own; it does not run yet."""
         folder = self.folder / folder_name
         folder.mkdir()
         return Envoy(name, folder, self.family, node=node, cluster=cluster, runtime=RUNTIME)
 
     def make_gateway(self) -> RunningPod:
+        """The ingress gateway's pod, prepared: an Envoy and nothing else."""
         name = pod_name(GATEWAY_WORKLOAD, template_hash({"gateway": 1}), self.rng)
         node = f"router~10.244.0.10~{name}.istio-system~istio-system.svc.cluster.local"
         envoy = self.make_envoy(GATEWAY, "gw", node, GATEWAY_WORKLOAD)
@@ -220,6 +222,7 @@ class Controller:
         return took, bool(made or ended)
 
     def push(self) -> dict[str, float]:
+        """Tells every proxy how things are now; how long each changed one took, in ms by name."""
         registry = self.registry()
         took = self.plane.push(registry)
         self.ready_as_pushed = {p.name: p.ready for p in registry.pods}
@@ -253,6 +256,7 @@ class Controller:
             self.running[name].terminating = True
 
     def pods_of(self, owner: Resource) -> list[RunningPod]:
+        """The pods of a Deployment or a Pod that are not being ended."""
         return [
             p
             for p in self.running.values()
@@ -276,6 +280,7 @@ class Controller:
         )
 
     def rolled_out(self, owner: Resource) -> bool:
+        """Whether it has its pods, each ready and of the newest template."""
         pods = self.pods_of(owner)
         if owner.kind == "Pod":
             return bool(pods) and pods[0].ready
@@ -285,6 +290,7 @@ class Controller:
         )
 
     def workloads(self) -> list[Key]:
+        """The keys of all Deployments and Pods."""
         return [r.key for kind in kinds.WORKLOADS for r in self.store.all(kind)]
 
     def wait_settled(self, workloads: Collection[Key], timeout_s: float) -> None:
@@ -305,6 +311,7 @@ class Controller:
         )
 
     def log_of_first_unready(self) -> str:
+        """The end of the logs of a pod that is not ready; "" when all are."""
         for pod in self.running.values():
             if not pod.ready:
                 return (
@@ -337,6 +344,7 @@ class Controller:
                     self.changed.notify_all()
 
     def raise_trouble(self) -> None:
+        """Raises what went wrong while nobody asked, once; what ended the mesh, each time."""
         trouble = self.trouble
         if not self.family.lost:
             self.trouble = None
@@ -344,6 +352,7 @@ class Controller:
             raise trouble
 
     def selected(self, service: Resource) -> list[RunningPod]:
+        """The pods that a Service's selector means."""
         selector = service.spec.get("selector") or {}
         return [
             p
@@ -377,6 +386,7 @@ class Controller:
 
 
 def ended_from_outside() -> MeshError:
+    """The error of a mesh whose processes are gone."""
     return MeshError(
         "This mesh was ended from outside this notebook",
         seen="its processes are gone (labkit down ends them)",

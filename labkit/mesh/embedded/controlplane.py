@@ -68,6 +68,7 @@ class Proxy:
         return config is not None and any(each["name"] == listener for each in config.listeners)
 
     def config(self, registry: Registry, endpoints: EndpointPorts) -> ProxyConfig:
+        """What this proxy is to hold, with this machine's addresses. Raises UnsupportedError."""
         config = (
             gateway_config(registry) if self.pod is None else sidecar_config(registry, self.pod)
         )

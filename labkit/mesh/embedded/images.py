@@ -42,6 +42,7 @@ def app_path() -> str:
 
 
 def app_text() -> str:
+    """The course's application, as text."""
     return (importlib.resources.files("labkit.app") / "hello_world.py").read_text(encoding="utf-8")
 
 
@@ -142,6 +143,7 @@ def mounted(
 
 
 def refused(owner: str, seen: str, known: str) -> UnsupportedError:
+    """The error that says what of a pod template can't be run here, and what can."""
     return UnsupportedError(
         f"The embedded mesh can't run {owner}: {seen}",
         seen=f"known here: {known}",

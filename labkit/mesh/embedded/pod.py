@@ -61,6 +61,7 @@ class Backoff:
 
     @property
     def waiting(self) -> bool:
+        """Whether the container is down, and its pause not over."""
         return self.not_before is not None
 
     def may_start(self) -> bool:
@@ -115,6 +116,7 @@ class RunningPod:
 
     @property
     def ready(self) -> bool:
+        """Whether all its containers are ready, and it is not being ended."""
         return self.app_ready and self.sidecar_ready and not self.terminating
 
     @property
@@ -133,9 +135,11 @@ class RunningPod:
 
     @property
     def restarts(self) -> int:
+        """How often its containers were started again."""
         return sum(b.restarts for b in self.backoff.values())
 
     def log(self, container: str, *, lines: int = 1000) -> str:
+        """The last lines of a container's log; "istio-proxy" is the sidecar."""
         path = self.sidecar.log if container == "istio-proxy" and self.sidecar else self.app_log
         return tail(path, lines=lines, limit=1_000_000)
 
@@ -149,6 +153,7 @@ class RunningPod:
         self.thread.start()
 
     def start_app(self) -> None:
+        """Starts the application's process, where the pod has one."""
         if self.spec.program is None:
             return
         env = {"PATH": os.environ.get("PATH", ""), **self.spec.program.env}
@@ -161,6 +166,7 @@ class RunningPod:
         )
 
     def watch(self) -> None:
+        """The pod's thread: starts again what has ended, probes, and says when that changed."""
         next_probe = 0.0
         pause = 0.001
         while not self.terminating:
@@ -196,6 +202,7 @@ class RunningPod:
             raise
 
     def start_ended(self) -> bool:
+        """Starts again what has ended, if it is time; True when something had ended."""
         app_ended = self.app is not None and self.app.poll() is not None
         sidecar_ended = self.sidecar is not None and not self.sidecar.running
         if app_ended:

@@ -34,6 +34,7 @@ class Ports:
         self.random = random.SystemRandom()
 
     def take(self) -> int:
+        """A port that nobody else gets. Raises MeshError when none is found."""
         with self.lock:
             for _ in range(500):
                 port = self.random.randrange(FIRST, LAST)
@@ -46,6 +47,7 @@ class Ports:
         )
 
     def give_back(self, port: int) -> None:
+        """Lets somebody else have a port."""
         with self.lock:
             if holder := self.held.pop(port, None):
                 holder.close()

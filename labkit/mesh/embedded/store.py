@@ -58,6 +58,7 @@ class Store:
         return "configured" if old else "created"
 
     def give_address(self, service: Resource) -> None:
+        """Gives a Service its cluster IP: its own wish, or the next one that is free."""
         where = (service.namespace, service.name)
         own = service.spec.get("clusterIP")
         if own:
@@ -82,6 +83,7 @@ class Store:
         }
 
     def all(self, kind: str, namespace: str | None = None) -> Iterator[Resource]:
+        """The objects of a kind, in one namespace or in all."""
         for (k, ns, _), resource in self.objects.items():
             if k == kind and (namespace is None or ns == namespace):
                 yield resource
@@ -94,6 +96,7 @@ class Store:
         )
 
     def config_maps(self, namespace: str) -> dict[str, dict[str, str]]:
+        """The data of the ConfigMaps of a namespace, by name."""
         return {r.name: r.body.get("data") or {} for r in self.all("ConfigMap", namespace)}
 
     def copy(self) -> Store:
@@ -106,4 +109,5 @@ class Store:
 
 
 def plain(body: dict[str, Any]) -> str:
+    """A body as text, the same for the same content."""
     return json.dumps(body, sort_keys=True)

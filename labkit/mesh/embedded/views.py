@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def info(pod: RunningPod) -> PodInfo:
+    """A running pod as kubectl shows it."""
     facts = pod.spec.facts
     version = facts.labels.get("version", "")
     return PodInfo(
@@ -72,6 +73,7 @@ def service_address(store: Store, host: str, namespace: str) -> str:
 
 
 def since(resource: Resource) -> float:
+    """When an object was made, in seconds since 1970."""
     return datetime.fromisoformat(str(resource.metadata["creationTimestamp"])).timestamp()
 
 
@@ -90,6 +92,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 def get(controller: Controller, kind: str, name: str | None, namespace: str | None) -> Table:
+    """The table that `kubectl get` prints. Raises NotFound."""
     if kind == "Pod":
         there = [*controller.running.values(), controller.gateway]
         pods = [
@@ -117,6 +120,7 @@ def shown(controller: Controller, pod: RunningPod, namespace: str | None) -> boo
 
 
 def row(controller: Controller, resource: Resource) -> tuple[Any, ...]:
+    """One object as a row of that table."""
     old, spec = age(since(resource)), resource.spec
     match resource.kind:
         case "Namespace":
@@ -183,6 +187,7 @@ def pod_object(pod: RunningPod) -> Resource:
 
 
 def describe(controller: Controller, kind: str, name: str, namespace: str | None) -> str:
+    """An object in detail, as `kubectl describe` prints it, in short. Raises NotFound."""
     if kind == "Pod":
         found = [
             p for p in (*controller.running.values(), controller.gateway) if p.spec.name == name
@@ -212,6 +217,7 @@ def describe(controller: Controller, kind: str, name: str, namespace: str | None
 
 
 def describe_pod(controller: Controller, pod: RunningPod) -> str:
+    """A pod in detail, with the processes and ports of this machine that it really is."""
     facts, program = pod.spec.facts, pod.spec.program
     started = time.strftime("%a, %d %b %Y %H:%M:%S", time.localtime(pod.spec.created))
     lines = [

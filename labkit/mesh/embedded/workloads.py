@@ -69,6 +69,7 @@ def limits(spec: Mapping[str, Any], replicas: int) -> tuple[int, int]:
 
 
 def share(value: Any, of: int, rounding: Any) -> int:
+    """A number of pods, or a share of them such as "25%", as a number."""
     if isinstance(value, str) and value.endswith("%"):
         return int(rounding(of * float(value[:-1]) / 100))
     return int(value)

@@ -128,6 +128,7 @@ def configured_parts(dump: Json) -> Iterator[tuple[str, Any]]:
 
 
 def without_times(value: Any) -> Any:
+    """A value without the fields that differ from one push to the next."""
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if k not in TIMES}
     if isinstance(value, list):
@@ -136,4 +137,5 @@ def without_times(value: Any) -> Any:
 
 
 def fingerprint(value: Any) -> str:
+    """Sixteen hexadecimal digits that are the same for the same value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -14,7 +14,13 @@ from labkit.mesh.cluster.cleanup.fingerprints import wait_forgotten
 from labkit.mesh.cluster.client.api import MANAGER, Api, Refused, path_of
 from labkit.mesh.cluster.client.guard import guarded
 from labkit.mesh.cluster.observability import leave_gateway, users
-from labkit.mesh.cluster.ownership.ledger import LEDGER, MARKERS, hurry, owner_of, wait_gone
+from labkit.mesh.cluster.ownership.ledger import (
+    LEDGER,
+    MARKERS,
+    end_pods_at_once,
+    owner_of,
+    wait_gone,
+)
 from labkit.mesh.cluster.ownership.owner import MADE, MANAGED, Owner
 from labkit.resources import kinds
 
@@ -32,6 +38,7 @@ class ClusterRun:
 
     @property
     def owner_runs(self) -> bool:
+        """Whether the process that made it still runs, as far as is known here."""
         return self.owner is not None and self.owner.runs
 
 
@@ -79,7 +86,7 @@ def end(api: Api, left: ClusterRun) -> None:
             api.delete(path_of(kind, name))
     gone = [api.delete(path_of("Namespace", name=name)) for name in spaces]
     for name in spaces:
-        hurry(api, name)
+        end_pods_at_once(api, name)
     leave_gateway(api, left.run)
     for name in spaces:
         wait_gone(api, name)
@@ -88,6 +95,7 @@ def end(api: Api, left: ClusterRun) -> None:
 
 
 def is_of(namespace: Json, run: str) -> bool:
+    """Whether a namespace was made by this run."""
     return (namespace["metadata"].get("annotations") or {}).get(MADE) == run
 
 

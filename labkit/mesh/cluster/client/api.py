@@ -92,6 +92,7 @@ class Api:
 
     @property
     def host(self) -> str:
+        """The API server's address, such as "https://127.0.0.1:6443"; no slash at its end."""
         return str(self.settings.host).rstrip("/")
 
     def headers(self) -> dict[str, str]:
@@ -184,6 +185,7 @@ class Api:
         )
 
     def json(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
+        """Sends a request; the JSON of its answer. Raises Refused or MeshError."""
         data = None if body is None else json.dumps(body).encode()
         return self.parsed(path, self.send(method, path, data, **query).data)
 
@@ -391,6 +393,7 @@ class Api:
         )
 
     def close(self) -> None:
+        """Closes the connections that are kept open."""
         self.pool.clear()
 
 

@@ -37,6 +37,7 @@ class Forward:
         self.refill()
 
     def accept(self) -> None:
+        """The thread that accepts connections, each served in a thread of its own."""
         while True:
             try:
                 connection, _ = self.listener.accept()
@@ -45,6 +46,7 @@ class Forward:
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection: socket.socket) -> None:
+        """Gives one connection a stream, and moves bytes until one of the two ends."""
         with connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
@@ -75,6 +77,7 @@ class Forward:
         return self.opener()
 
     def refill(self) -> None:
+        """Opens streams ahead, as many as are missing, each in a thread of its own."""
         with self.lock:
             missing = 0 if self.closed else self.spare - len(self.ready) - self.opening
             self.opening += max(0, missing)
@@ -82,6 +85,7 @@ class Forward:
             threading.Thread(target=self.open_one, daemon=True).start()
 
     def open_one(self) -> None:
+        """Opens one spare stream, and keeps it unless this forward was closed meanwhile."""
         stream, kept = None, False
         try:
             with contextlib.suppress(LabkitError):  # whoever needs one will open it, and be told
@@ -104,6 +108,7 @@ class Forward:
             stream.close()
 
     def close(self) -> None:
+        """Stops listening, and closes the spare streams; connections that are open go on."""
         with self.lock:
             self.closed = True
         # a thread that waits in accept() is woken by shutdown, not by close

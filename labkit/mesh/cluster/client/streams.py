@@ -173,9 +173,11 @@ class PodStream:
         return not self.ended
 
     def fileno(self) -> int:
+        """The descriptor to wait for in `select`; `pending` tells what it does not see."""
         return int(self.ws.sock.fileno())
 
     def sendall(self, data: bytes) -> None:
+        """Sends bytes. Raises BrokenPipeError where the stream has ended."""
         try:
             self.ws.send_binary(b"\0" + data)
         except self.closed_error as error:
@@ -184,12 +186,15 @@ class PodStream:
     # what http.client wants of a socket
 
     def settimeout(self, timeout_s: float | None) -> None:
+        """How long reading may take, in seconds; None for as long as it takes."""
         self.ws.settimeout(timeout_s)
 
     def makefile(self, mode: str, *_: Any) -> io.BufferedReader:
+        """A file to read from, as http.client wants one."""
         return io.BufferedReader(StreamReader(self))
 
     def close(self) -> None:
+        """Ends the stream; a second call does nothing."""
         self.ended = True
         try:
             if self.ws is not None:
@@ -276,6 +281,7 @@ class PodClient:
     def request(
         self, method: str, target: str, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
+        """Sends one request; its status and body. Raises TrafficError where none gets there."""
         with self.lock:
             for fresh in (False, True):
                 if self.connection is None:
@@ -303,6 +309,7 @@ class PodClient:
         raise AssertionError("unreachable")
 
     def drop(self) -> None:
+        """Closes the connection; the next request opens one again."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None

@@ -31,6 +31,7 @@ class Ledger:
         self.paths: list[str] = []
 
     def open(self) -> None:
+        """Makes the namespace of the run, which says whose it is."""
         metadata = {"name": self.namespace, "labels": MANAGED, "annotations": {OWNER: own().text}}
         self.api.put(
             path_of("Namespace", name=self.namespace),
@@ -50,6 +51,7 @@ class Ledger:
             self.write()
 
     def write(self) -> None:
+        """Writes the list to the cluster."""
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -94,6 +96,7 @@ class Ledger:
         return False
 
     def owns(self, namespace: str) -> bool:
+        """Whether this run has made the namespace, and will remove it."""
         return path_of("Namespace", name=namespace) in self.paths
 
     def still_owns(self, namespace: str) -> bool:
@@ -104,6 +107,7 @@ class Ledger:
         )
 
     def refuse_if_used(self, namespace: str, run: str) -> None:
+        """Raises MeshError where the run that has made this namespace still goes on."""
         other = owner_of(self.api.find(path_of("Namespace", name=MARKERS + run)))
         if other is None or other == own() or not other.runs:
             return
@@ -127,7 +131,7 @@ def wait_gone(api: Api, namespace: str) -> None:
     api.wait_gone(path_of("Namespace", name=namespace), GONE_S, f"namespace {namespace!r}")
 
 
-def hurry(api: Api, namespace: str) -> None:
+def end_pods_at_once(api: Api, namespace: str) -> None:
     """Ends the pods of a namespace that is being deleted at once: a sidecar would drain connections
     for 5 s.
     """

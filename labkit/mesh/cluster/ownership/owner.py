@@ -48,6 +48,7 @@ class Owner:
 
     @property
     def text(self) -> str:
+        """As it stands in annotations: MACHINE/PROCESS/STARTED."""
         return f"{self.machine}/{self.process}/{self.started}"
 
     @property
