@@ -8,6 +8,7 @@ import argparse
 import socket
 from urllib.parse import urlsplit
 
+from labkit.cli.tables import show
 from labkit.mesh.embedded import state
 from labkit.mesh.table import age, table
 from labkit.setup.record import Record, records
@@ -31,9 +32,10 @@ def run(args: argparse.Namespace) -> int:
         )
         for m in state.meshes()
     ]
-    print(
-        table(("MESH", "GATEWAY", "OWNER", "OWNER IS", "AGE"), rows) if rows else "No mesh is open."
-    )
+    if rows:
+        show(table(("MESH", "GATEWAY", "OWNER", "OWNER IS", "AGE"), rows))
+    else:
+        print("No mesh is open.")
     up = [
         (
             r.context or r.profile,
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     if up:
         print()
-        print(table(("CLUSTER", "SERVER", "LABKIT MADE", "STATE", "SERVER ANSWERS", "AGE"), up))
+        show(table(("CLUSTER", "SERVER", "LABKIT MADE", "STATE", "SERVER ANSWERS", "AGE"), up))
     return 0
 
 
