@@ -14,7 +14,8 @@ from itertools import groupby
 from textwrap import wrap
 
 from labkit.jsontypes import Json
-from labkit.mesh.cluster.client.api import Api, Refused, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.mesh.cluster.client.refusals import Refused
 from labkit.resources import kinds
 
 Footprint = dict[str, str]  # path: the object's uid, which no later object of the same name has

@@ -17,7 +17,7 @@ import labkit
 from labkit.errors import MeshError
 from labkit.mesh.cluster.cleanup.kept_gateway import kept_gateway
 from labkit.mesh.cluster.cleanup.leftovers import api_of, end, find, remains
-from labkit.mesh.cluster.client.api import Refused
+from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.mesh import ClusterMesh
 from labkit.waiting import wait_until
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, URL, rule, virtual_service

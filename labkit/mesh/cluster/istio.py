@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
-from labkit.mesh.cluster.client.api import Api, Refused, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.pods import info, is_terminating
 from labkit.mesh.cluster.proxies import GATEWAY_LABELS
 

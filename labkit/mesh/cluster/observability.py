@@ -25,7 +25,8 @@ import yaml
 
 from labkit.envoy.accesslog import ACCESS_LOG_FORMAT
 from labkit.jsontypes import Json
-from labkit.mesh.cluster.client.api import Api, Refused, path_of
+from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.logs import LABEL, LABEL_VALUE
 from labkit.mesh.cluster.pods import rolled_out
 from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE

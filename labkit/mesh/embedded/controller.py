@@ -240,7 +240,7 @@ class Controller:
                     self.make_pod(owner, owner.body, owner.name, "")
                     made.append(owner.name)
                 continue
-            step = next_step(owner.spec, [PodView(p) for p in mine])
+            step = next_step(owner.spec, mine)
             ended += step.end
             template = owner.spec.get("template") or {}
             hash_ = template_hash(template)
@@ -392,12 +392,3 @@ def ended_from_outside() -> MeshError:
         seen="its processes are gone (labkit down ends them)",
         try_next="mesh.close(), then labkit.open_mesh() and apply again",
     )
-
-
-class PodView:
-    """What a Deployment's plan needs of a pod."""
-
-    def __init__(self, pod: RunningPod) -> None:
-        self.name = pod.spec.name
-        self.ready = pod.ready
-        self.template_hash = pod.spec.template_hash

@@ -115,6 +115,16 @@ class RunningPod:
     # what others ask
 
     @property
+    def name(self) -> str:
+        """The pod's name, as its Deployment made it."""
+        return self.spec.name
+
+    @property
+    def template_hash(self) -> str:
+        """Of which template it is; "" for a pod without a Deployment."""
+        return self.spec.template_hash
+
+    @property
     def ready(self) -> bool:
         """Whether all its containers are ready, and it is not being ended."""
         return self.app_ready and self.sidecar_ready and not self.terminating

@@ -11,8 +11,9 @@ from pathlib import Path
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.barrier import host_of
 from labkit.mesh.cluster.cleanup.fingerprints import wait_forgotten
-from labkit.mesh.cluster.client.api import MANAGER, Api, Refused, path_of
+from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
 from labkit.mesh.cluster.client.guard import guarded
+from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.observability import leave_gateway, users
 from labkit.mesh.cluster.ownership.ledger import (
     LEDGER,

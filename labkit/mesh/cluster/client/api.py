@@ -18,6 +18,7 @@ from labkit.errors import MeshError, NotFound, NotReady, ValidationError, shorte
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.address import address_of
 from labkit.mesh.cluster.client.guard import Pinned
+from labkit.mesh.cluster.client.refusals import Refused, Server, json_object, refusal
 from labkit.resources import Resource, kinds
 
 Key = tuple[str, str, str]
@@ -39,20 +40,6 @@ def path_of(kind: str, namespace: str | None = None, name: str = "", version: st
     '/apis/apps/v1/namespaces/hello-world/deployments/hello-world-v1'
     """
     return kinds.of(kind).path(namespace, name, version)
-
-
-class Refused(MeshError):
-    """The API server said no; `status` is HTTP's."""
-
-    def __init__(self, message: str, *, status: int, seen: str = "", try_next: str = "") -> None:
-        super().__init__(message, seen=seen, try_next=try_next)
-        self.status = status
-        self.owners: tuple[str, ...] = ()  # of a conflict: which fields somebody else has set
-
-    @property
-    def own_fields(self) -> bool:
-        """A conflict with labkit's own earlier changes, and with nobody else's."""
-        return bool(self.owners) and all(f'set by "{MANAGER}"' in owner for owner in self.owners)
 
 
 class Api:
@@ -95,6 +82,11 @@ class Api:
         """The API server's address, such as "https://127.0.0.1:6443"; no slash at its end."""
         return str(self.settings.host).rstrip("/")
 
+    @property
+    def server(self) -> Server:
+        """Which API server this is, for errors."""
+        return Server(self.host, self.pinned.context)
+
     def headers(self) -> dict[str, str]:
         """What says who asks; an exec plugin's token is fetched anew when it has run out."""
         settings = self.settings.auth_settings().values()
@@ -130,58 +122,15 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             raise self.silent(error) from error
         if answer.status >= 300:
-            raise self.refused(method, path, answer.status, answer.data, answer.headers)
+            raise refusal(self.server, method, path, answer.status, answer.data, answer.headers)
         return answer
 
     def silent(self, error: Exception) -> MeshError:
+        """The error for a request that got no answer."""
         return MeshError(
             f"The API server of context {self.pinned.context!r} does not answer",
             seen=f"{self.host}: {error}",
             try_next="minikube status, or kubectl cluster-info",
-        )
-
-    def refused(
-        self, method: str, path: str, status: int, body: bytes, headers: Mapping[str, str]
-    ) -> MeshError:
-        if status < 400:
-            return Refused(
-                f"The API server of context {self.pinned.context!r} sends requests on to another "
-                "address, and labkit follows nowhere",
-                status=status,
-                seen=f"{self.host}{path}: {status}, location {headers.get('location', 'none')}",
-                try_next="put the cluster's own address into the kubeconfig",
-            )
-        try:
-            words = json_object(body)
-            message = str(words.get("message") or body.decode(errors="replace"))
-        except ValueError:
-            words, message = {}, body.decode(errors="replace")
-        if status == 401:
-            return Refused(
-                "The API server does not know who you are",
-                status=status,
-                seen=message,
-                try_next=f"the token or certificate of context {self.pinned.context!r} may have "
-                "run out: log in again",
-            )
-        if status == 409 and (owners := conflicts(words)):
-            conflict = Refused(
-                "Somebody else has set these fields, and labkit forces nothing",
-                status=status,
-                seen="; ".join(owners),
-                try_next="take the fields out of the manifest, or delete the object if it is yours",
-            )
-            conflict.owners = tuple(owners)
-            return conflict
-        if "failed calling webhook" in message and "istio" in message:
-            return Refused(
-                "istiod checks every rule before the cluster takes it, and it does not answer",
-                status=status,
-                seen=shorten(message),
-                try_next="kubectl -n istio-system get pods; once istiod is ready, apply again",
-            )
-        return Refused(
-            f"The API server refused {method} {path}", status=status, seen=shorten(message)
         )
 
     def json(self, method: str, path: str, body: Any = None, **query: Any) -> Json:
@@ -264,7 +213,7 @@ class Api:
         try:
             return self.send("PATCH", path, data, APPLY, **query)
         except Refused as error:
-            if not error.own_fields:
+            if not error.only_by(MANAGER):
                 raise
         # only labkit's own earlier changes are in the way (it scaled or labelled the object): those
         # it may take back
@@ -321,7 +270,9 @@ class Api:
             raise self.silent(error) from error
         try:
             if answer.status >= 300:
-                raise self.refused("GET", path, answer.status, answer.read(), answer.headers)
+                raise refusal(
+                    self.server, "GET", path, answer.status, answer.read(), answer.headers
+                )
             rest = b""
             for part in answer.stream(amt=None):
                 *lines, rest = (rest + part).split(b"\n")
@@ -395,27 +346,6 @@ class Api:
     def close(self) -> None:
         """Closes the connections that are kept open."""
         self.pool.clear()
-
-
-def conflicts(status: Json) -> list[str]:
-    """Who owns the fields of a conflict, one line a field."""
-    causes = (status.get("details") or {}).get("causes") or []
-    return [
-        f"{cause.get('field', '')} is {cause.get('message', '').replace('conflict with', 'set by')}"
-        for cause in causes
-        if cause.get("reason") == "FieldManagerConflict"
-    ]
-
-
-def json_object(body: bytes) -> Json:
-    """The JSON object that a body holds. Raises ValueError where it holds none."""
-    try:
-        found = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")
-    return found
 
 
 def version_of(body: Json) -> object:

@@ -13,7 +13,8 @@ import secrets
 
 from labkit.errors import MeshError
 from labkit.jsontypes import Json
-from labkit.mesh.cluster.client.api import MANAGER, Api, Refused, path_of
+from labkit.mesh.cluster.client.api import MANAGER, Api, path_of
+from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.ownership.owner import MADE, MANAGED, OWNER, Owner, own
 
 MARKERS = "labkit-marker-"
