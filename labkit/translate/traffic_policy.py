@@ -59,7 +59,7 @@ def apply_inbound(draft: Draft, policy: Json | None) -> None:
 
 
 def apply_connection_pool(draft: Draft, pool: Json, retry_budget: Json | None) -> None:
-    """Circuit breakers, time-outs and connection options. Zero means "not set", as it does to
+    """Circuit breakers, timeouts and connection options. Zero means "not set", as it does to
     Istio.
     """
     cluster, tcp, http = draft.message, pool.get("tcp") or {}, pool.get("http") or {}

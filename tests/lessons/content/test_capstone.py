@@ -164,7 +164,7 @@ def test_the_last_verdict_is_not_yet_for_a_learner_and_an_error_where_solutions_
     monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress.json"))
     monkeypatch.delenv("LABKIT_STRICT", raising=False)
     right = judge(shop, 2)
-    assert Grade((right,)).check().line == "PASS  the shop is as its owner wants it"
+    assert Grade((right,)).check().line == "PASS  the shop works as its owner wants"
     assert task("12-2").check(shop).line == "PASS  exercise 12-2"
     shop.apply(manifest(f"{FOLDER}/broken/gateway.yaml"))
     try:
@@ -174,7 +174,7 @@ def test_the_last_verdict_is_not_yet_for_a_learner_and_an_error_where_solutions_
         shop.apply(manifest(f"{FOLDER}/solution/gateway.yaml"))
     both = Grade((right, wrong))
     assert (both.failed, both.total) == ([2], "1 of 2")
-    assert both.check().line == "NOT YET  the shop is as its owner wants it"
+    assert both.check().line == "NOT YET  the shop works as its owner wants"
     monkeypatch.setenv("LABKIT_STRICT", "1")
     with pytest.raises(CheckFailed, match="FAIL"):
         both.check()
