@@ -145,3 +145,15 @@ def test_the_readmes_commands_are_there() -> None:
     from labkit.cli import COMMANDS
 
     assert set(re.findall(r"labkit ([a-z]+)", readme)) <= COMMANDS.keys()
+
+
+def test_the_rooms_of_the_architecture_are_the_folders() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    picture = text.partition("flowchart TD")[2].partition("```")[0]
+    rooms = set(re.findall(r"(\w+)\[\w+: ", picture))
+    assert rooms == {path.parent.name for path in (ROOT / "labkit").glob("*/__init__.py")}
+    modules = {path.stem for path in (ROOT / "labkit").glob("[a-z]*.py")}
+    assert modules == {name for name in modules if f"`{name}`" in text}
+    for path in re.findall(r"`((?:labkit|tests)/[\w/.]+\w\.\w+)`", text):
+        if "NAME" not in path:
+            assert (ROOT / path).is_file(), path
