@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labkit.app.__main__ import HERE, with_app
 from labkit.lessons.notebook.sources import lessons, read_source, title_of
-from tools import checks_table, coverage, traps_table
+from tools import checks_table, coverage, traps_table, trust_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -56,6 +56,7 @@ GENERATED: dict[str, Callable[[str], str]] = {
     "README.md": readme,
     "docs/checks.md": lambda _: checks_table.table(),
     "docs/traps.md": lambda _: traps_table.table(),
+    "docs/trust.md": lambda _: trust_table.table(),
     "manifests/hello-world.yaml": manifest,
     "manifests/12_capstone/shop.yaml": manifest,
 }
