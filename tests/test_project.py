@@ -121,6 +121,16 @@ def test_no_machine_of_the_readme_has_two_pins_of_one_package(
     assert {"pandas", "numpy", "scipy", "soupsieve"} <= set(pinned)
 
 
+def test_no_folder_holds_more_than_fifteen_modules() -> None:
+    """Beside its `__init__`: in a longer list a stranger finds nothing any more."""
+    sizes: dict[str, int] = {}
+    for top in ("labkit", "tools", "tests"):
+        for path in (ROOT / top).rglob("*.py"):
+            folder = path.parent.relative_to(ROOT).as_posix()
+            sizes[folder] = sizes.get(folder, 0) + (path.name != "__init__.py")
+    assert {folder: n for folder, n in sizes.items() if n > 15} == {}
+
+
 def test_conda_installs_the_same_set_as_pip() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     (pip,) = (d["pip"] for d in environment["dependencies"] if isinstance(d, dict))

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from labkit.cli.stdin import read_stdin
+from labkit.cli.terminal import read_stdin
 from labkit.resources import Admission, check
 from labkit.resources.lint import Diagnoses, lint_admissions
 from labkit.resources.yaml.loading import check_text

@@ -8,7 +8,7 @@ import argparse
 import socket
 from urllib.parse import urlsplit
 
-from labkit.cli.tables import show
+from labkit.cli.terminal import show
 from labkit.mesh.embedded import state
 from labkit.mesh.table import age, table
 from labkit.setup.record import Record, records

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from labkit.cli.stdin import read_stdin
+from labkit.cli.terminal import read_stdin
 from labkit.errors import NotFound, ParseError
 from labkit.resources import Resource, load, load_text
 from labkit.resources.rules.shape import has_shape

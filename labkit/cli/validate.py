@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labkit.cli.stdin import read_stdin
+from labkit.cli.terminal import read_stdin
 from labkit.errors import LabkitError, ParseError
 from labkit.resources import Admission, check
 from labkit.resources.yaml.loading import check_text

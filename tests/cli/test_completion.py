@@ -71,7 +71,7 @@ def test_a_misspelt_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]
 
 def test_a_pipe_gets_plain_columns_without_rich_and_a_terminal_a_drawn_table() -> None:
     code = (
-        "import sys; from labkit.cli.tables import show; from labkit.mesh.table import table; "
+        "import sys; from labkit.cli.terminal import show; from labkit.mesh.table import table; "
         "show(table(('A', 'BB'), [('1', '[red]')])); sys.exit('rich' in sys.modules)"
     )
     piped = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -1,10 +1,21 @@
-"""Tables of commands: drawn by rich on a terminal, plain text for a pipe or a file."""
+"""What commands read from standard input, and the tables that they print: drawn by rich on a
+terminal, plain text for a pipe or a file.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from labkit.mesh.table import Table
+from labkit.resources.yaml.loading import LARGEST, as_text
+
+
+def read_stdin(name: str = "stdin") -> str:
+    """All of standard input as text. Raises ParseError where it is no UTF-8, or too much."""
+    buffer = getattr(sys.stdin, "buffer", None)
+    if buffer is None:  # somebody has put a text there
+        return sys.stdin.read()
+    return as_text(buffer.read(LARGEST + 1), name)
 
 
 def show(table: Table) -> None:
