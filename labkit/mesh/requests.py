@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
     from labkit.traffic.programs.fortio_stream import Elsewhere
 
-# where Istio's ingress gateway really listens, by the port of its Service (Istio's default
-# installation)
-GATEWAY_PORTS = {80: 8080, 443: 8443}
-
 Program = Literal["auto", "built-in", "fortio", "docker", "cluster"]
 Progress = Callable[[int, int], None]
 

@@ -321,13 +321,14 @@ def webhook(api: Api, state: str) -> CheckupItem:
 def gateway(api: Api, state: str) -> CheckupItem:
     """Whether there is an ingress gateway, and how it is reached."""
     from labkit.mesh.cluster.istio import about_port, gateway_address, gateway_port, gateways
+    from labkit.resources.istio import GATEWAY_QUERY
 
     found = gateways(api)
     if not found:
         return CheckupItem(
             "gateway",
             state,
-            "no ready pod with the label istio=ingressgateway",
+            f"no ready pod with the label {GATEWAY_QUERY}",
             "istioctl install --set profile=default; kubectl -n istio-system get pods",
         )
     if words := about_port(gateway_port(api)):

@@ -17,10 +17,10 @@ from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.refusals import Refused
 from labkit.resources import kinds
+from labkit.resources.istio import NAMESPACE
 
 Footprint = dict[str, str]  # path: the object's uid, which no later object of the same name has
 
-NAMESPACE = "istio-system"
 CERTIFICATES = (
     "istio-ca-root-cert",
     "istio-ca-crl",

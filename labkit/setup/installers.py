@@ -24,19 +24,18 @@ import yaml
 from labkit.errors import MeshError
 from labkit.mesh.cluster.client.guard import Pinned
 from labkit.mesh.cluster.istio import OLDEST, TESTED, dotted, pair
+from labkit.resources import istio
 from labkit.setup.commands import CommandResult, Commands, last_words
-from labkit.setup.footprint import NAMESPACE
 from labkit.setup.minikube import Minikube
 
 REPOSITORY = "https://istio-release.storage.googleapis.com/charts"
 CHARTS_VARIABLE = "LABKIT_ISTIO_CHARTS"
-GATEWAY = "istio-ingressgateway"
 # releases by Helm, in their order, each with its chart and the places of that chart in a folder of
 # Istio's sources
 RELEASES = {
     "istio-base": ("base", ("base",)),
     "istiod": ("istiod", ("istiod", "istio-control/istio-discovery")),
-    GATEWAY: ("gateway", ("gateway",)),
+    istio.GATEWAY: ("gateway", ("gateway",)),
 }
 # Istio asks for as much as a busy mesh needs: istiod for half a processor and 2 GB, each sidecar
 # for a tenth of one. A lesson's mesh needs less.
@@ -45,10 +44,10 @@ SMALL = {"pilot": {"cpu": "100m", "memory": "512Mi"}, "proxy": {"cpu": "10m"}}
 
 # Istio's chart lets the gateway listen on the ports 80 and 443 of its pod. With istioctl it listens
 # on 8080 and 8443, and so do the lessons tell it.
+PORT_NAMES = {istio.STATUS_PORT: "status-port", 80: "http2", 443: "https"}
 PORTS = [
-    {"name": "status-port", "port": 15021, "targetPort": 15021},
-    {"name": "http2", "port": 80, "targetPort": 8080},
-    {"name": "https", "port": 443, "targetPort": 8443},
+    {"name": PORT_NAMES[port], "port": port, "targetPort": target}
+    for port, target in istio.GATEWAY_PORTS.items()
 ]
 GATEWAY_PORTS = "--set-json=service.ports=" + json.dumps(PORTS, separators=(",", ":"))
 
@@ -208,11 +207,13 @@ class Helm(Installer):
                 self.remove(release, access)
             where = self.chart(chart, places)
             wait = (
-                () if release == GATEWAY else ("--wait",)
+                () if release == istio.GATEWAY else ("--wait",)
             )  # a LoadBalancer may wait for ever for its address
-            ports = (GATEWAY_PORTS,) if release == GATEWAY else ()
+            ports = (GATEWAY_PORTS,) if release == istio.GATEWAY else ()
             more = (*ports, *self.small(chart), *self.tool_options.helm.get(chart, ()))
-            self.helm(access, "install", release, *where, f"--namespace={NAMESPACE}", *wait, *more)
+            self.helm(
+                access, "install", release, *where, f"--namespace={istio.NAMESPACE}", *wait, *more
+            )
 
     def chart(self, chart: str, places: Sequence[str]) -> tuple[str, ...]:
         """The words that name a chart: a folder of ours, or Istio's repository and
@@ -255,7 +256,7 @@ class Helm(Installer):
         words = (
             "status",
             release,
-            f"--namespace={NAMESPACE}",
+            f"--namespace={istio.NAMESPACE}",
             f"--kube-context={access.context}",
             "--output=json",
         )
@@ -268,7 +269,7 @@ class Helm(Installer):
 
     def remove(self, release: str, access: ClusterAccess) -> None:
         """Uninstalls one release."""
-        self.helm(access, "uninstall", release, f"--namespace={NAMESPACE}")
+        self.helm(access, "uninstall", release, f"--namespace={istio.NAMESPACE}")
 
     def helm(self, access: ClusterAccess, *words: str) -> None:
         """Runs one command of Helm's on the cluster."""

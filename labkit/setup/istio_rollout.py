@@ -13,9 +13,8 @@ from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.istio import gateways, injectors
 from labkit.mesh.cluster.ownership.owner import MANAGED
 from labkit.mesh.cluster.pods import info, rolled_out, why_not
+from labkit.resources import istio
 from labkit.resources.quantity import WHOLE, amount
-from labkit.setup.footprint import NAMESPACE
-from labkit.setup.installers import GATEWAY
 
 READY_TIMEOUT_S = 300.0
 ENOUGH_CPUS, ENOUGH_MB = 4, 7000  # a node with less gets an Istio that asks for less
@@ -23,15 +22,15 @@ ENOUGH_CPUS, ENOUGH_MB = 4, 7000  # a node with less gets an Istio that asks for
 
 def make_namespace(api: Api, say: Callable[[str], None]) -> None:
     """Istio's namespace, with a label that says who made it."""
-    path = path_of("Namespace", name=NAMESPACE)
+    path = path_of("Namespace", name=istio.NAMESPACE)
     if api.find(path) is None:
-        say(f"$ kubectl create namespace {NAMESPACE}")
+        say(f"$ kubectl create namespace {istio.NAMESPACE}")
         api.put(
             path,
             {
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": NAMESPACE, "labels": MANAGED},
+                "metadata": {"name": istio.NAMESPACE, "labels": MANAGED},
             },
         )
 
@@ -40,7 +39,7 @@ def wait_ready(api: Api, say: Callable[[str], None]) -> None:
     """Watches the two Deployments that the lessons need, until both are ready, for 300 s at most.
     Raises NotReady.
     """
-    wanted = ("istiod", GATEWAY)
+    wanted = ("istiod", istio.GATEWAY)
     shown = ""
 
     def done(found: Mapping[str, Json]) -> bool:
@@ -52,13 +51,13 @@ def wait_ready(api: Api, say: Callable[[str], None]) -> None:
         return all(name in found and rolled_out(found[name]) for name in wanted)
 
     def explain() -> str:
-        return why_not({pod["metadata"]["name"]: pod for pod in api.list("Pod", NAMESPACE)})
+        return why_not({pod["metadata"]["name"]: pod for pod in api.list("Pod", istio.NAMESPACE)})
 
-    say(f"$ kubectl -n {NAMESPACE} rollout status deployment")
+    say(f"$ kubectl -n {istio.NAMESPACE} rollout status deployment")
     began = time.monotonic()
     try:
         api.wait(
-            path_of("Deployment", NAMESPACE),
+            path_of("Deployment", istio.NAMESPACE),
             done,
             READY_TIMEOUT_S,
             "Istio's pods to be ready",
@@ -68,7 +67,7 @@ def wait_ready(api: Api, say: Callable[[str], None]) -> None:
         raise NotReady(
             error.message,
             seen=error.seen,
-            try_next=f"kubectl -n {NAMESPACE} describe pods; then labkit up again",
+            try_next=f"kubectl -n {istio.NAMESPACE} describe pods; then labkit up again",
         ) from error
     say(f"  done after {time.monotonic() - began:.0f} s")
 
@@ -85,7 +84,7 @@ def check_complete(api: Api) -> None:
     if not gateways(api):
         raise MeshError(
             "There is no ingress gateway that is ready",
-            seen="no ready pod has the label istio=ingressgateway",
+            seen=f"no ready pod has the label {istio.GATEWAY_QUERY}",
             try_next="istioctl install --set profile=default adds one; or helm install "
             "istio-ingressgateway, "
             "with Istio's chart gateway",
@@ -102,7 +101,7 @@ def ready(deployment: Json | None) -> str:
 def pods_now(api: Api) -> str:
     """Istio's pods in a line, for somebody who waits."""
     try:
-        found = [info(pod) for pod in api.list("Pod", NAMESPACE)]
+        found = [info(pod) for pod in api.list("Pod", istio.NAMESPACE)]
     except MeshError as error:
         return error.message
     return ", ".join(f"{pod.workload} {pod.ready} {pod.status}" for pod in found) or "no pod yet"

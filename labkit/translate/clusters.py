@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
+from labkit.resources.istio import cluster_name
 from labkit.translate import protocols
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry, Service, ServicePort, Target
@@ -19,15 +20,6 @@ from labkit.translate.values import made_of
 FOR_EVER = "9223372035s"
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-
-
-def cluster_name(port: int, subset: str, host: str) -> str:
-    """Istio's name of a cluster: direction, port, subset, host.
-
-    >>> cluster_name(80, "v1", "hello-world.hello-world.svc.cluster.local")
-    'outbound|80|v1|hello-world.hello-world.svc.cluster.local'
-    """
-    return f"outbound|{port}|{subset}|{host}"
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from labkit.jsontypes import Json
+from labkit.resources import istio
 from labkit.translate import clusters, listeners, protocols
 from labkit.translate.hosts import for_namespace, intersection, specificity
 from labkit.translate.model import ProxyConfig
@@ -19,9 +20,8 @@ from labkit.translate.routes.http_routes import Viewer, routes_of
 from labkit.translate.routes.match import is_catch_all
 from labkit.translate.values import at
 
-INGRESS_LABELS: Mapping[str, str] = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 FIRST_UNPRIVILEGED_PORT = 1024
-TAKEN_PORTS = {15021, 15090}
+TAKEN_PORTS = {istio.STATUS_PORT, istio.METRICS_PORT}
 """The gateway's pod answers probes and shows its metrics there: a Gateway gets no listener at
 these.
 """
@@ -53,8 +53,8 @@ class Port:
 
 def gateway_config(
     registry: Registry,
-    labels: Mapping[str, str] = INGRESS_LABELS,
-    namespace: str = "istio-system",
+    labels: Mapping[str, str] = istio.GATEWAY_LABELS,
+    namespace: str = istio.NAMESPACE,
 ) -> ProxyConfig:
     """What istiod gives a gateway whose pods have `labels`: clusters, endpoints, routes, listeners.
 

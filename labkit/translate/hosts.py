@@ -6,34 +6,12 @@ As istiod's `pkg/config/host` and, for short names, `pilot/pkg/model/config.go`.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from labkit.resources.istio import MESH, gateway_key
+
 T = TypeVar("T")
-
-CLUSTER_DOMAIN = "cluster.local"
-MESH_GATEWAY = "mesh"
-ROOT_NAMESPACE = "istio-system"
-
-
-def service_host(name: str, namespace: str) -> str:
-    """The full name of a Service: NAME.NAMESPACE.svc.cluster.local."""
-    return f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}"
-
-
-def full_host(host: str, namespace: str) -> str:
-    """The host that a rule means: a name without a dot is a Service of the rule's own namespace.
-
-    A name with a dot is taken as it is written: `hello-world.hello-world` does *not* become a full
-    name.
-
-    >>> full_host("hello-world", "hello-world")
-    'hello-world.hello-world.svc.cluster.local'
-    """
-    if not host or host == "*" or "." in host or is_address(host):
-        return host
-    return service_host(host, namespace)
 
 
 def gateway_name(name: str, namespace: str) -> str:
@@ -42,24 +20,7 @@ def gateway_name(name: str, namespace: str) -> str:
     >>> gateway_name("hello-world-gateway", "hello-world"), gateway_name("gw.infra.svc.cluster.local", "x")
     ('hello-world/hello-world-gateway', 'infra/gw')
     """  # noqa: E501
-    if name == MESH_GATEWAY:
-        return name
-    before, slash, after = name.partition("/")
-    if slash:
-        return f"{namespace}/{after}" if before == "." else name
-    short, dot, rest = name.partition(".")
-    if not dot:
-        return f"{namespace}/{name}"
-    return f"{rest.partition('.')[0]}/{short}"
-
-
-def is_address(text: str) -> bool:
-    """Whether it is an IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return name if name == MESH else "/".join(gateway_key(name, namespace))
 
 
 def is_wildcard(host: str) -> bool:

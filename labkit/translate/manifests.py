@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from labkit.jsontypes import Json
+from labkit.resources import istio
 from labkit.resources.model import Resource
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry
@@ -32,7 +33,7 @@ def registry_of(resources: Iterable[Resource]) -> Registry:
     injected_namespaces = {
         r.name
         for r in known
-        if r.kind == "Namespace" and r.labels.get("istio-injection") == "enabled"
+        if r.kind == "Namespace" and r.labels.get(istio.INJECTION) == istio.INJECTED
     }
     pods: list[Pod] = []
     for resource in known:

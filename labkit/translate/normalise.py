@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from labkit.jsontypes import Json
+from labkit.resources.istio import PROXY_PORTS
 from labkit.translate.clusters import HTTP_PROTOCOL_OPTIONS
 from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.routes.filters import FAULT
@@ -107,7 +108,7 @@ def listener_view(listener: Json) -> tuple[str, Json | None]:
     """(name, its address and route configurations), or (name, None) where it is not compared."""
     address = listener["address"]["socket_address"]
     names = sorted(set(route_names(listener)))
-    if 15000 <= address["port_value"] < 15100 or not names:
+    if address["port_value"] in PROXY_PORTS or not names:
         return listener["name"], None
     view = {"address": address["address"], "port": address["port_value"], "routes": names}
     return listener["name"], view

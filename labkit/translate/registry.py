@@ -10,18 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from labkit.resources.kinds import ISTIO_GROUP
+from labkit.resources.istio import EXPORT_TO, GATEWAY_PORTS, service_host
 from labkit.resources.model import Resource
 from labkit.translate import protocols
-from labkit.translate.hosts import service_host
 from labkit.translate.model import Pod
 from labkit.translate.rules.destination_rules import DestinationRules
 from labkit.translate.rules.virtual_services import VirtualService, resolve_all
 from labkit.translate.support import check_supported
 
 NO_ADDRESS = "0.0.0.0"
-INGRESS_PORTS = {15021: 15021, 80: 8080, 443: 8443}
-"""Port → target port of the Service that Istio's installation puts before the ingress gateway."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +184,7 @@ class Registry:
             port = service.port(number)
             if port is not None and isinstance(port.target, int):
                 return port.target
-        return number if own else INGRESS_PORTS.get(number, number)
+        return number if own else GATEWAY_PORTS.get(number, number)
 
 
 def age(resource: Resource) -> tuple[str, str, str]:
@@ -230,7 +227,7 @@ def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> 
     headless = spec.get("clusterIP") == "None"
     address = addresses.get((resource.namespace, resource.name), NO_ADDRESS)
     annotations = resource.metadata.get("annotations") or {}
-    export_to = str(annotations.get(f"{ISTIO_GROUP}/exportTo") or "")
+    export_to = str(annotations.get(EXPORT_TO) or "")
     return Service(
         name=resource.name,
         namespace=resource.namespace,

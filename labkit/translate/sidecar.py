@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from labkit.jsontypes import Json
+from labkit.resources.istio import MESH, cluster_name
 from labkit.translate import clusters, listeners, protocols
-from labkit.translate.clusters import PASSTHROUGH_CLUSTER, cluster_name
-from labkit.translate.hosts import MESH_GATEWAY, is_wildcard, matches, specificity, subset_of
+from labkit.translate.clusters import PASSTHROUGH_CLUSTER
+from labkit.translate.hosts import is_wildcard, matches, specificity, subset_of
 from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
 from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of
@@ -129,13 +130,13 @@ def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
             services[service.host] = service.only(port)
     viewer = Viewer(
         registry=registry,
-        gateways=frozenset({MESH_GATEWAY}),
+        gateways=frozenset({MESH}),
         labels=pod.labels,
         namespace=pod.namespace,
         port=number,
         service=services.get,
     )
-    bound = registry.visible_virtual_services(pod.namespace, MESH_GATEWAY)
+    bound = registry.visible_virtual_services(pod.namespace, MESH)
     builder = HostBuilder(pod.namespace, number, services)
     spoken_for: set[str] = set()
     wrappers: list[tuple[list[str], list[Service], list[Json]]] = []

@@ -14,13 +14,14 @@ from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import ejected_pods
 from labkit.lessons.checks.config_dump import configured
 from labkit.lessons.checks.verdict import Verdict
+from labkit.resources.istio import cluster_name, service_host
 
 if TYPE_CHECKING:
     from labkit.mesh import Mesh
 
 URL = "http://test.example.com/"
 FAILING = "hello-world-v2"
-CLUSTER = "outbound|80||hello-world.hello-world.svc.cluster.local"
+CLUSTER = cluster_name(80, "", service_host("hello-world", "hello-world"))
 MEANT = {
     "consecutive_5xx": 7,
     "interval": "1s",

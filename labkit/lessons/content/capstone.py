@@ -25,6 +25,7 @@ from labkit.errors import LabkitError, NotReady
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import FAIL, NOT_YET, CheckFailed, Verdict, Why, fail, quietly
 from labkit.lessons.progress import strict
+from labkit.resources.istio import cluster_name, service_host
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def breaker(mesh: Mesh) -> Verdict:
     with mesh.gate("cart", namespace=NAMESPACE) as gate:
         rush = gate.send(url("cart"), OVERFLOW_N, connections=AT_A_TIME, timeout_s=3)
         held = gate.wait_settled(
-            rush, cluster=f"outbound|80||cart.{NAMESPACE}.svc.cluster.local", timeout_s=3
+            rush, cluster=cluster_name(80, "", service_host("cart", NAMESPACE)), timeout_s=3
         )
         gate.open()
         check.status_counts(rush.wait(), {200: OVERFLOW_N - refused, 503: refused})
@@ -416,7 +417,7 @@ def judged(mesh: Mesh) -> tuple[int, int]:
     """How often Envoy left a pod of pay's v1 out; and how often it would have, but for
     maxEjectionPercent.
     """
-    cluster = f"outbound|80|v1|pay.{NAMESPACE}.svc.cluster.local"
+    cluster = cluster_name(80, "v1", service_host("pay", NAMESPACE))
     names = ("ejections_enforced_total", "ejections_overflow")
     left_out, spared = (
         int(mesh.counter(f"outlier_detection.{name}", cluster=cluster)) for name in names

@@ -26,7 +26,7 @@ from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.proxies import PodAdmin, Proxies
-from labkit.resources import Resource, kinds
+from labkit.resources import Resource, istio, kinds
 from labkit.traffic import ID_HEADER
 from labkit.waiting import wait_until
 
@@ -71,7 +71,7 @@ class Barrier:
             "kind": "Gateway",
             "metadata": {"name": "marker", "namespace": self.namespace},
             "spec": {
-                "selector": {"istio": "ingressgateway"},
+                "selector": dict(istio.GATEWAY_SELECTOR),
                 "servers": [{"port": port, "hosts": [self.host]}],
             },
         }

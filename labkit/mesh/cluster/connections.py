@@ -13,8 +13,7 @@ from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.forward import Forward
 from labkit.mesh.cluster.client.streams import PodStream
 from labkit.mesh.cluster.pods import application
-from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
-from labkit.mesh.requests import GATEWAY_PORTS
+from labkit.resources import istio
 
 READY = "Connected to|Established connection|open|succeeded"  # as the programs below say it
 RELAY = """
@@ -49,14 +48,14 @@ class Connections:
     def gateway_ports(self) -> dict[int, int]:
         """Where the gateway listens, by the port of its Service."""
         if self.ports is None:
-            service = self.api.find(path_of("Service", GATEWAY_NAMESPACE, "istio-ingressgateway"))
+            service = self.api.find(path_of("Service", istio.NAMESPACE, istio.GATEWAY))
             found = service["spec"]["ports"] if service else []
             targets = {
                 p["port"]: p.get("targetPort")
                 for p in found
                 if isinstance(p.get("targetPort"), int)
             }
-            self.ports = targets or dict(GATEWAY_PORTS)
+            self.ports = targets or dict(istio.TRAFFIC_PORTS)
         return self.ports
 
     def to_gateway(self, port: int, url: str) -> Forward:
@@ -66,7 +65,8 @@ class Connections:
             raise TrafficError(
                 f"The ingress gateway's Service has no port {port}",
                 seen=f"{url}; its ports: {', '.join(map(str, sorted(ports)))}",
-                try_next=f"call port 80: it leads to port {ports.get(80, 8080)} of the gateway",
+                try_next="call port 80: it leads to port "
+                f"{ports.get(80, istio.TRAFFIC_PORTS[80])} of the gateway",
             )
         return self.to_pod(self.gateway(), ports[port])
 

@@ -13,7 +13,7 @@ from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.pods import info, is_terminating
-from labkit.mesh.cluster.proxies import GATEWAY_LABELS
+from labkit.resources.istio import GATEWAY_QUERY, TRAFFIC_PORTS
 
 OLDEST = (1, 24)
 TESTED = ((1, 31), (1, 31))  # the first and the last version that the course was run on
@@ -153,7 +153,7 @@ def gateways(api: Api) -> list[str]:
     """The ingress gateways' pods that are ready, as NAMESPACE/NAME."""
     return [
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-        for pod in api.list("Pod", labelSelector=GATEWAY_LABELS)
+        for pod in api.list("Pod", labelSelector=GATEWAY_QUERY)
         if info(pod).is_ready and not is_terminating(pod)
     ]
 
@@ -164,7 +164,7 @@ def gateway_port(api: Api) -> object:
 
     None where there is no such Service.
     """
-    for service in api.list("Service", labelSelector=GATEWAY_LABELS):
+    for service in api.list("Service", labelSelector=GATEWAY_QUERY):
         for port in service["spec"].get("ports") or []:
             if port["port"] == 80:
                 return port.get("targetPort", 80)
@@ -173,13 +173,12 @@ def gateway_port(api: Api) -> object:
 
 def about_port(port: object) -> str:
     """What a learner should know of that port; "" where it is the one that the lessons tell of."""
-    if port in (8080, "http2", None):
+    if port in (TRAFFIC_PORTS[80], "http2", None):
         return ""
     return (
         f"The gateway's Service leads port 80 to port {port} of its pod, as Helm's chart does by "
-        "itself. "
-        "With istioctl it is 8080, and lessons 1, 4 and 11 tell it so: some of their checks will "
-        "fail"
+        f"itself. With istioctl it is {TRAFFIC_PORTS[80]}, and lessons 1, 4 and 11 tell it so: "
+        "some of their checks will fail"
     )
 
 
@@ -187,7 +186,7 @@ def gateway_address(api: Api) -> str:
     """The address that the ingress gateway's LoadBalancer has; "" before `minikube tunnel` or a
     cloud gives it one.
     """
-    for service in api.list("Service", labelSelector=GATEWAY_LABELS):
+    for service in api.list("Service", labelSelector=GATEWAY_QUERY):
         for entry in ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []:
             if entry.get("ip") or entry.get("hostname"):
                 return str(entry.get("ip") or entry["hostname"])

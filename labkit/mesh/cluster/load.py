@@ -14,14 +14,14 @@ from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.streams import PodStream
 from labkit.mesh.cluster.pods import info, why_not
-from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
+from labkit.resources import istio
 from labkit.traffic.plan import Load
 from labkit.traffic.programs.fortio import arguments
 from labkit.traffic.programs.fortio_stream import IMAGE, LOG, RESULT
 from labkit.traffic.target import split_authority
 
 NAME = "fortio"
-SERVICE = f"istio-ingressgateway.{GATEWAY_NAMESPACE}.svc.cluster.local"
+SERVICE = istio.service_host(istio.GATEWAY, istio.NAMESPACE)
 READY_S = 90.0
 LOOK_S = 0.5
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from labkit.errors import NotReady
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
+from labkit.resources import istio
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ProxyLog:
 
     def entries(self) -> list[Json]:
         """labkit's entries among the last lines of the proxy's log."""
-        return entries(read_log(self.api, self.pod, "istio-proxy", LINES))
+        return entries(read_log(self.api, self.pod, istio.PROXY, LINES))
 
     def complete(self, enough: Callable[[list[Json]], bool] = lambda found: False) -> list[Json]:
         """Every entry of requests that have ended by now; earlier when there are `enough`.

@@ -31,13 +31,7 @@ from labkit.mesh.cluster.ownership.ledger import Ledger
 from labkit.mesh.cluster.ownership.owner import own
 from labkit.mesh.cluster.pod_lookup import PodLookup, order
 from labkit.mesh.cluster.pods import application, application_port, info, is_terminating
-from labkit.mesh.cluster.proxies import (
-    GATEWAY_NAMESPACE,
-    PodAdmin,
-    Proxies,
-    has_sidecar,
-    is_counter,
-)
+from labkit.mesh.cluster.proxies import PodAdmin, Proxies, has_sidecar, is_counter
 from labkit.mesh.cluster.readiness import Readiness, selects
 from labkit.mesh.lookup import kind_of, no_pods_of
 from labkit.mesh.model import Applied, PodInfo
@@ -45,7 +39,7 @@ from labkit.mesh.proxies import GATEWAY
 from labkit.mesh.requests import Program, ids_of
 from labkit.mesh.table import Table
 from labkit.mesh.views import Backing
-from labkit.resources import Resource, kinds
+from labkit.resources import Resource, istio, kinds
 from labkit.resources.model import Key
 from labkit.traffic import Result, Target
 from labkit.traffic.target import split_authority, split_url
@@ -214,7 +208,7 @@ class ClusterMesh(Mesh):
 
     def _pod(self, name: str, namespace: str | None = None) -> Json:
         """One pod by its name, or the oldest of a Deployment's."""
-        spaces = [namespace] if namespace else [*sorted(self._store.namespaces), GATEWAY_NAMESPACE]
+        spaces = [namespace] if namespace else [*sorted(self._store.namespaces), istio.NAMESPACE]
         return self._pod_lookup.find(name, spaces)
 
     def logs(
@@ -261,7 +255,7 @@ class ClusterMesh(Mesh):
         return self._proxies.admin(self._proxy_pod(proxy))
 
     def _endpoint_lookup(self) -> tuple[Callable[[str, int], Backing], Callable[[str], bool]]:
-        ends = tuple(f".{name}.svc.cluster.local" for name in self._store.namespaces)
+        ends = tuple(f".{name}.{istio.SERVICE_DOMAIN}" for name in self._store.namespaces)
 
         def backing(address: str, port: int) -> Backing:
             pod = self._pod_lookup.by_address.get(address)

@@ -14,10 +14,10 @@ from labkit.mesh.cluster.observability import LOG_NAME, add_access_log, with_cou
 from labkit.mesh.cluster.ownership.ledger import MARKERS, Ledger, end_pods_at_once, wait_gone
 from labkit.mesh.cluster.ownership.owner import MADE
 from labkit.mesh.lookup import only_one
-from labkit.resources import Resource, kinds
+from labkit.resources import Resource, istio, kinds
 from labkit.resources.model import Key
 
-SYSTEM = ("kube-", "istio-system", MARKERS)
+SYSTEM = ("kube-", istio.NAMESPACE, MARKERS)
 NOTES = (
     "uid",
     "resourceVersion",

@@ -29,15 +29,13 @@ from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.logs import LABEL, LABEL_VALUE
 from labkit.mesh.cluster.pods import rolled_out
-from labkit.mesh.cluster.proxies import GATEWAY_NAMESPACE
-from labkit.resources import Resource, kinds
+from labkit.resources import Resource, istio, kinds
 from labkit.waiting import wait_until
 
 CONFIG = "proxy.istio.io/config"
 LOG_NAME = "labkit-access-log"
-GATEWAY_DEPLOYMENT = "istio-ingressgateway"
-GATEWAY_PATH = path_of("Deployment", GATEWAY_NAMESPACE, GATEWAY_DEPLOYMENT)
-FILTER_PATH = path_of("EnvoyFilter", GATEWAY_NAMESPACE, LOG_NAME)
+GATEWAY_PATH = path_of("Deployment", istio.NAMESPACE, istio.GATEWAY)
+FILTER_PATH = path_of("EnvoyFilter", istio.NAMESPACE, LOG_NAME)
 USER = "user.labkit.internal/"
 SETTINGS = yaml.safe_dump(
     {
@@ -127,7 +125,7 @@ def enter_gateway(
     before = change_users(api, lambda there: {**there, run: owner}, say)
     if before is None:  # a gateway of another name: its counters stay as they are
         return
-    api.put(FILTER_PATH, access_log_filter(GATEWAY_NAMESPACE, {"istio": "ingressgateway"}))
+    api.put(FILTER_PATH, access_log_filter(istio.NAMESPACE, dict(istio.GATEWAY_SELECTOR)))
     wait_rolled_out(api, timeout_s)
 
 
@@ -142,7 +140,7 @@ def leave_gateway(api: Api, run: str, timeout_s: float = 90.0) -> None:
         return
     api.delete(FILTER_PATH)
     if users(api):  # somebody has come since
-        api.put(FILTER_PATH, access_log_filter(GATEWAY_NAMESPACE, {"istio": "ingressgateway"}))
+        api.put(FILTER_PATH, access_log_filter(istio.NAMESPACE, dict(istio.GATEWAY_SELECTOR)))
     wait_rolled_out(api, timeout_s)
 
 
@@ -163,8 +161,8 @@ def change_users(
         if names == users_of(live):
             return (live,)
         metadata = {
-            "name": GATEWAY_DEPLOYMENT,
-            "namespace": GATEWAY_NAMESPACE,
+            "name": istio.GATEWAY,
+            "namespace": istio.NAMESPACE,
             "resourceVersion": live["metadata"]["resourceVersion"],
         }
         body: Json = {
@@ -199,11 +197,11 @@ def change_users(
 def wait_rolled_out(api: Api, timeout_s: float) -> None:
     """Waits until the ingress gateway's pods are as its Deployment says. Raises NotReady."""
     api.wait(
-        path_of("Deployment", GATEWAY_NAMESPACE),
-        lambda found: GATEWAY_DEPLOYMENT not in found or rolled_out(found[GATEWAY_DEPLOYMENT]),
+        path_of("Deployment", istio.NAMESPACE),
+        lambda found: istio.GATEWAY not in found or rolled_out(found[istio.GATEWAY]),
         timeout_s,
         "the ingress gateway to start anew",
-        name=GATEWAY_DEPLOYMENT,
+        name=istio.GATEWAY,
     )
 
 

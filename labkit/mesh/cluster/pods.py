@@ -8,6 +8,7 @@ from datetime import datetime
 from labkit.errors import MeshError
 from labkit.jsontypes import Json
 from labkit.mesh.model import PodInfo
+from labkit.resources import istio
 
 
 def is_terminating(pod: Json) -> bool:
@@ -75,7 +76,7 @@ def workload(pod: Json) -> str:
 def application(pod: Json) -> Json:
     """The container that is not Istio's."""
     containers: list[Json] = pod["spec"]["containers"]
-    return next((c for c in containers if c["name"] != "istio-proxy"), containers[0])
+    return next((c for c in containers if c["name"] != istio.PROXY), containers[0])
 
 
 def application_port(pod: Json) -> int:

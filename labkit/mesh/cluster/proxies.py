@@ -16,10 +16,7 @@ from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.streams import PodClient
 from labkit.mesh.cluster.pods import info, is_terminating
 from labkit.mesh.proxies import GATEWAY
-
-GATEWAY_NAMESPACE = "istio-system"
-GATEWAY_LABELS = "istio=ingressgateway"
-ADMIN_PORT = 15000
+from labkit.resources import istio
 
 
 class PodAdmin(Admin):
@@ -60,13 +57,13 @@ class Proxies:
         with self.lock:
             if (namespace, name) not in self.admins:
                 self.admins[namespace, name] = PodAdmin(
-                    PodClient(self.api, namespace, name, ADMIN_PORT)
+                    PodClient(self.api, namespace, name, istio.ADMIN_PORT)
                 )
             return self.admins[namespace, name]
 
     def gateways(self) -> list[Json]:
         """The pods of ingress gateways, ready or not."""
-        return self.api.list("Pod", labelSelector=GATEWAY_LABELS)
+        return self.api.list("Pod", labelSelector=istio.GATEWAY_QUERY)
 
     def gateway(self) -> Json:
         """The ingress gateway's pod; the youngest that is ready, should there be more."""
@@ -76,7 +73,7 @@ class Proxies:
             raise NotFound(
                 "This cluster has no ingress gateway that is ready",
                 seen=", ".join(f"{p['metadata']['name']} {info(p).status}" for p in pods)
-                or f"no pod has the label {GATEWAY_LABELS}",
+                or f"no pod has the label {istio.GATEWAY_QUERY}",
                 try_next="istioctl install --set profile=demo, or kubectl -n istio-system get pods",
             )
         return max(ready, key=lambda p: str(p["metadata"]["creationTimestamp"]))
@@ -109,7 +106,7 @@ def has_sidecar(pod: Json) -> bool:
     """Whether one of a pod's containers is Istio's proxy; the gateway's pod has nothing else."""
     spec = pod["spec"]
     return any(
-        c["name"] == "istio-proxy" for c in [*spec["containers"], *spec.get("initContainers", [])]
+        c["name"] == istio.PROXY for c in [*spec["containers"], *spec.get("initContainers", [])]
     )
 
 

@@ -13,7 +13,7 @@ from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.objects import ClusterObjects
 from labkit.mesh.cluster.pods import info, is_terminating, rolled_out, why_not
 from labkit.mesh.cluster.proxies import Proxies
-from labkit.resources import kinds
+from labkit.resources import istio, kinds
 from labkit.resources.model import Key
 
 
@@ -85,9 +85,8 @@ class Readiness:
                     continue
                 addresses = {p["status"]["podIP"] for p in pods if selects(spec["selector"], p)}
                 for port in spec["ports"]:
-                    wanted[f"outbound|{port['port']}||{name}.{namespace}.svc.cluster.local"] = (
-                        addresses
-                    )
+                    host = istio.service_host(name, namespace)
+                    wanted[istio.cluster_name(port["port"], "", host)] = addresses
         return wanted
 
 

@@ -22,16 +22,15 @@ from labkit.mesh.embedded.store import Store
 from labkit.mesh.embedded.workloads import next_step, pod_name, template_hash
 from labkit.mesh.proxies import GATEWAY
 from labkit.processes import Family
-from labkit.resources import Resource, kinds
+from labkit.resources import Resource, istio, kinds
 from labkit.resources.model import Key
 from labkit.translate import Pod, Registry
-from labkit.translate.manifests import next_address, pod_of
+from labkit.translate.manifests import FIRST_POD_IP, next_address, pod_of
 from labkit.translate.runtime import RUNTIME
 
-FIRST_POD_IP = "10.244.0.12"
+GATEWAY_IP = "10.244.0.10"
 WORKLOADS = ("Deployment", "Pod")
-GATEWAY_WORKLOAD = "istio-ingressgateway"
-GATEWAY_LISTENER = "0.0.0.0_8080"
+GATEWAY_LISTENER = f"0.0.0.0_{istio.TRAFFIC_PORTS[80]}"
 
 
 class Controller:
@@ -79,19 +78,19 @@ class Controller:
 
     def make_gateway(self) -> RunningPod:
         """The ingress gateway's pod, prepared: an Envoy and nothing else."""
-        name = pod_name(GATEWAY_WORKLOAD, template_hash({"gateway": 1}), self.rng)
-        node = f"router~10.244.0.10~{name}.istio-system~istio-system.svc.cluster.local"
-        envoy = self.make_envoy(GATEWAY, "gw", node, GATEWAY_WORKLOAD)
+        name = pod_name(istio.GATEWAY, template_hash({"gateway": 1}), self.rng)
+        node = node_of("router", GATEWAY_IP, name, istio.NAMESPACE)
+        envoy = self.make_envoy(GATEWAY, "gw", node, istio.GATEWAY)
         proxy = Proxy(envoy, self.ports)
         self.plane.proxies[GATEWAY] = proxy
         envoy.prepare(proxy.config(self.registry(), self.plane.endpoints))
         facts = Pod(
             name,
-            "istio-system",
-            {"app": GATEWAY_WORKLOAD, "istio": "ingressgateway"},
-            "10.244.0.10",
+            istio.NAMESPACE,
+            dict(istio.GATEWAY_LABELS),
+            GATEWAY_IP,
         )
-        spec = PodSpec(facts, GATEWAY_WORKLOAD, "", {}, None, time.time())
+        spec = PodSpec(facts, istio.GATEWAY, "", {}, None, time.time())
         return RunningPod(spec, envoy.folder, self.family, envoy, None, self.dirty.set)
 
     def make_pod(self, owner: Resource, template: Mapping[str, Any], name: str, hash_: str) -> None:
@@ -114,12 +113,10 @@ class Controller:
         sidecar = None
         folder = self.folder / f"p{number}"
         if facts.injected:
-            node = (
-                f"sidecar~{facts.ip}~{name}.{owner.namespace}~{owner.namespace}.svc.cluster.local"
-            )
+            node = node_of("sidecar", facts.ip, name, owner.namespace)
             service = facts.labels.get("app", owner.name)
             sidecar = self.make_envoy(
-                name + " istio-proxy", folder.name, node, f"{service}.{owner.namespace}"
+                f"{name} {istio.PROXY}", folder.name, node, f"{service}.{owner.namespace}"
             )
             app_ports = (
                 {program.port: app_port}
@@ -144,11 +141,11 @@ class Controller:
         label says otherwise.
         """
         labels = (template.get("metadata") or {}).get("labels") or {}
-        own = labels.get("sidecar.istio.io/inject")
+        own = labels.get(istio.INJECT_POD)
         if own is not None:
             return bool(own == "true")
         namespace = self.store.objects.get(("Namespace", "", owner.namespace))
-        return namespace is not None and namespace.labels.get("istio-injection") == "enabled"
+        return namespace is not None and namespace.labels.get(istio.INJECTION) == istio.INJECTED
 
     def end_pod(self, name: str) -> None:
         """Takes a pod out of service and ends it in the background, its last requests answered."""
@@ -392,3 +389,12 @@ def ended_from_outside() -> MeshError:
         seen="its processes are gone (labkit down ends them)",
         try_next="mesh.close(), then labkit.open_mesh() and apply again",
     )
+
+
+def node_of(role: str, ip: str, pod: str, namespace: str) -> str:
+    """What a proxy calls itself towards its control plane, as Istio has it.
+
+    >>> node_of("router", "10.244.0.10", "gw-1", "istio-system")
+    'router~10.244.0.10~gw-1.istio-system~istio-system.svc.cluster.local'
+    """
+    return f"{role}~{ip}~{pod}.{namespace}~{namespace}.{istio.SERVICE_DOMAIN}"

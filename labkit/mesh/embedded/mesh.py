@@ -27,10 +27,9 @@ from labkit.mesh.embedded.pod import RunningPod
 from labkit.mesh.lookup import kind_of, no_pods_of, no_such_pod
 from labkit.mesh.model import Applied, PodInfo
 from labkit.mesh.proxies import GATEWAY
-from labkit.mesh.requests import GATEWAY_PORTS
 from labkit.mesh.table import Table
 from labkit.mesh.views import Backing
-from labkit.resources import Resource, kinds
+from labkit.resources import Resource, istio, kinds
 from labkit.resources.model import Key
 from labkit.traffic import Target
 from labkit.traffic.target import split_authority, split_url
@@ -133,7 +132,7 @@ class EmbeddedMesh(Mesh):
                 return [
                     views.info(p)
                     for p in found
-                    if p is not self._controller.gateway or namespace == "istio-system"
+                    if p is not self._controller.gateway or namespace == istio.NAMESPACE
                 ]
             mine = [p for p in found if p.spec.workload == workload]
             if not mine:
@@ -286,16 +285,16 @@ class EmbeddedMesh(Mesh):
         authority, path = split_url(url)
         host, port = split_authority(authority)
         if source is None:
-            if port not in GATEWAY_PORTS:
+            if port not in istio.TRAFFIC_PORTS:
                 raise TrafficError(
                     f"The ingress gateway's Service has no port {port}",
-                    seen=f"{url}; its ports: {', '.join(map(str, GATEWAY_PORTS))}",
+                    seen=f"{url}; its ports: {', '.join(map(str, istio.TRAFFIC_PORTS))}",
                     try_next=f"call http://{host}{path}: port 80 of the Service leads to port "
-                    "8080 of the gateway",
+                    f"{istio.TRAFFIC_PORTS[80]} of the gateway",
                 )
             proxy = self._serving(GATEWAY)
             return Target(
-                "127.0.0.1", proxy.port(f"0.0.0.0_{GATEWAY_PORTS[port]}"), authority
+                "127.0.0.1", proxy.port(f"0.0.0.0_{istio.TRAFFIC_PORTS[port]}"), authority
             ), path
         caller = self._caller(source)
         known = views.service_names(
@@ -329,7 +328,7 @@ class EmbeddedMesh(Mesh):
                         f"The pod {pod.spec.name} has no sidecar, so no rule of Istio's acts on "
                         "what it sends",
                         seen="the embedded mesh sends requests from inside through sidecars only",
-                        try_next="label its namespace istio-injection=enabled and "
+                        try_next=f"label its namespace {istio.INJECTION}={istio.INJECTED} and "
                         "mesh.restart(…) it",
                     )
                 return pod.spec.name

@@ -17,6 +17,7 @@ from typing import Any
 from labkit.envoy import Envoy
 from labkit.mesh.embedded.images import ContainerProgram
 from labkit.processes import Family, end, tail
+from labkit.resources import istio
 from labkit.translate import Pod as PodFacts
 
 # A container that ends is started again at once, then after 1, 2, 4 … seconds (a cluster waits 10,
@@ -150,7 +151,7 @@ class RunningPod:
 
     def log(self, container: str, *, lines: int = 1000) -> str:
         """The last lines of a container's log; "istio-proxy" is the sidecar."""
-        path = self.sidecar.log if container == "istio-proxy" and self.sidecar else self.app_log
+        path = self.sidecar.log if container == istio.PROXY and self.sidecar else self.app_log
         return tail(path, lines=lines, limit=1_000_000)
 
     # starting, watching, ending

@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.errors import NotFound
 from labkit.mesh.lookup import no_such, only_one
-from labkit.resources import Resource
+from labkit.resources import Resource, istio
 from labkit.resources.model import Key
 from labkit.translate.manifests import FIRST_CLUSTER_IP, next_address
 
@@ -24,7 +24,7 @@ class Store:
         self.objects: dict[Key, Resource] = {}
         self.service_ips: dict[tuple[str, str], str] = {}
         self.addresses_given = 0
-        for name in ("default", "istio-system"):
+        for name in ("default", istio.NAMESPACE):
             self.put(
                 Resource({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
             )

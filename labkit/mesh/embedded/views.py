@@ -15,7 +15,7 @@ from labkit.mesh.embedded.store import Store
 from labkit.mesh.model import PodInfo
 from labkit.mesh.table import Table, age, table
 from labkit.mesh.views import pairs
-from labkit.resources import Resource, kinds, validate
+from labkit.resources import Resource, istio, kinds, validate
 
 if TYPE_CHECKING:
     from labkit.mesh.embedded.controller import Controller
@@ -56,7 +56,7 @@ def names_of(store: Store, service: Resource, namespace: str) -> set[str]:
     and its address.
     """
     long = f"{service.name}.{service.namespace}"
-    names = {long, f"{long}.svc", f"{long}.svc.cluster.local"}
+    names = {long, f"{long}.svc", f"{long}.{istio.SERVICE_DOMAIN}"}
     if service.namespace == namespace:
         names.add(service.name)
     return names | {store.service_ips.get((service.namespace, service.name), long)}
@@ -177,7 +177,7 @@ def pod_object(pod: RunningPod) -> Resource:
         ]
     containers = [{"name": program.container, "image": program.image}] if program else []
     if pod.sidecar is not None:
-        containers.append({"name": "istio-proxy", "image": "envoy"})
+        containers.append({"name": istio.PROXY, "image": "envoy"})
     status = {"phase": pod.status, "podIP": facts.ip}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
     return Resource({**body, "spec": {"containers": containers}, "status": status})
@@ -246,9 +246,9 @@ def describe_pod(controller: Controller, pod: RunningPod) -> str:
         proxy = controller.plane.proxies.get(pod.spec.name) or controller.plane.proxies["gateway"]
         process = pod.sidecar.process.pid if pod.sidecar.process else "<none>"
         lines += [
-            "  istio-proxy:  (the sidecar: a real Envoy)"
+            f"  {istio.PROXY}:  (the sidecar: a real Envoy)"
             if program
-            else "  istio-proxy:  (a real Envoy)",
+            else f"  {istio.PROXY}:  (a real Envoy)",
             f"    Process:  {process}",
             f"    Ready:    {pod.sidecar_ready}",
             f"    Restarts: {pod.backoff['sidecar'].restarts}",
@@ -260,7 +260,7 @@ def describe_pod(controller: Controller, pod: RunningPod) -> str:
         ]
     elif program is not None:
         lines.append(
-            "  (no sidecar: the namespace had no label istio-injection=enabled when this pod was "
-            "made)"
+            f"  (no sidecar: the namespace had no label {istio.INJECTION}={istio.INJECTED} when "
+            "this pod was made)"
         )
     return "\n".join(lines)

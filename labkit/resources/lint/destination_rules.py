@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labkit.resources.istio import full_host, service_host
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
-from labkit.resources.lint.world import World, full_host, service_host
+from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
 from labkit.resources.rules.shared import Fields, block, items
 

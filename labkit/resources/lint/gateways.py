@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labkit.resources.istio import GATEWAY_LABELS, GATEWAY_PORTS
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
 from labkit.resources.rules.shared import block, items
-
-INGRESS_LABELS = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
-INGRESS_PORTS = {80: 8080, 443: 8443, 15021: 15021}
-"""Port → target port of the Service that Istio's installation puts before the ingress gateway."""
 
 
 def missing_workload(world: World) -> Iterator[Diagnosis]:
@@ -69,8 +66,8 @@ def _service_ports(world: World, gateway: Resource) -> dict[int, int]:
             for port in items(service.spec, "ports"):
                 target = port.get("targetPort", port.get("port"))
                 found[port.get("port")] = target if isinstance(target, int) else port.get("port")
-    ingress = selector and all(INGRESS_LABELS.get(key) == value for key, value in selector.items())
-    return found or (dict(INGRESS_PORTS) if ingress else {})
+    ingress = selector and all(GATEWAY_LABELS.get(key) == value for key, value in selector.items())
+    return found or (dict(GATEWAY_PORTS) if ingress else {})
 
 
 def same_host(world: World) -> Iterator[Diagnosis]:

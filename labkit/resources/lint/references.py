@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labkit.resources.istio import MESH, full_host, gateway_key, service_host
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.gateways import covers, serves
-from labkit.resources.lint.world import World, full_host, gateway_key, service_host
+from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
 from labkit.resources.rules.shared import Fields, block, items
-
-MESH = "mesh"
 
 
 def gateways(world: World) -> Iterator[Diagnosis]:

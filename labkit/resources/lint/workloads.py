@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from labkit.resources.istio import INJECT_POD, INJECTED, INJECTION, PROXY, REVISION, ROOT_NAMESPACE
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
-from labkit.resources.lint.world import PROXY, ROOT_NAMESPACE, World
+from labkit.resources.lint.world import World
 from labkit.resources.model import Resource
 from labkit.resources.rules.shared import items
 
-INJECTION, REVISION, OF_POD = "istio-injection", "istio.io/rev", "sidecar.istio.io/inject"
 PROTOCOLS = (
     *(
         "http",
@@ -42,18 +42,18 @@ def not_injected(world: World) -> Iterator[Diagnosis]:
                 namespace,
                 ("metadata", "labels"),
                 f"the namespace {namespace.name} has pods and no label {INJECTION}",
-                f"kubectl label namespace {namespace.name} {INJECTION}=enabled, then restart its "
-                "Deployments",
+                f"kubectl label namespace {namespace.name} {INJECTION}={INJECTED}, "
+                "then restart its Deployments",
             )
 
 
 def without_proxy(world: World) -> Iterator[Diagnosis]:
     """IST0103: a running pod without a sidecar in a namespace that asks for one."""
-    injected = {n.name for n in world.all("Namespace") if n.labels.get(INJECTION) == "enabled"}
+    injected = {n.name for n in world.all("Namespace") if n.labels.get(INJECTION) == INJECTED}
     for pod in world.pods:
         if not pod.live or pod.namespace not in injected or PROXY in pod.containers:
             continue
-        if str(pod.labels.get(OF_POD)).lower() == "false":
+        if str(pod.labels.get(INJECT_POD)).lower() == "false":
             continue
         owner = _owner(pod.resource)
         yield diagnosis(

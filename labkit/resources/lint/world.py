@@ -11,13 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.resources.istio import SERVICE_DOMAIN, full_host, gateway_key, service_host
 from labkit.resources.model import Resource
 from labkit.resources.rules.shared import Fields, block, items
 from labkit.resources.words import closest
-
-CLUSTER_DOMAIN = "svc.cluster.local"
-ROOT_NAMESPACE = "istio-system"
-PROXY = "istio-proxy"
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,8 @@ class World:
         service = self.services.get(full)
         name, _, rest = host.partition(".")
         home = (
-            full.partition(".")[2].removesuffix(f".{CLUSTER_DOMAIN}")
-            if full.endswith(CLUSTER_DOMAIN)
+            full.partition(".")[2].removesuffix(f".{SERVICE_DOMAIN}")
+            if full.endswith(SERVICE_DOMAIN)
             else ""
         )
         elsewhere = next(
@@ -169,30 +166,3 @@ def age(resource: Resource) -> tuple[str, str, str]:
         resource.name,
         resource.namespace,
     )
-
-
-def service_host(name: str, namespace: str) -> str:
-    return f"{name}.{namespace}.{CLUSTER_DOMAIN}"
-
-
-def full_host(host: str, namespace: str) -> str:
-    """A name without a dot is a Service of the object's own namespace; any other is taken as it is
-    written.
-
-    >>> full_host("hello-world", "shop")
-    'hello-world.shop.svc.cluster.local'
-    """
-    return host if "." in host or host == "*" else service_host(host, namespace)
-
-
-def gateway_key(name: str, namespace: str) -> tuple[str, str]:
-    """(namespace, name) of a Gateway as a VirtualService names it.
-
-    >>> gateway_key("shop-gateway", "shop"), gateway_key("infra/gw", "shop")
-    (('shop', 'shop-gateway'), ('infra', 'gw'))
-    """
-    before, slash, after = name.partition("/")
-    if slash:
-        return (namespace if before == "." else before, after)
-    short, dot, rest = name.partition(".")
-    return (rest.partition(".")[0], short) if dot else (namespace, name)

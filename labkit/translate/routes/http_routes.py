@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
-from labkit.translate.clusters import cluster_name
+from labkit.resources.istio import cluster_name
 from labkit.translate.registry import Registry, Service
 from labkit.translate.routes import filters as route_filters
 from labkit.translate.routes.match import is_catch_all, route_match

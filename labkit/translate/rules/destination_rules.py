@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
+from labkit.resources.istio import ROOT_NAMESPACE, full_host
 from labkit.resources.model import Resource
-from labkit.translate.hosts import ROOT_NAMESPACE, full_host, most_specific
+from labkit.translate.hosts import most_specific
 from labkit.translate.values import at
 
 POLICY_FIELDS = ("connectionPool", "outlierDetection", "loadBalancer", "tls")

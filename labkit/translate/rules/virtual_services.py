@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
+from labkit.resources.istio import MESH, full_host
 from labkit.resources.model import Resource
-from labkit.translate.hosts import MESH_GATEWAY, full_host, gateway_name
+from labkit.translate.hosts import gateway_name
 from labkit.translate.rules.delegates import merge_routes
 
 
@@ -56,7 +57,7 @@ def resolved(resource: Resource, delegates: dict[tuple[str, str], Resource]) -> 
         name=resource.name,
         namespace=namespace,
         hosts=tuple(full_host(str(host), namespace) for host in spec["hosts"]),
-        gateways=tuple(gateway_name(g, namespace) for g in spec.get("gateways") or [MESH_GATEWAY]),
+        gateways=tuple(gateway_name(g, namespace) for g in spec.get("gateways") or [MESH]),
         export_to=frozenset(spec.get("exportTo") or []),
         http=tuple(http),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from labkit.translate.hosts import full_host
+from labkit.resources.istio import full_host
 
 NOISE = {"@type", "last_updated", "eds_cluster_config", "max_grpc_timeout"}
 """Says nothing of a policy: where endpoints come from, types of messages, when it was read."""

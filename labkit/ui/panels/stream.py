@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.errors import LabkitError, MeshError, NotReady, TrafficError
+from labkit.resources import istio
 from labkit.traffic import FAILED
 from labkit.traffic.live import LIVE_COLUMNS, LiveRows
 from labkit.traffic.plan import go_duration
@@ -370,7 +371,7 @@ class Stream:
             pods = (
                 self.mesh.pods(self.source)
                 if self.source
-                else self.mesh.pods(namespace="istio-system")
+                else self.mesh.pods(namespace=istio.NAMESPACE)
             )
         except MeshError:
             return 0

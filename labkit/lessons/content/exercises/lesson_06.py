@@ -8,12 +8,13 @@ from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import ejected_pods
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
+from labkit.resources.istio import cluster_name, service_host
 
 if TYPE_CHECKING:
     from labkit.mesh import Mesh
 
 URL = "http://test.example.com/"
-SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
+SERVICE = cluster_name(80, "", service_host("hello-world", "hello-world"))
 ERRORS, PODS = 3, 3
 MOST = 60
 """So many requests are enough for three errors in a row from each of three pods, however they are

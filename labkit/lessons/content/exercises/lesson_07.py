@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
+from labkit.resources.istio import cluster_name, service_host
 
 if TYPE_CHECKING:
     from labkit.mesh import Mesh
 
 URL = "http://test.example.com/"
-SERVICE = "outbound|80||hello-world.hello-world.svc.cluster.local"
+SERVICE = cluster_name(80, "", service_host("hello-world", "hello-world"))
 AT_ONCE, UNDER_WAY, WAITING = 10, 3, 2
 
 
