@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from labkit.errors import TrafficError
+from labkit.resources.durations import go_text
 
 DEFAULT_DURATION_S = 5.0
 
@@ -71,7 +72,7 @@ def plan(load: Load) -> Plan:
             raise TrafficError(
                 "The run needs some time", seen=f"duration_s={seconds}", try_next="duration_s=5"
             )
-        duration = go_duration(seconds)
+        duration = go_text(seconds)
         if load.qps <= 0:
             return Plan(load.connections, (), seconds, "max", duration)
         total = max(2, int(load.qps * seconds))
@@ -91,19 +92,3 @@ def plan(load: Load) -> Plan:
 def _split(n: int, connections: int) -> tuple[int, ...]:
     each, left = divmod(n, connections)
     return (each + left, *([each] * (connections - 1)))
-
-
-def go_duration(seconds: float) -> str:
-    """Seconds as Go writes a duration.
-
-    >>> go_duration(90.5), go_duration(5), go_duration(0.25)
-    ('1m30.5s', '5s', '250ms')
-    """
-    if seconds < 1:
-        return f"{seconds * 1000:.9g}ms"
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    text = f"{rest:.9g}s"
-    if minutes or hours:
-        text = f"{minutes}m{text}"
-    return f"{hours}h{text}" if hours else text

@@ -5,23 +5,11 @@ matches.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Any
 
 from labkit.jsontypes import Json
+from labkit.resources.durations import SECOND, parsed, protobuf_text
 from labkit.resources.kinds import api_version
-
-UNITS = {
-    "ns": Decimal("1e-9"),
-    "us": Decimal("1e-6"),
-    "µs": Decimal("1e-6"),
-    "μs": Decimal("1e-6"),
-    "ms": Decimal("1e-3"),
-    "s": Decimal(1),
-    "m": Decimal(60),
-    "h": Decimal(3600),
-}
-DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
 def at(value: Any, *path: str) -> Any:
@@ -37,42 +25,19 @@ def at(value: Any, *path: str) -> Any:
     return value
 
 
-def seconds_of(text: str) -> Decimal:
-    """The length of a duration as Go and Kubernetes write it.
-
-    >>> seconds_of("1h30m")
-    Decimal('5400')
-    """
-    sign = -1 if text.startswith("-") else 1
-    body = text.lstrip("+-")
-    if body == "0":
-        return Decimal(0)
-    parts = DURATION_PART.findall(body)
-    if not parts or "".join(number + unit for number, unit in parts) != body:
-        raise ValueError(f"not a duration: {text!r}")
-    return sign * sum((Decimal(number) * UNITS[unit] for number, unit in parts), Decimal(0))
-
-
 def duration(text: str) -> str:
-    """A duration as protocol buffers write it in JSON: seconds with 0, 3, 6 or 9 decimals.
+    """A manifest's duration as Envoy's messages have it. Raises ValueError for what is none.
 
     >>> duration("500ms"), duration("15m")
     ('0.500s', '900s')
     """
-    nanoseconds = int(seconds_of(text) * 10**9)
-    sign = "-" if nanoseconds < 0 else ""
-    whole, rest = divmod(abs(nanoseconds), 10**9)
-    if not rest:
-        return f"{sign}{whole}s"
-    digits = f"{rest:09d}"
-    while digits.endswith("000"):
-        digits = digits[:-3]
-    return f"{sign}{whole}.{digits}s"
+    return protobuf_text(parsed(text))
 
 
 def whole_seconds(text: str) -> int:
     """A duration cut to whole seconds, for Envoy's fields that are plain numbers."""
-    return int(seconds_of(text))
+    nanoseconds = parsed(text)
+    return abs(nanoseconds) // SECOND * (1 if nanoseconds >= 0 else -1)
 
 
 def made_of(kind: str, namespace: str, name: str) -> Json:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 import labkit.resources
 from labkit.resources import names
-from labkit.resources.durations import nanoseconds, seconds
 from labkit.resources.quantity import WHOLE, amount
 from labkit.resources.rules.destination_rule import is_prime
 from labkit.resources.rules.headers import value_problem
@@ -41,32 +40,6 @@ from labkit.resources.words import closest
 )
 def test_near_misses(word: str, known: list[str], meant: str) -> None:
     assert closest(word, known) == meant
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1h30m", 5400),
-        ("0.5s", 0.5),
-        ("500us", 0.0005),
-        ("1m1s1ms", 61.001),
-        ("-1s", -1),
-        ("0", 0),
-        (".5s", 0.5),
-        ("5.s", 5),
-    ],
-)
-def test_durations(text: str, value: float) -> None:
-    assert seconds(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "5", "1d", "5 s", "5S", "s", "1e3s", "-", ".s", "2562048h", "5min"]
-)
-def test_what_is_no_duration(text: str) -> None:
-    assert nanoseconds(text) is None
-    with pytest.raises(ValueError, match="not a duration"):
-        seconds(text)
 
 
 @pytest.mark.parametrize(

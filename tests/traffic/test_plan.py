@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.errors import TrafficError
-from labkit.traffic.plan import Load, go_duration, plan
+from labkit.traffic.plan import Load, plan
 
 
 def load(**options: object) -> Load:
@@ -52,11 +52,3 @@ def test_a_run_by_time() -> None:
 def test_what_makes_no_sense_is_refused(options: dict[str, int]) -> None:
     with pytest.raises(TrafficError):
         plan(load(**options))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.25, "250ms"), (5, "5s"), (90.5, "1m30.5s"), (3600, "1h0m0s"), (60, "1m0s")],
-)
-def test_durations_are_written_as_go_does(seconds: float, text: str) -> None:
-    assert go_duration(seconds) == text

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labkit.resources.istio import full_host
 from labkit.translate import hosts, protocols
 from labkit.translate.routes.retries import conditions_and_codes
 from labkit.translate.values import (
     duration,
     is_presence,
     million_percent,
-    seconds_of,
     string_match,
     whole_seconds,
 )
@@ -47,10 +47,10 @@ def test_a_duration_keeps_every_nanosecond(nanoseconds: int) -> None:
     assert duration(written) == written
 
 
-@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5s6", "five"])
+@pytest.mark.parametrize("text", ["", "5", "s", "5 s", "5s6", "five", "--5s"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a duration"):
-        seconds_of(text)
+        duration(text)
 
 
 def test_whole_seconds_are_cut() -> None:
@@ -92,7 +92,7 @@ def test_text_matches(match: dict[str, Any], expected: Any, presence: bool) -> N
     ],
 )
 def test_a_host_without_a_dot_is_a_service_of_the_rules_namespace(host: str, full: str) -> None:
-    assert hosts.full_host(host, "a") == full
+    assert full_host(host, "a") == full
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.mesh import Mesh, PodInfo
+from labkit.resources.durations import protobuf_seconds
 
 EJECTED = "failed_outlier_check"
 COUNTERS = {
@@ -129,10 +130,6 @@ def clusters(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from part.get("dynamic_active_clusters", [])
 
 
-def seconds(text: Any, default: float) -> float:
-    """A duration as protobuf's JSON has it.
-
-    >>> seconds("2.5s", 10)
-    2.5
-    """
-    return float(text[:-1]) if isinstance(text, str) and text.endswith("s") else default
+def seconds(text: str | None, default: float) -> float:
+    """A field's duration, or what Envoy takes where it has none."""
+    return default if text is None else protobuf_seconds(text)

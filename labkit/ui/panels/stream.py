@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.errors import LabkitError, MeshError, NotReady, TrafficError
 from labkit.resources import istio
+from labkit.resources.durations import go_text
 from labkit.traffic import FAILED
 from labkit.traffic.live import LIVE_COLUMNS, LiveRows
-from labkit.traffic.plan import go_duration
 from labkit.ui.panels.counters import Agreement, Counters, agreement
 from labkit.waiting import wait_until
 
@@ -91,7 +91,7 @@ class Traffic:
         ends = (
             ["-n", str(self.requests)]
             if self.duration_s is None
-            else ["-t", go_duration(self.duration_s)]
+            else ["-t", go_text(self.duration_s)]
         )
         if self.kind == "stream":
             return shlex.join(
