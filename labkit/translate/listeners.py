@@ -7,6 +7,9 @@ from labkit.translate.routes.retries import inbound_retry_policy
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 TYPE = "type.googleapis.com/"
+HTTP_CONNECTION_MANAGER_TYPE = (
+    f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
 FILTERS: tuple[Json, ...] = tuple(
     {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": f"{TYPE}{message}"}}
     for name, message in (
@@ -35,7 +38,7 @@ def connection_manager(stat_prefix: str, **own: object) -> Json:
     return {
         "name": HTTP_CONNECTION_MANAGER,
         "typed_config": {
-            "@type": f"{TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",  # noqa: E501
+            "@type": HTTP_CONNECTION_MANAGER_TYPE,
             "stat_prefix": stat_prefix,
             "http_filters": list(FILTERS),
             "proxy_100_continue": True,

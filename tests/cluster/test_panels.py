@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import labkit
+from labkit.envoy import dump
 from labkit.lessons import manifest
 from labkit.mesh import Mesh
 from labkit.ui import BreakerTimeline, MeshView, PolicyPanel, TrafficPanel
@@ -49,10 +50,7 @@ def test_from_a_control_to_the_gateways_envoy(mesh: Mesh) -> None:
     panel.apply()
     assert panel.said.startswith("Applied at ")
     assert ("+", "  consecutive_5xx: 3") in panel.envoy["rows"]
-    found = [
-        c["cluster"] for p in mesh.config()["configs"] for c in p.get("dynamic_active_clusters", [])
-    ]
-    told = next(cluster for cluster in found if cluster["name"] == CLUSTER)
+    told = dump.by_name(dump.clusters(mesh.config()))[CLUSTER]
     assert told["outlier_detection"]["consecutive_5xx"] == 3
     assert told.get("lb_policy", "ROUND_ROBIN") == "ROUND_ROBIN"
     panel.close()

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
+from labkit.envoy import dump
 from labkit.errors import LabkitError
 from labkit.jsontypes import Json
 from labkit.translate.model import Pod, ProxyConfig
@@ -27,12 +28,6 @@ from .recorded import FURTHER, Case, packed_case
 
 NAMESPACE = "hello-world"
 RULES = ("destinationrules", "virtualservices", "gateways.networking.istio.io")
-PARTS = {
-    "ClustersConfigDump": ("clusters", ("dynamic_active_clusters", "static_clusters"), "cluster"),
-    "EndpointsConfigDump": ("endpoints", ("dynamic_endpoint_configs",), "endpoint_config"),
-    "RoutesConfigDump": ("routes", ("dynamic_route_configs",), "route_config"),
-    "ListenersConfigDump": ("listeners", ("dynamic_listeners",), "active_state"),
-}
 
 
 def kubectl(*words: str, given: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -83,17 +78,14 @@ def config_dump(pod: Pod) -> ProxyConfig:
         "config_dump?include_eds",
     )
     text = kubectl("-n", pod.namespace, *words).stdout
-    found: dict[str, list[Json]] = {name: [] for name, _, _ in PARTS.values()}
-    for part in json.loads(text[text.index("{") :])["configs"]:
-        name, groups, inner = PARTS.get(part["@type"].rpartition(".")[2], ("", (), ""))
-        for group in groups:
-            for item in part.get(group, []):
-                if name == "listeners" and inner not in item:
-                    continue  # it was deleted, and only finishes what it has
-                one = item.get(inner, {})
-                found[name].append(one.get("listener", one) if name == "listeners" else one)
+    said = json.loads(text[text.index("{") :])
+    clusters = [*dump.clusters(said), *dump.messages(said, dump.STATIC_CLUSTERS)]
+    endpoints = dump.messages(said, dump.ENDPOINTS)
     return ProxyConfig(
-        *(tuple(found[name]) for name in ("clusters", "endpoints", "routes", "listeners"))
+        tuple(clusters),
+        tuple(endpoints),
+        tuple(dump.route_configs(said)),
+        tuple(dump.listeners(said)),
     )
 
 

@@ -6,9 +6,10 @@ shows only after minutes, and then this is how to see that it has arrived.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from labkit.envoy import dump
 from labkit.errors import NotFound
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def configured(mesh: Mesh, cluster: str, part: str, *, proxy: str = "gateway") -
     >>> configured(mesh, service, "outlier_detection")["base_ejection_time"]
     '900s'
     """
-    found = {str(one["name"]): one for one in clusters(mesh.config(proxy))}
+    found = dump.by_name(dump.clusters(mesh.config(proxy)))
     if cluster not in found:
         raise NotFound(f"{proxy} has no cluster {cluster!r}", seen=f"clusters: {', '.join(found)}")
     value = found[cluster].get(part) or {}
@@ -41,28 +42,4 @@ def configured_weights(mesh: Mesh, *, proxy: str = "gateway") -> list[dict[str, 
     >>> configured_weights(mesh)
     [{'outbound|80|v1|hello-world…': 80, 'outbound|80|v2|hello-world…': 20}]
     """
-    return [dict(weights_of(route)) for route in routes(mesh.config(proxy))]
-
-
-def weights_of(route: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """(cluster, weight) of each destination of one route."""
-    action = route.get("route") or {}
-    if "cluster" in action:
-        yield str(action["cluster"]), 100
-    for one in (action.get("weighted_clusters") or {}).get("clusters") or []:
-        yield str(one["name"]), int(one.get("weight", 0))
-
-
-def clusters(dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The active clusters of a config_dump, in Envoy's own form."""
-    for section in dump.get("configs") or []:
-        for entry in section.get("dynamic_active_clusters") or []:
-            yield entry["cluster"]
-
-
-def routes(dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The routes of a config_dump, in the order in which they are tried."""
-    for section in dump.get("configs") or []:
-        for entry in section.get("dynamic_route_configs") or []:
-            for host in entry["route_config"].get("virtual_hosts") or []:
-                yield from host.get("routes") or []
+    return [dict(dump.targets(route)) for _, route in dump.routes(mesh.config(proxy))]

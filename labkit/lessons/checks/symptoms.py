@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from labkit.envoy.dump import by_name, listeners
 from labkit.errors import TrafficError
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import ejected_pods
@@ -212,11 +213,7 @@ def has_to_guess(expected: bool) -> Probe:
     """
 
     def probe(mesh: Mesh) -> Verdict:
-        dumps = mesh.config("hello-world-v1")["configs"]
-        listeners = [each for dump in dumps for each in dump.get("dynamic_listeners", [])]
-        names = [
-            each["name"] for each in listeners if "active_state" in each
-        ]  # others only finish what they have
+        names = list(by_name(listeners(mesh.config("hello-world-v1"))))
         own = [
             name
             for name in names

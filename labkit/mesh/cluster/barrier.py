@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
+from labkit.envoy import dump
 from labkit.errors import ConfigRejected, TrafficError
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
@@ -34,7 +34,7 @@ PORT = 15999
 DOMAIN = "labkit.internal"
 # only the routes that the marker may be in, which takes half as long as all: the gateway's own, and
 # the sidecars' for hosts that are no Service's
-ROUTES = "/config_dump?resource=dynamic_route_configs&name_regex=" + quote(rf"^(80|http\.{PORT})$")
+ROUTES = f"/config_dump?resource={dump.ROUTES}&name_regex=" + quote(rf"^(80|http\.{PORT})$")
 REJECTED = "/stats?format=json&type=Counters&usedonly&filter=" + quote("update_rejected$")
 
 
@@ -168,7 +168,7 @@ class Barrier:
         count = sum(row["value"] for row in stats if "value" in row)
         before = self.rejected.get(pod["metadata"]["uid"], 0)
         self.rejected[pod["metadata"]["uid"]] = count
-        if count > before and (reasons := refusals(admin.config_dump())):
+        if count > before and (reasons := dump.refusals(admin.config_dump())):
             raise ConfigRejected(
                 f"The Envoy of {name} refused the new configuration; the old one is still in force",
                 seen="\n".join(reasons),
@@ -223,9 +223,9 @@ class Barrier:
                 explain=partial(explain, name),
             )
 
-    def without_marker(self, dump: Json) -> Json:
+    def without_marker(self, config: Json) -> Json:
         """A config_dump without labkit's own marker."""
-        return {**dump, "configs": [without(part) for part in dump["configs"]]}
+        return dump.changed(dump.changed(config, dump.LISTENERS, no_marker), dump.ROUTES, no_routes)
 
 
 def healthy(clusters: Json) -> dict[str, set[str]]:
@@ -246,38 +246,15 @@ def healthy(clusters: Json) -> dict[str, set[str]]:
     return found
 
 
-def refusals(value: Any) -> list[str]:
-    """Every reason for which an Envoy refused something, as its config_dump has it."""
-    if isinstance(value, dict):
-        own = (
-            [str(value["error_state"].get("details", ""))]
-            if isinstance(value.get("error_state"), dict)
-            else []
-        )
-        return own + [reason for inner in value.values() for reason in refusals(inner)]
-    if isinstance(value, list):
-        return [reason for inner in value for reason in refusals(inner)]
-    return []
+def no_marker(listener: Json) -> Json | None:
+    """An entry of a config_dump, unless it is the marker's listener."""
+    return None if listener["name"].endswith(f"_{PORT}") else listener
 
 
-def without(part: Json) -> Json:
-    """One part of a config_dump without the listener, the routes and the virtual
-    hosts of markers.
-    """
-    found = dict(part)
-    if "dynamic_listeners" in found:
-        found["dynamic_listeners"] = [
-            one for one in found["dynamic_listeners"] if not one["name"].endswith(f"_{PORT}")
-        ]
-    if "dynamic_route_configs" in found:
-        kept = []
-        for one in found["dynamic_route_configs"]:
-            config = one["route_config"]
-            if config.get("name") == f"http.{PORT}":
-                continue
-            theirs = [
-                h for h in config.get("virtual_hosts", []) if DOMAIN not in str(h.get("name"))
-            ]
-            kept.append({**one, "route_config": {**config, "virtual_hosts": theirs}})
-        found["dynamic_route_configs"] = kept
-    return found
+def no_routes(entry: Json) -> Json | None:
+    """An entry of a config_dump without the virtual hosts of markers; None for the marker's own."""
+    config = entry["route_config"]
+    if config.get("name") == f"http.{PORT}":
+        return None
+    hosts = [h for h in config.get("virtual_hosts", []) if DOMAIN not in str(h.get("name"))]
+    return {**entry, "route_config": {**config, "virtual_hosts": hosts}}

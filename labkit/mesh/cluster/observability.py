@@ -18,18 +18,18 @@ and the change in one step that fails if somebody else was faster, so no two of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import yaml
 
-from labkit.envoy.accesslog import ACCESS_LOG_FORMAT
+from labkit.envoy.accesslog import file_access_log
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.client.refusals import Refused
 from labkit.mesh.cluster.logs import LABEL, LABEL_VALUE
 from labkit.mesh.cluster.pods import rolled_out
 from labkit.resources import Resource, istio, kinds
+from labkit.translate.listeners import HTTP_CONNECTION_MANAGER, HTTP_CONNECTION_MANAGER_TYPE
 from labkit.waiting import wait_until
 
 CONFIG = "proxy.istio.io/config"
@@ -64,16 +64,6 @@ def access_log_filter(namespace: str, labels: dict[str, str] | None = None) -> J
     """The EnvoyFilter that adds labkit's access log to every HTTP connection manager of a
     namespace's proxies.
     """
-    fields = {**ACCESS_LOG_FORMAT, LABEL: LABEL_VALUE}
-    log = {
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": "/dev/stdout",
-        },
-    }
-    manager = "envoy.filters.network.http_connection_manager"
-    kind = f"type.googleapis.com/{manager.replace('envoy.filters', 'envoy.extensions.filters')}.v3.HttpConnectionManager"  # noqa: E501
     patches = []
     contexts = (
         {"GATEWAY": "gateway"}
@@ -81,10 +71,12 @@ def access_log_filter(namespace: str, labels: dict[str, str] | None = None) -> J
         else {"SIDECAR_OUTBOUND": "outbound", "SIDECAR_INBOUND": "inbound"}
     )
     for context, direction in contexts.items():
-        one = json.loads(json.dumps(log))
-        one["typed_config"]["log_format"] = {"json_format": {**fields, "direction": direction}}
-        match = {"context": context, "listener": {"filterChain": {"filter": {"name": manager}}}}
-        value = {"typed_config": {"@type": kind, "access_log": [one]}}
+        one = file_access_log("/dev/stdout", **{LABEL: LABEL_VALUE}, direction=direction)
+        match = {
+            "context": context,
+            "listener": {"filterChain": {"filter": {"name": HTTP_CONNECTION_MANAGER}}},
+        }
+        value = {"typed_config": {"@type": HTTP_CONNECTION_MANAGER_TYPE, "access_log": [one]}}
         patches.append(
             {
                 "applyTo": "NETWORK_FILTER",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labkit.envoy.accesslog import ACCESS_LOG_FORMAT
+from labkit.envoy.accesslog import file_access_log
 from labkit.jsontypes import Json
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER
 from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
@@ -177,16 +177,5 @@ def loopback_manager(manager: Json, addresses: Addresses, direction: str) -> Jso
     config: dict[str, Any] = dict(manager["typed_config"])
     if "rds" in config and config["rds"]["route_config_name"].startswith("http."):
         direction = "gateway"
-    config["access_log"] = [access_log(addresses.access_log, direction)]
+    config["access_log"] = [file_access_log(addresses.access_log, direction=direction)]
     return {**manager, "typed_config": config}
-
-
-def access_log(path: str, direction: str) -> Json:
-    return {
-        "name": "envoy.access_loggers.file",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": path,
-            "log_format": {"json_format": {**ACCESS_LOG_FORMAT, "direction": direction}},
-        },
-    }

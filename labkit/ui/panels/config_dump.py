@@ -5,11 +5,12 @@ about, as YAML.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from labkit.envoy import dump
 from labkit.resources.istio import full_host
 
 NOISE = {"@type", "last_updated", "eds_cluster_config", "max_grpc_timeout"}
@@ -33,44 +34,22 @@ def envoy_lines(config_dump: Mapping[str, Any], body: Mapping[str, Any]) -> list
         host = full_host(str(spec.get("host") or ""), namespace)
         mine = {
             c["name"]: c
-            for c in clusters(config_dump)
+            for c in dump.clusters(config_dump)
             if c["name"].split("|")[::3] == ["outbound", host]
         }
         for number, cluster in mine.items():
             lines += section(f"cluster {number}", {k: v for k, v in cluster.items() if k != "name"})
             if "lb_policy" not in cluster:
                 lines.append(UNWRITTEN)
-        for where, route in routes(config_dump):
-            if mine.keys() & set(targets(route)):
+        for where, route in dump.routes(config_dump):
+            if mine.keys() & dict(dump.targets(route)).keys():
                 lines += section(f"route of {where}", route)
     elif body.get("kind") == "VirtualService":
         path = f"/namespaces/{namespace}/virtual-service/{name}"
-        for where, route in routes(config_dump):
+        for where, route in dump.routes(config_dump):
             if str(made_of(route)).endswith(path):
                 lines += section(f"route of {where}", route)
     return lines
-
-
-def clusters(config_dump: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for part in config_dump.get("configs", []):
-        for found in part.get("dynamic_active_clusters", []):
-            yield found["cluster"]
-
-
-def routes(config_dump: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(host, route) of each route, in the order in which they are tried."""
-    for part in config_dump.get("configs", []):
-        for found in part.get("dynamic_route_configs", []):
-            for host in found["route_config"].get("virtual_hosts", []):
-                for route in host.get("routes", []):
-                    yield host["name"], route
-
-
-def targets(route: Mapping[str, Any]) -> list[str]:
-    """The clusters that a route leads to."""
-    to = route.get("route", {})
-    weighted = [each["name"] for each in to.get("weighted_clusters", {}).get("clusters", [])]
-    return [to["cluster"], *weighted] if "cluster" in to else weighted
 
 
 def made_of(route: Mapping[str, Any]) -> object:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from labkit.envoy import dump
 from labkit.errors import LabkitError
 from labkit.mesh import Mesh
 from labkit.mesh.history import Change
@@ -17,7 +18,6 @@ from labkit.ui.panels.counters import answering
 from labkit.ui.panels.samples import (
     MeshSample,
     OutlierSettings,
-    clusters,
     outlier_settings,
     sample,
 )
@@ -235,7 +235,7 @@ class MeshWatch:
             self.settings = outlier_settings(config)
             made = {
                 str(entry["cluster"]["name"]): str(entry.get("last_updated"))
-                for entry in clusters(config)
+                for entry in dump.entries(config, dump.CLUSTERS)
             }
             self.anew = {name for name, when in made.items() if self.made.get(name, when) != when}
             self.made = made

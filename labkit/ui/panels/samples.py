@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from labkit.envoy import dump
 from labkit.mesh import Mesh, PodInfo
 from labkit.resources.durations import protobuf_seconds
 
@@ -113,21 +114,15 @@ def outlier_settings(config: Mapping[str, Any]) -> dict[str, OutlierSettings]:
     30.0
     """
     found = {}
-    for entry in clusters(config):
-        told = entry["cluster"].get("outlier_detection")
+    for cluster in dump.clusters(config):
+        told = cluster.get("outlier_detection")
         if told is not None:
-            found[str(entry["cluster"].get("name"))] = OutlierSettings(
+            found[str(cluster.get("name"))] = OutlierSettings(
                 seconds(told.get("base_ejection_time"), BASE_S),
                 seconds(told.get("interval"), INTERVAL_S),
                 seconds(told.get("max_ejection_time"), MOST_S),
             )
     return found
-
-
-def clusters(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The clusters in a config_dump, each with when it was made."""
-    for part in config.get("configs", []):
-        yield from part.get("dynamic_active_clusters", [])
 
 
 def seconds(text: str | None, default: float) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import labkit
+from labkit.envoy import dump
 from labkit.errors import LabkitError, LessonError, ManifestError, MeshError, NotFound
 from labkit.lessons import manifest
 from labkit.mesh import Mesh
@@ -46,13 +47,7 @@ def panel(mesh: Mesh) -> Iterator[PolicyPanel]:
 
 
 def cluster(mesh: Mesh, name: str = SERVICE) -> dict[str, Any]:
-    parts = [p for p in mesh.config()["configs"] if "dynamic_active_clusters" in p]
-    return next(
-        dict(c["cluster"])
-        for p in parts
-        for c in p["dynamic_active_clusters"]
-        if c["cluster"]["name"] == name
-    )
+    return dump.by_name(dump.clusters(mesh.config()))[name]
 
 
 def ask(panel: PolicyPanel, do: str, *args: object) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.envoy.dump import CLUSTERS, LISTENERS, ROUTES, messages
 from labkit.errors import EnvoyError, NotFound, TrafficError
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
@@ -19,11 +20,7 @@ from labkit.waiting import wait_until
 
 # pods and their ReplicaSets come and go; the Deployments behind them are in
 KINDS = ("Secret", "ServiceAccount", *(k for k in kinds.MADE if k not in ("Pod", "ReplicaSet")))
-PARTS = {
-    "dynamic_listeners": "active_state",
-    "dynamic_active_clusters": "cluster",
-    "dynamic_route_configs": "",
-}
+PARTS = (LISTENERS, ROUTES, CLUSTERS)
 TIMES = ("last_updated", "version_info")
 NOTES = ("deployment.kubernetes.io/revision", "control-plane.alpha.kubernetes.io/leader")
 
@@ -114,17 +111,12 @@ def configured_parts(dump: Json) -> Iterator[tuple[str, Any]]:
     """The listeners, clusters and routes of an Envoy, without listeners that only drain, and
     without their routes.
     """
-    listeners = [one for config in dump["configs"] for one in config.get("dynamic_listeners", [])]
-    used = json.dumps([one["active_state"] for one in listeners if "active_state" in one])
-    for config in dump["configs"]:
-        for part, needed in PARTS.items():
-            for one in config.get(part, []):
-                if needed and needed not in one:
-                    continue
-                inner = one.get("cluster") or one.get("route_config") or one["active_state"]
-                name = inner.get("name") or one.get("name")
-                if part != "dynamic_route_configs" or f'"{name}"' in used:
-                    yield f"gateway: {part.split('_')[-1]} {name}", without_times(inner)
+    used = json.dumps(list(messages(dump, LISTENERS)))
+    for part in PARTS:
+        for message in messages(dump, part):
+            name = message.get("name")
+            if part != ROUTES or f'"{name}"' in used:
+                yield f"gateway: {part.split('_')[-1]} {name}", without_times(message)
 
 
 def without_times(value: Any) -> Any:
