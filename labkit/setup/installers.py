@@ -29,6 +29,7 @@ from labkit.setup.commands import CommandResult, Commands, last_words
 from labkit.setup.minikube import Minikube
 
 REPOSITORY = "https://istio-release.storage.googleapis.com/charts"
+ISTIOCTL_PROFILE = "profile=default"
 CHARTS_VARIABLE = "LABKIT_ISTIO_CHARTS"
 # releases by Helm, in their order, each with its chart and the places of that chart in a folder of
 # Istio's sources
@@ -137,7 +138,7 @@ class Istioctl(Installer):
         ]
 
     def install(self, access: ClusterAccess) -> None:
-        words = ("--set=profile=default", *self.small(), *self.tool_options.istioctl)
+        words = (f"--set={ISTIOCTL_PROFILE}", *self.small(), *self.tool_options.istioctl)
         self.commands.run(
             "istioctl",
             "install",
@@ -206,9 +207,7 @@ class Helm(Installer):
                 self.commands.note(f"{release} was left {state}: it is begun anew")
                 self.remove(release, access)
             where = self.chart(chart, places)
-            wait = (
-                () if release == istio.GATEWAY else ("--wait",)
-            )  # a LoadBalancer may wait for ever for its address
+            wait = ("--wait",) if waits(release) else ()
             ports = (GATEWAY_PORTS,) if release == istio.GATEWAY else ()
             more = (*ports, *self.small(chart), *self.tool_options.helm.get(chart, ()))
             self.helm(
@@ -295,6 +294,13 @@ class Helm(Installer):
                 self.remove(release, access)
 
 
+def waits(release: str) -> bool:
+    """Whether Helm is to wait until a release is ready. Not for the gateway: its LoadBalancer may
+    wait for ever for an address.
+    """
+    return release != istio.GATEWAY
+
+
 def helm_line(line: str) -> str:
     """Of Helm's report, how it went, and what went wrong; its notes for further reading are left
     out.
@@ -308,6 +314,10 @@ class Addons(Installer):
 
     name, program = "addons", "minikube"
     provisioner, addon = "istio-provisioner", "istio"
+    last = (1, 23)
+    """The newest Istio that they can install: Istio deprecated its in-cluster operator in 1.23 and
+    removed it in 1.24 (its release notes), and the add-ons rely on it (kubernetes/minikube#21194).
+    """
 
     def __init__(self, commands: Commands, tool_options: ToolOptions, minikube: Minikube) -> None:
         super().__init__(commands, tool_options)

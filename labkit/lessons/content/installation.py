@@ -2,9 +2,6 @@
 install, and what to type.
 
 They are those of `labkit up`, and these are its commands in short.
-
-Source of the versions: Istio deprecated its in-cluster operator in 1.23 and removed it in 1.24 (its
-release notes), and Minikube's add-on relies on that operator (kubernetes/minikube#21194).
 """
 
 from __future__ import annotations
@@ -13,9 +10,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from labkit.errors import LessonError
+from labkit.mesh.cluster.istio import TESTED
+from labkit.resources.istio import NAMESPACE
+from labkit.setup.installers import (
+    ISTIOCTL_PROFILE,
+    RELEASES,
+    REPOSITORY,
+    Addons,
+    Helm,
+    Istioctl,
+    waits,
+)
 
-NEWEST = (1, 31)
-CHARTS = "https://istio-release.storage.googleapis.com/charts"
+NEWEST = TESTED[1]
 
 
 @dataclass(frozen=True)
@@ -40,22 +47,26 @@ class InstallMethod:
 
 # in the order in which the Istio project recommends them
 INSTALL_METHODS = (
-    InstallMethod("istioctl", ("istioctl",), ("istioctl install --set profile=default -y",)),
     InstallMethod(
-        "helm",
-        ("helm",),
+        Istioctl.name, (Istioctl.program,), (f"istioctl install --set {ISTIOCTL_PROFILE} -y",)
+    ),
+    InstallMethod(
+        Helm.name,
+        (Helm.program,),
         (
-            "kubectl create namespace istio-system",
-            f"helm install istio-base base --repo={CHARTS} -n istio-system",
-            f"helm install istiod istiod --repo={CHARTS} -n istio-system --wait",
-            f"helm install istio-ingressgateway gateway --repo={CHARTS} -n istio-system",
+            f"kubectl create namespace {NAMESPACE}",
+            *(
+                f"helm install {release} {chart} --repo={REPOSITORY} -n {NAMESPACE}"
+                + (" --wait" if waits(release) else "")
+                for release, (chart, _) in RELEASES.items()
+            ),
         ),
     ),
     InstallMethod(
         "minikube add-ons",
-        ("minikube",),
-        ("minikube addons enable istio-provisioner", "minikube addons enable istio"),
-        last=(1, 23),
+        (Addons.program,),
+        tuple(f"minikube addons enable {name}" for name in (Addons.provisioner, Addons.addon)),
+        last=Addons.last,
     ),
 )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit.errors import LessonError
-from labkit.lessons.content.installation import CHARTS, INSTALL_METHODS, install_method
-from labkit.setup import installers
+from labkit.lessons.content.installation import INSTALL_METHODS, install_method
 
 
 @pytest.mark.parametrize(
@@ -35,20 +34,15 @@ def test_each_way_says_what_to_type() -> None:
     assert repr(INSTALL_METHODS[-1]).startswith("minikube add-ons (up to Istio 1.23):\n")
 
 
-def test_the_ways_are_those_of_labkit_up() -> None:
-    """The lesson's words and what `labkit up` runs: the same order, releases, charts and
-    repository.
-    """
-    assert [way.needs[0] for way in INSTALL_METHODS] == [
-        installers.Istioctl.program,
-        installers.Helm.program,
-        "minikube",
-    ]
-    assert CHARTS == installers.REPOSITORY
-    helm = INSTALL_METHODS[1].commands[1:]
-    for command, (release, (chart, _)) in zip(helm, installers.RELEASES.items(), strict=True):
-        assert command.startswith(f"helm install {release} {chart} ")
-    assert INSTALL_METHODS[2].commands == tuple(
-        f"minikube addons enable {name}"
-        for name in (installers.Addons.provisioner, installers.Addons.addon)
+def test_helm_waits_for_all_but_the_gateway() -> None:
+    charts = "--repo=https://istio-release.storage.googleapis.com/charts -n istio-system"
+    assert INSTALL_METHODS[1].commands == (
+        "kubectl create namespace istio-system",
+        f"helm install istio-base base {charts} --wait",
+        f"helm install istiod istiod {charts} --wait",
+        f"helm install istio-ingressgateway gateway {charts}",
+    )
+    assert INSTALL_METHODS[2].commands == (
+        "minikube addons enable istio-provisioner",
+        "minikube addons enable istio",
     )
