@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import html
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from labkit.errors import LessonError
@@ -118,10 +118,6 @@ class Verdict:
         if not self.passed and self.hints:
             lines.append(f"  {'hint':<{width}}  {self.hints[0]}")
         return "\n".join([self.line, *lines])
-
-    def with_hints(self, hints: Sequence[str]) -> Verdict:
-        """The same verdict with other hints."""
-        return replace(self, hints=tuple(hints))
 
     def __bool__(self) -> bool:
         return self.passed

@@ -28,7 +28,6 @@ class Istiod:
 
     namespace: str
     name: str
-    revision: str
     image: str
     version: str
     ready: bool
@@ -68,7 +67,6 @@ def istiod(body: Json) -> Istiod:
     return Istiod(
         metadata["namespace"],
         metadata["name"],
-        labels.get("istio.io/rev", "default"),
         image,
         version_of(image, labels),
         bool((body.get("status") or {}).get("readyReplicas")),

@@ -100,13 +100,6 @@ class Ledger:
         """Whether this run has made the namespace, and will remove it."""
         return path_of("Namespace", name=namespace) in self.paths
 
-    def still_owns(self, namespace: str) -> bool:
-        """Whether nobody has taken it over: a second mesh of the same notebook does so."""
-        live = self.api.find(path_of("Namespace", name=namespace))
-        return (
-            live is not None and (live["metadata"].get("annotations") or {}).get(MADE) == self.run
-        )
-
     def refuse_if_used(self, namespace: str, run: str) -> None:
         """Raises MeshError where the run that has made this namespace still goes on."""
         other = owner_of(self.api.find(path_of("Namespace", name=MARKERS + run)))
