@@ -96,9 +96,7 @@ def test_no_header_value_breaks_the_parser(value: str) -> None:
 def test_the_public_names_are_all_in_the_list_and_each_module_says_what_it_is_for() -> None:
     modules = {module.name for module in pkgutil.iter_modules(labkit.resources.__path__)}
     names_seen = {name for name in vars(labkit.resources) if not name.startswith("_")} - modules
-    assert names_seen - {"annotations", "importlib", "Any", "TYPE_CHECKING"} <= set(
-        labkit.resources.__all__
-    )
+    assert names_seen - {"annotations", "attach", "TYPE_CHECKING"} <= set(labkit.resources.__all__)
     for name in labkit.resources.__all__:
         assert getattr(labkit.resources, name) is not None
     with pytest.raises(AttributeError):
