@@ -16,14 +16,14 @@ Fields = Mapping[str, Any]
 
 
 def block(fields: Fields | None, name: str) -> Fields | None:
-    """A field that is a block, or None where it is not written."""
-    value = fields.get(name) if fields else None
+    """A field that is a block, or None where it is not written, or where `fields` is no block."""
+    value = fields.get(name) if isinstance(fields, Mapping) else None
     return value if isinstance(value, Mapping) else None
 
 
 def items(fields: Fields | None, name: str) -> list[Any]:
-    """A field that is a list; empty where it is not written."""
-    value = fields.get(name) if fields else None
+    """A field that is a list; empty where it is not written, or where `fields` is no block."""
+    value = fields.get(name) if isinstance(fields, Mapping) else None
     return value if isinstance(value, list) else []
 
 
