@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from labkit.app.__main__ import HERE, MANIFEST, with_app
+from labkit.app import CONTROL_PORT
+from labkit.app.__main__ import MANIFEST, sources, with_app
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
@@ -26,11 +27,10 @@ def hello_world() -> dict[tuple[str, str], dict[str, Any]]:
 def test_the_app_in_the_config_map_is_the_app(
     hello_world: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
-    source = (HERE / "hello_world.py").read_text("utf-8")
-    found = hello_world["ConfigMap", "hello-world-app"]["data"]["app.py"]
-    assert found == source, "stale: run `make docs`"
+    found = hello_world["ConfigMap", "hello-world-app"]["data"]
+    assert found == sources(), "stale: run `make docs`"
     text = MANIFEST.read_text("utf-8")
-    assert with_app(text, source) == text
+    assert with_app(text, sources()) == text
     assert len(text) < 1_000_000  # a ConfigMap holds at most 1 MiB
 
 
@@ -58,6 +58,15 @@ def test_the_service_leads_to_both_versions(
     assert service["ports"] == [{"name": "http", "port": 80, "targetPort": 8080}]
 
 
+def test_nothing_names_the_port_of_the_controls() -> None:
+    found = [MANIFEST, *sorted((MANIFESTS / "12_capstone").rglob("*.yaml"))]
+    assert len(found) > 5
+    for path in found:
+        for document in yaml.safe_load_all(path.read_text("utf-8")):
+            if document and document["kind"] != "ConfigMap":
+                assert str(CONTROL_PORT) not in yaml.safe_dump(document), path
+
+
 @pytest.mark.parametrize(("version", "replicas"), [("v1", 2), ("v2", 1)])
 def test_a_deployment_for_each_version(
     hello_world: dict[tuple[str, str], dict[str, Any]], version: str, replicas: int
@@ -73,7 +82,7 @@ def test_a_deployment_for_each_version(
     assert container["command"] == ["python3", "-u", "/app/app.py"]
     assert container["imagePullPolicy"] == "IfNotPresent"
     assert container["ports"] == [{"name": "http", "containerPort": 8080}]
-    assert container["readinessProbe"]["httpGet"] == {"path": "/control/ready", "port": 8080}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": 8080}
     env = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert env == {"VERSION": version, "POD_NAME": None}
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from labkit.app.__main__ import HERE, with_app
+from labkit.app.__main__ import sources, with_app
 from labkit.lessons.notebook.sources import lessons, read_source, title_of
 from tools import checks_table, coverage, traps_table, trust_table
 
@@ -49,7 +49,7 @@ def between(text: str, mark: str, new: str) -> str:
 
 def manifest(text: str) -> str:
     """A manifest with the application of today in its ConfigMap."""
-    return with_app(text, (HERE / "hello_world.py").read_text(encoding="utf-8"))
+    return with_app(text, sources())
 
 
 GENERATED: dict[str, Callable[[str], str]] = {

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from labkit.app import CONTROL_PORT
 from labkit.resources import load
 from labkit.traffic import Target, curl
 from labkit.waiting import wait_until
@@ -89,20 +91,37 @@ def test_the_client_calls_through_its_own_sidecar(hello_world: str) -> None:
     assert "server: envoy" in answer
 
 
-def test_the_controls_answer_by_the_api_servers_proxy(hello_world: str) -> None:
+def test_the_controls_answer_by_a_port_forward_and_in_no_other_way(
+    gateway: Target, hello_world: str
+) -> None:
     pod = next(
         p["metadata"]["name"]
         for p in items(hello_world, "pods")
         if "version" in p["metadata"]["labels"]
     )
-    base = f"/api/v1/namespaces/{hello_world}/pods/{pod}:8080/proxy/control"
-    kubectl("create", "--raw", f"{base}/delay?ms=5", "-f", "-")
-    try:
-        state = json.loads(kubectl("get", "--raw", f"{base}/state").stdout)
-        assert state["pod"] == pod
-        assert state["delay_ms"] == 5
-    finally:
-        kubectl("create", "--raw", f"{base}/reset", "-f", "-")
+    with port_forward(hello_world, f"pod/{pod}", CONTROL_PORT) as port:
+        controls = Target("127.0.0.1", port, "localhost")
+
+        def state() -> dict[str, Any]:
+            (answer,) = curl(controls, "/control/state")
+            found: dict[str, Any] = json.loads(answer.text)
+            return found
+
+        curl(controls, "/control/delay?ms=5", method="POST")
+        try:
+            assert (state()["pod"], state()["delay_ms"]) == (pod, 5)
+            # through the gateway it is a path like any other
+            assert curl(gateway, "/control/delay?ms=9", n=30, method="POST").codes == {200: 30}
+            assert state()["delay_ms"] == 5
+        finally:
+            curl(controls, "/control/reset", method="POST")
+    # from another pod, to the pod's address: its sidecar finds nobody who listens there
+    address = next(
+        p["status"]["podIP"] for p in items(hello_world, "pods") if p["metadata"]["name"] == pod
+    )
+    url = f"http://{address}:{CONTROL_PORT}/control/state"
+    words = ("exec", "deploy/client", "-c", "client", "--", "curl", "-s", "-m", "10", url)
+    assert pod not in kubectl("-n", hello_world, *words, check=False).stdout
 
 
 def test_a_port_forward_leads_past_the_gateway(gateway: Target, hello_world: str) -> None:
@@ -114,8 +133,6 @@ def test_a_port_forward_leads_past_the_gateway(gateway: Target, hello_world: str
     with port_forward(hello_world, f"pod/{pod}", 8080) as port:
         local = Target("127.0.0.1", port, "localhost")
         assert curl(local, "/x").pods == {pod: 1}
-        (state,) = curl(local, "/control/state")
-        assert json.loads(state.text)["pod"] == pod
 
 
 def test_the_manifests_can_be_applied_again(hello_world: str) -> None:

@@ -45,10 +45,11 @@ class Pod:
     name: str
     version: str
     port: int
+    control_port: int
     process: subprocess.Popen[str] = field(repr=False)
 
     def control(self, what: str, method: str = "POST") -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.control_port, timeout=5)
         try:
             connection.request(method, f"/control/{what}")
             answer = connection.getresponse()
@@ -70,11 +71,12 @@ class Pod:
 @contextlib.contextmanager
 def run_pod(name: str = "pod-1", version: str = "v1", **env: str) -> Iterator[Pod]:
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(APP)],
+        [sys.executable, "-E", "-s", "-S", str(APP)],
         stdout=subprocess.PIPE,
         text=True,
         env={
             "PORT": "0",
+            "CONTROL_PORT": "0",
             "BIND": "127.0.0.1",
             "POD_NAME": name,
             "VERSION": version,
@@ -84,7 +86,8 @@ def run_pod(name: str = "pod-1", version: str = "v1", **env: str) -> Iterator[Po
     )
     assert process.stdout is not None
     try:
-        yield Pod(name, version, int(process.stdout.readline().split()[-1]), process)
+        words = process.stdout.readline().replace(",", "").split()
+        yield Pod(name, version, int(words[2]), int(words[5]), process)
     finally:
         process.terminate()
         process.wait(5)

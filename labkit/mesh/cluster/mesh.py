@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labkit.app import CONTROL_PORT
 from labkit.envoy.accesslog import rows_of_log
 from labkit.errors import LabkitError, MeshError, NotFound, TrafficError
 from labkit.jsontypes import Json
@@ -226,17 +227,21 @@ class ClusterMesh(Mesh):
         client = self._applications.get(pod)
         if client is None:
             found = self._pod(pod)
+            application_port(found)  # a pod without any has no application, and so no controls
+            # They listen on the pod's own loopback, where the API server's port-forward ends and
+            # nothing else gets to. So they need no secret here, and the manifests carry none.
             metadata = found["metadata"]
-            client = PodClient(
-                self._api, metadata["namespace"], metadata["name"], application_port(found)
-            )
+            client = PodClient(self._api, metadata["namespace"], metadata["name"], CONTROL_PORT)
             self._applications[pod] = client
         try:
             return client.request(method, path)
         except (TrafficError, MeshError) as error:
             self._applications.pop(pod, None)
             raise MeshError(
-                f"The application of {pod!r} does not answer", seen=error.seen
+                f"The application of {pod!r} does not answer",
+                seen=error.seen,
+                try_next="mesh.apply of its manifest again, if the pod is of an older version of "
+                "the course",
             ) from error
 
     # proxies

@@ -5,6 +5,7 @@ controllers and istiod do.
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -16,7 +17,7 @@ from labkit.errors import MeshError, NotReady
 from labkit.mesh.embedded import state
 from labkit.mesh.embedded.controlplane import ControlPlane, Proxy
 from labkit.mesh.embedded.images import program_of
-from labkit.mesh.embedded.pod import PodSpec, RunningPod
+from labkit.mesh.embedded.pod import ControlPort, PodSpec, RunningPod
 from labkit.mesh.embedded.ports import Ports
 from labkit.mesh.embedded.store import Store
 from labkit.mesh.embedded.workloads import next_step, pod_name, template_hash
@@ -47,6 +48,7 @@ class Controller:
         self.changed = threading.Condition(self.lock)
         self.store = Store()
         self.ports = Ports()
+        self.control_token = secrets.token_hex(16)
         self.plane = ControlPlane()
         self.running: dict[str, RunningPod] = {}
         self.pods_made = 0
@@ -91,7 +93,7 @@ class Controller:
             GATEWAY_IP,
         )
         spec = PodSpec(facts, istio.GATEWAY, "", {}, None, time.time())
-        return RunningPod(spec, envoy.folder, self.family, envoy, None, self.dirty.set)
+        return RunningPod(spec, envoy.folder, self.family, envoy, None, None, self.dirty.set)
 
     def make_pod(self, owner: Resource, template: Mapping[str, Any], name: str, hash_: str) -> None:
         """Prepares one pod; nothing runs yet. Raises UnsupportedError for an image that is not
@@ -109,7 +111,10 @@ class Controller:
             next_address(FIRST_POD_IP, number - 1),
             self.injects(owner, template),
         )
-        app_port = self.ports.take() if program.port is not None else None
+        app_port = controls = None
+        if program.port is not None:
+            app_port = self.ports.take()
+            controls = ControlPort(self.ports.take(), self.control_token)
         sidecar = None
         folder = self.folder / f"p{number}"
         if facts.injected:
@@ -133,7 +138,7 @@ class Controller:
             self.plane.endpoints.ports[facts.ip, program.port] = inbound
         spec = PodSpec(facts, owner.name, hash_, template, program, time.time())
         self.running[name] = RunningPod(
-            spec, folder, self.family, sidecar, app_port, self.dirty.set
+            spec, folder, self.family, sidecar, app_port, controls, self.dirty.set
         )
 
     def injects(self, owner: Resource, template: Mapping[str, Any]) -> bool:
@@ -157,7 +162,8 @@ class Controller:
 
         def finish() -> None:
             pod.stop()
-            for port in [pod.app_port, *(proxy.listeners.values() if proxy else ())]:
+            controls = pod.controls.port if pod.controls else None
+            for port in [pod.app_port, controls, *(proxy.listeners.values() if proxy else ())]:
                 if port is not None:
                     self.ports.give_back(port)
 

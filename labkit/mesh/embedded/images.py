@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.app import FILES
 from labkit.errors import UnsupportedError
 
 PYTHON = re.compile(r"^(docker\.io/library/|docker\.io/|library/)?python:3(\.\d+)*(-[a-z0-9.]+)*$")
@@ -37,13 +38,14 @@ class ContainerProgram:
 
 
 def app_path() -> str:
-    """The course's application."""
-    return str(importlib.resources.files("labkit.app") / "hello_world.py")
+    """The course's application; the other files that it needs are beside it."""
+    return str(importlib.resources.files("labkit.app") / FILES["app.py"])
 
 
-def app_text() -> str:
-    """The course's application, as text."""
-    return (importlib.resources.files("labkit.app") / "hello_world.py").read_text(encoding="utf-8")
+def app_files() -> dict[str, str]:
+    """The text of each of its files, by its key in the ConfigMap."""
+    folder = importlib.resources.files("labkit.app")
+    return {key: (folder / name).read_text(encoding="utf-8") for key, name in FILES.items()}
 
 
 def program_of(
@@ -80,7 +82,7 @@ def program_of(
         return ContainerProgram(
             name,
             image,
-            (sys.executable, "-I", "-S", "-u", app_path()),
+            (sys.executable, "-E", "-s", "-S", "-u", app_path()),  # -I would hide its sisters
             env,
             ports[0] if ports else 8080,
         )
@@ -118,22 +120,23 @@ def mounted(
                 f"the volume {volume['name']!r}: there is no ConfigMap {config_map!r}",
                 "apply it first",
             )
-        text = files[config_map].get(key)
-        if text is None:
+        if key not in files[config_map]:
             raise refused(
                 owner,
                 f"no file {key!r} in the ConfigMap {config_map!r}",
                 "the key that the command names",
             )
-        if text.strip() != app_text().strip():
-            raise refused(
-                owner,
-                f"the program {key!r} of ConfigMap {config_map!r}, which is not the course's "
-                "application",
-                "labkit/app/hello_world.py as it is (manifests/hello-world.yaml has it); another "
-                "program could listen "
-                "on every address of this machine",
-            )
+        for name, wanted in app_files().items():
+            shown = key if name == "app.py" else name
+            text = files[config_map].get(shown)
+            if text is None or text.strip() != wanted.strip():
+                raise refused(
+                    owner,
+                    f"the program {shown!r} of ConfigMap {config_map!r}, which is not the course's "
+                    "application",
+                    "the files of labkit/app as they are (manifests/hello-world.yaml has them); "
+                    "another program could listen on every address of this machine",
+                )
         return
     raise refused(
         owner,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from labkit.app import TOKEN_HEADER
 from labkit.envoy import envoy_path
 from labkit.envoy.accesslog import AccessLog, rows_of_log
 from labkit.envoy.admin import Admin
@@ -172,15 +173,18 @@ class EmbeddedMesh(Mesh):
         """The port of this machine on which a pod's application itself listens."""
         port = self._pod(pod).app_port
         if port is None:
-            raise MeshError(f"The pod {pod!r} runs no application with controls")
+            raise MeshError(f"The pod {pod!r} runs no application")
         return port
 
     def _ask(self, pod: str, method: str, path: str) -> tuple[int, bytes]:
         self.check_open()
         running = self._pod(pod)
-        connection = http.client.HTTPConnection("127.0.0.1", self._application_port(pod), timeout=5)
+        controls = running.controls
+        if controls is None:
+            raise MeshError(f"The pod {pod!r} runs no application with controls")
+        connection = http.client.HTTPConnection("127.0.0.1", controls.port, timeout=5)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers={TOKEN_HEADER: controls.token})
             response = connection.getresponse()
             body = response.read()
         except OSError as error:

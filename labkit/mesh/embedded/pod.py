@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,15 @@ class PodSpec:
     @property
     def namespace(self) -> str:
         return self.facts.namespace
+
+
+@dataclass(frozen=True)
+class ControlPort:
+    """Where a pod's application takes its controls, on this machine's loopback, and the text that
+    it wants to be given."""
+
+    port: int
+    token: str = field(repr=False)
 
 
 class Backoff:
@@ -94,6 +103,7 @@ class RunningPod:
         family: Family,
         sidecar: Envoy | None,
         app_port: int | None,
+        controls: ControlPort | None,
         changed: Callable[[], None],
     ) -> None:
         self.spec = spec
@@ -101,6 +111,7 @@ class RunningPod:
         self.family = family
         self.sidecar = sidecar
         self.app_port = app_port
+        self.controls = controls
         self.changed = changed
         self.app: subprocess.Popen[bytes] | None = None
         self.app_log = folder / "app.log"
@@ -171,6 +182,9 @@ class RunningPod:
         env |= {"POD_NAME": self.spec.name, "HOSTNAME": self.spec.name, "BIND": "127.0.0.1"}
         if self.app_port is not None:
             env["PORT"] = str(self.app_port)
+        if self.controls is not None:
+            env["CONTROL_PORT"] = str(self.controls.port)
+            env["LABKIT_CONTROL_TOKEN"] = self.controls.token
         argv = self.spec.program.argv
         self.app = self.family.start(
             self.spec.name, argv, log=self.app_log, env=env, cwd=self.folder
@@ -241,7 +255,7 @@ class RunningPod:
             return True
         connection = http.client.HTTPConnection("127.0.0.1", self.app_port, timeout=PROBE_TIMEOUT_S)
         try:
-            connection.request("GET", "/control/ready")
+            connection.request("GET", "/ready")
             ready = connection.getresponse().status == 200
             self.missed = 0
             return ready

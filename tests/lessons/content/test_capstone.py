@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import labkit
-from labkit.app.__main__ import HERE, with_app
+from labkit.app.__main__ import sources, with_app
 from labkit.lessons import CheckFailed, manifest
 from labkit.lessons.content.capstone import WISHES, Grade, grade, judge
 from labkit.lessons.content.tasks import task
@@ -34,8 +34,7 @@ def test_each_wish_has_a_file_of_its_own_and_each_file_a_fault() -> None:
 
 def test_the_app_of_the_shop_is_the_app() -> None:
     shop = manifest(f"{FOLDER}/shop.yaml").read_text("utf-8")
-    source = (HERE / "hello_world.py").read_text("utf-8")
-    assert with_app(shop, source) == shop, (
+    assert with_app(shop, sources()) == shop, (
         "stale: run `python -m labkit.app manifests/12_capstone/shop.yaml`"
     )
 

@@ -274,6 +274,34 @@ def test_a_tunnel_that_does_not_open_is_said_in_time(
             streams.PodClient(api, "shop", "stock-1", 8080).request("GET", "/")
 
 
+def test_controls_go_by_a_port_forward_to_a_port_that_no_manifest_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A port-forward ends on the pod's own loopback, which is where they listen."""
+    asked: list[str] = []
+
+    def note(connection: socket.socket) -> None:
+        asked.append(connection.recv(65536).decode().partition("\r\n")[0])
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+
+    container = {"name": "stock", "ports": [{"containerPort": 8080}]}
+    pod = {
+        "metadata": {"namespace": "shop", "name": "stock-1"},
+        "spec": {"containers": [container]},
+    }
+    with api_server(note) as api:
+        mesh = object.__new__(ClusterMesh)
+        mesh.__dict__ |= {"_api": api, "_applications": {}}
+        monkeypatch.setattr(ClusterMesh, "_pod", lambda *_: pod)
+        with pytest.raises(MeshError, match="'stock-1' does not answer"):
+            mesh.app("stock-1", "POST", "/control/fail?next=3")
+        del container["ports"]
+        with pytest.raises(MeshError, match="no application with controls"):
+            mesh.app("stock-1", "POST", "/control/fail?next=3")
+    (line,) = set(asked)
+    assert line.startswith("GET /api/v1/namespaces/shop/pods/stock-1/portforward?ports=8081 ")
+
+
 def test_a_pod_that_is_gone_while_an_apply_waits_is_for_the_wait_to_decide() -> None:
     """Its name was looked up a moment ago, and now the API server opens no
     stream to it any more.

@@ -12,7 +12,7 @@ import pytest
 
 from labkit.errors import NotFound, UnsupportedError
 from labkit.mesh.embedded import pod as pod_module
-from labkit.mesh.embedded.images import app_text, program_of
+from labkit.mesh.embedded.images import app_files, program_of
 from labkit.mesh.embedded.pod import Backoff
 from labkit.mesh.embedded.ports import FIRST, LAST, Ports, hold
 from labkit.mesh.embedded.store import Store
@@ -135,7 +135,7 @@ class TestImages:
         return {"spec": {"containers": [container], "volumes": volumes, **spec}}
 
     def test_the_course_application(self) -> None:
-        files = {"hello": {"app.py": app_text()}}
+        files = {"hello": app_files()}
         program = program_of(
             self.template("python:3.13-alpine", "python3", "-u", "/app/app.py"),
             "Deployment d",
@@ -154,10 +154,20 @@ class TestImages:
                 {"hello": {"app.py": "print()"}},
                 "not the course's",
             ),
+            (
+                ("python:3.13", "python3", "/app/app.py"),
+                {"hello": app_files() | {"server.py": "print()"}},
+                "'server.py' .* not the course's",
+            ),
+            (
+                ("python:3.13", "python3", "/app/app.py"),
+                {"hello": {"app.py": app_files()["app.py"]}},
+                "'server.py' .* not the course's",
+            ),
             (("python:3.13", "python3", "/app/app.py"), {}, "no ConfigMap 'hello'"),
             (
                 ("python:3.13", "python3", "/srv/app.py"),
-                {"hello": {"app.py": app_text()}},
+                {"hello": app_files()},
                 "/srv/app.py",
             ),
             (("python:2.7", "python3", "/app/app.py"), {}, "python:2.7"),
