@@ -76,6 +76,7 @@ def test_more_pods_than_anybody_has(replicas: int | None) -> None:
 SHAPES = [
     {"kind": "VirtualService", "apiVersion": "networking.istio.io/v1", "spec": {"http": "a"}},
     {"kind": "VirtualService", "apiVersion": "networking.istio.io/v9", "spec": {"http": ["a"]}},
+    {"kind": "VirtualService", "apiVersion": "networking.istio.io/v1", "spec": {"http": ["a"]}},
     {"kind": "VirtualService", "apiVersion": "networking.istio.io/v1", "spec": {"hosts": 1}},
     {"kind": "Deployment", "apiVersion": "apps/v1", "spec": {"replicas": "many"}},
     {"kind": "Deployment", "apiVersion": "apps/v1", "spec": {"template": ["a"]}},

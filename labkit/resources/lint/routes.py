@@ -11,6 +11,7 @@ from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
 from labkit.resources.rules.reachability import check_reachability
+from labkit.resources.rules.shape import has_shape
 from labkit.resources.rules.shared import Fields, block, items
 
 SECTIONS = ("http", "tls", "tcp")
@@ -54,7 +55,8 @@ def _of_rule(
 
 def _shadowed(service: Resource) -> list[Finding]:
     report = Report(service)
-    check_reachability(service.spec, report)
+    if has_shape(service):  # also asked of what validation has refused
+        check_reachability(service.spec, report)
     return report.findings
 
 
