@@ -15,6 +15,23 @@ settings.register_profile("labkit", deadline=None)
 settings.load_profile("labkit")
 
 
+# What starts programs of its own, or tries thousands of inputs: `make quick` leaves it to `make test`.
+SLOW = (
+    "tests/app/",
+    "tests/cli/test_doctor.py",
+    "tests/generated/",
+    "tests/notebooks/test_mutations.py",
+    "tests/setup/",
+    "tests/tools/test_docs.py",
+    "tests/trust/",
+)
+
+# The shop of lesson 12 has so many Envoys that two of them at once may use up the 128 instances of
+# inotify that Linux gives a user.
+SHOP = ("test_capstone.py", "12_capstone]", "of_a_new_run[part2]")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Shares tests out between workers (`-n 4 --dist loadgroup`): a module stays with one worker,
     which then pays once for its mesh. Runs of lessons, and the numbered parts of long tests, may
@@ -24,11 +41,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module = item.nodeid.partition("::")[0]
         if "real_fortio" in getattr(item, "fixturenames", ()):
             group = "real fortio"  # so that it is built once
+        elif any(word in item.nodeid for word in SHOP):
+            group = "shop"
         elif item.get_closest_marker("notebook") or "[part" in item.nodeid:
             group = item.nodeid
         else:
             group = module
         item.add_marker(pytest.mark.xdist_group(group))
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

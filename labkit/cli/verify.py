@@ -47,6 +47,8 @@ def command(notebooks: list[Path], rules: Path, jobs: int, junit: Path | None) -
         "-m",
         "pytest",
         "-p",
+        "no:nbval",  # as an entry point: it would be registered a second time
+        "-p",
         "nbval.plugin",
         "--nbval",
         "--nbval-current-env",

@@ -186,7 +186,11 @@ manifests = st.text(
     alphabet=st.sampled_from("abkind: -[]{}#&*!|>'\"%@`\n\t~?,0123.eE\\\x00é\ufeff😀"), max_size=60
 )
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
     ),

@@ -96,6 +96,8 @@ time.sleep(60)
         ) as process:
             assert process.stdout is not None
             keeper, one = map(int, process.stdout.readline().split())
+            # from then on it is bound: setpriv binds, and then becomes the program
+            wait_until(lambda one=one: psutil.Process(one).name() == "sleep", 10, "the program")
             os.kill(keeper, signal.SIGKILL)
             process.kill()
             process.wait()
