@@ -15,7 +15,8 @@ settings.register_profile("labkit", deadline=None)
 settings.load_profile("labkit")
 
 
-# What starts programs of its own, or tries thousands of inputs: `make quick` leaves it to `make test`.
+# What starts programs of its own, or tries thousands of inputs: `make quick` leaves it to
+# `make test`.
 SLOW = (
     "tests/app/",
     "tests/cli/test_doctor.py",
