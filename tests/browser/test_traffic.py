@@ -160,7 +160,7 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
             "Pods": "by pod",
             "Versions": "by version",
             "Latency over": "over time",
-            "Latency, how": "between",
+            "Latency histogram": "between",
         }
         alt = next(words for name, words in alt.items() if plot.startswith(name))
         book.page.wait_for_function(
