@@ -24,9 +24,9 @@ lab: setup
 tour: setup
 	$(BIN)/python -m labkit tour
 
-# Four workers for two cores: much of the time goes by in waiting for Envoys.
+# Three workers for two cores: some of the time goes by in waiting for Envoys.
 test: setup
-	$(BIN)/python -m pytest -n 4 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 # What needs no Envoy, on all cores.
 quick: setup

@@ -34,7 +34,7 @@ SHOP = ("test_capstone.py", "12_capstone]", "of_a_new_run[part2]")
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shares tests out between workers (`-n 4 --dist loadgroup`): a module stays with one worker,
+    """Shares tests out between workers (`-n 3 --dist loadgroup`): a module stays with one worker,
     which then pays once for its mesh. Runs of lessons, and the numbered parts of long tests, may
     each go to another.
     """
