@@ -95,6 +95,7 @@ class MeshRequests(ABC):
         away, so its rows come from Envoy's log. program="docker" runs Fortio's own image, and
         program="cluster", on a cluster, a pod of it next to the gateway.
         """
+        elsewhere = self._load_generator(program, source)  # refuses before a pod is looked for
         target, path = self.target(url, source)
         fields = dict(headers or {})
         run = secrets.token_hex(6)
@@ -103,7 +104,7 @@ class MeshRequests(ABC):
         )
         if real:
             fields[ID_HEADER] = run
-        if elsewhere := self._load_generator(program, source):
+        if elsewhere:
             options["elsewhere"] = elsewhere
         result = fortio(
             target,
