@@ -115,9 +115,8 @@ class Family:
                     process_group=self.group,
                 )
             )
-            if (
-                self.keeper.poll() is not None
-            ):  # ended from outside meanwhile, and this one would be left over
+            # ended from outside meanwhile, and this one would be left over
+            if self.keeper.poll() is not None:
                 end(process, 0)
                 raise ProcessLookupError("This family of processes was ended from outside")
             self.members[name] = process

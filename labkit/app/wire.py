@@ -135,9 +135,8 @@ def body_of(request: Request) -> int | Chunks:
     coding = headers.get("transfer-encoding")
     length = headers.get("content-length")
     if coding is not None:
-        if (
-            length is not None
-        ):  # the two disagree about where the request ends: a way to smuggle one past a proxy
+        # the two disagree about where the request ends: a way to smuggle one past a proxy
+        if length is not None:
             raise BadRequest(400, "both Content-Length and Transfer-Encoding")
         if coding.lower() != "chunked":
             raise BadRequest(501, "of the transfer codings only chunked is known")

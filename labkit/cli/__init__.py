@@ -84,9 +84,8 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True, parser_class=argparse.ArgumentParser
     )
-    command = next(
-        (word for word in words if word in COMMANDS), ""
-    )  # an option may stand before it
+    # an option may stand before it
+    command = next((word for word in words if word in COMMANDS), "")
     for name, text in COMMANDS.items():
         chosen = name == command
         sub = commands.add_parser(name, help=text, description=text, add_help=chosen)

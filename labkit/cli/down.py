@@ -90,9 +90,8 @@ def clusters(*, everything: bool, forget: bool) -> tuple[int, int]:
                 give_back(record, commands, everything=everything)
             say(f"cluster {name}: given back")
         except LabkitError as error:
-            if forget and isinstance(
-                error, ClusterGone
-            ):  # any other error comes from a cluster that is there
+            # any other error comes from a cluster that is there
+            if forget and isinstance(error, ClusterGone):
                 record.forget()
                 say(f"cluster {name}: forgotten. {error.message}")
                 continue

@@ -132,9 +132,8 @@ def look(kind: DriverKind, commands: Commands) -> Driver:
         )
     numbers = [int(word) for word in found.output.split() if word.isdigit()]
     memory, cpus = numbers if "--format" in kind.words and len(numbers) == 2 else (0, 0)
-    if (
-        "--format" in kind.words and not memory
-    ):  # docker info ends well, with an empty answer, when its server is off
+    # docker info ends well, with an empty answer, when its server is off
+    if "--format" in kind.words and not memory:
         return Driver(
             kind.name, False, last_words((found.errors or found.output).splitlines(), 1), kind.fix
         )

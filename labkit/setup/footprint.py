@@ -21,10 +21,8 @@ from labkit.resources.istio import NAMESPACE
 
 Footprint = dict[str, str]  # path: the object's uid, which no later object of the same name has
 
-CERTIFICATES = (
-    "istio-ca-root-cert",
-    "istio-ca-crl",
-)  # istiod puts them into each namespace, also into later ones
+# istiod puts them into each namespace, also into later ones
+CERTIFICATES = ("istio-ca-root-cert", "istio-ca-crl")
 DEFINITIONS = kinds.of("CustomResourceDefinition").path()
 # In the order in which they are removed: first the webhooks, which would refuse requests once
 # istiod is gone. A list that the API server does not have (an older Kubernetes, no Gateway API) is

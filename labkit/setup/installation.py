@@ -100,11 +100,12 @@ class Up:
             self.say(f"An installation by {self.record.installer} was begun here and goes on")
             self.install(pinned, api)
         elif not self.has_istio(api):
+            # who took it away took all of it
             self.record.installer, self.record.done, self.record.made = (
                 "",
                 False,
                 {},
-            )  # who took it away took all of it
+            )
             self.install(pinned, api)
         self.look(api)
         self.say(f"Ready after {time.monotonic() - began:.0f} s")
@@ -223,9 +224,8 @@ class Up:
         found = control_planes(api)
         for one in found:
             self.say(f"{one} is there already; nothing is installed")
-            if (
-                is_too_old(one.version) and not self.record.done
-            ):  # the add-ons' old Istio was asked for
+            # the add-ons' old Istio was asked for
+            if is_too_old(one.version) and not self.record.done:
                 raise MeshError(
                     about(one.version),
                     seen=str(one),

@@ -58,9 +58,8 @@ class ToolOptions:
     """What a learner adds to the tools' commands."""
 
     istioctl: tuple[str, ...] = ()
-    helm: Mapping[str, tuple[str, ...]] = field(
-        default_factory=dict
-    )  # by chart: base, istiod, gateway
+    # by chart: base, istiod, gateway
+    helm: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     charts: str = ""
     version: str = ""
     small: bool = False  # ask for less than Istio's defaults
@@ -201,9 +200,8 @@ class Helm(Installer):
             if state == "deployed":
                 self.commands.note(f"{release} is installed already")
                 continue
-            if (
-                state.startswith("pending") or state == "failed"
-            ):  # a Helm that was ended half-way left it so
+            # a Helm that was ended half-way left it so
+            if state.startswith("pending") or state == "failed":
                 self.commands.note(f"{release} was left {state}: it is begun anew")
                 self.remove(release, access)
             where = self.chart(chart, places)

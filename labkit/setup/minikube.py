@@ -97,9 +97,8 @@ class Minikube:
                 "minikube profile list gave no list",
                 seen=last_words((found.output + found.errors).splitlines()),
             ) from error
-        if (
-            "error" in listed and "valid" not in listed
-        ):  # Minikube 1.24 and older say so when there is no profile yet
+        # Minikube 1.24 and older say so when there is no profile yet
+        if "error" in listed and "valid" not in listed:
             return []
         return [profile(entry) for part in ("valid", "invalid") for entry in listed.get(part) or []]
 
@@ -114,9 +113,8 @@ class Minikube:
         found = self.commands.ask("minikube", "status", *self.named, "--output=json", timeout_s=60)
         for line in found.output.splitlines():
             value = as_json(line)
-            if (
-                isinstance(value, list) and value
-            ):  # a cluster of several nodes: the first is the control plane
+            # a cluster of several nodes: the first is the control plane
+            if isinstance(value, list) and value:
                 value = value[0]
             if isinstance(value, dict) and "Host" in value:
                 return {key: str(text) for key, text in value.items()}
@@ -267,9 +265,8 @@ def step_of(line: str) -> str:
         return ""
     if kind == "step":
         return f"[{data.get('currentstep', '?'):>2}/{data.get('totalsteps', '?')}] {message}"
-    if (
-        kind == "error" and "exitcode" not in data
-    ):  # Minikube's way to write a warning; the failure itself comes later
+    # Minikube's way to write a warning; the failure itself comes later
+    if kind == "error" and "exitcode" not in data:
         return f"warning: {message}"
     if kind == "warning":
         return f"warning: {message}"

@@ -39,9 +39,8 @@ class Record:
     kubeconfig: list[str] = field(default_factory=list)
     # Istio
     installer: str = ""  # by which Istio was installed: istioctl, helm or addons
-    istioctl: list[str] = field(
-        default_factory=list
-    )  # more words for istioctl, some of which uninstalling needs too
+    # more words for istioctl, some of which uninstalling needs too
+    istioctl: list[str] = field(default_factory=list)
     before: dict[str, str] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     hosts: str = ""  # the file that got a line

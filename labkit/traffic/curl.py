@@ -92,9 +92,8 @@ def curl(
                     if connection is not None:
                         connection.close()
                         connection = None
-                    if reused and isinstance(
-                        error, ConnectionError
-                    ):  # it had been closed while idle: curl tries again
+                    # it had been closed while idle: curl tries again
+                    if reused and isinstance(error, ConnectionError):
                         reused = False
                         continue
                     response = Response(

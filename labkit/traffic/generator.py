@@ -208,9 +208,8 @@ class Generator:
         for connection in self.connections:
             if connection.state in (CONNECTING, RECEIVING):
                 if connection.deadline <= now:
-                    self._broken(
-                        connection, TIMEOUT
-                    )  # which may begin again, with a deadline of its own
+                    # which may begin again, with a deadline of its own
+                    self._broken(connection, TIMEOUT)
                 else:
                     self.next_deadline = min(self.next_deadline, connection.deadline)
 

@@ -68,9 +68,8 @@ class ResponseParser:
         self.size = 0
         self.keep_alive = True
         self.complete = False
-        self._left: int | None = (
-            None  # bytes of the body, or of its chunk, to come; None: until the server closes
-        )
+        # bytes of the body, or of its chunk, to come; None: until the server closes
+        self._left: int | None = None
         self._chunked = False
         self._trailers = False
         self._line_end_due = False

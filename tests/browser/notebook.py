@@ -69,14 +69,12 @@ class Notebook:
     def open(self) -> None:
         self.page.goto(self.address)
         self.page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-        self.page.wait_for_function(
-            READY, timeout=60_000
-        )  # what is run before the kernel has answered is lost
+        # what is run before the kernel has answered is lost
+        self.page.wait_for_function(READY, timeout=60_000)
 
     def menu(self, *names: str) -> None:
-        for (
-            name
-        ) in names:  # the name of an entry may have its keys behind it: "Restart Kernel… 0, 0"
+        # the name of an entry may have its keys behind it: "Restart Kernel… 0, 0"
+        for name in names:
             self.page.get_by_role("menuitem", name=name, exact=not name.endswith("…")).click()
 
     def run_all(self, timeout_s: float = 90) -> list[dict[str, Any]]:

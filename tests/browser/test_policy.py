@@ -223,9 +223,8 @@ def test_the_notebook_keeps_the_last_state_and_the_view_stays(book: Notebook) ->
     assert book.page.locator(".labkit-panel").count() == 1
     book.panel.get_by_label("Max connections").wait_for()  # what was open is open
     assert book.panel.get_by_label("Which pod gets the request").input_value() == "LEAST_REQUEST"
-    book.panel.get_by_label("Which pod gets the request").select_option(
-        "RANDOM"
-    )  # the view that is there now works
+    # the view that is there now works
+    book.panel.get_by_label("Which pod gets the request").select_option("RANDOM")
     wait_for_yaml(book, "simple: RANDOM")
     assert book.complaints == []
 
@@ -238,8 +237,7 @@ def test_a_mesh_that_is_gone_is_said_in_words(book: Notebook) -> None:
     assert "Traceback" not in alert.inner_text()
     book.show()
     book.picture("policy-mesh-gone")
-    book.panel.get_by_label("Which pod gets the request").select_option(
-        "ROUND_ROBIN"
-    )  # the text can still be changed
+    # the text can still be changed
+    book.panel.get_by_label("Which pod gets the request").select_option("ROUND_ROBIN")
     wait_for_yaml(book, "simple: ROUND_ROBIN")
     assert book.complaints == []

@@ -60,9 +60,8 @@ def test_each_pod_answers_through_the_gateway(gateway: Target, hello_world: str)
         for p in items(hello_world, "pods")
     }
     expected = {name: v for name, v in version.items() if v}
-    result = curl(
-        gateway, n=100
-    )  # the chance that one of three pods is never chosen is 3 · (2/3)^100 < 1e-16
+    # the chance that one of three pods is never chosen is 3 · (2/3)^100 < 1e-16
+    result = curl(gateway, n=100)
     assert result.codes == {200: 100}
     answered = dict(zip(result.column("pod"), result.column("version"), strict=True))
     assert answered == expected

@@ -75,9 +75,8 @@ def everything() -> set[str]:
     found = kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
     kinds = ",".join(kind for kind in found if kind not in PASSING)
     lines = kubectl("get", kinds, "-A", "--no-headers", "-o", COLUMNS).stdout.splitlines()
-    return {
-        " ".join(line.split()) for line in lines
-    }  # the columns are as wide as their longest words
+    # the columns are as wide as their longest words
+    return {" ".join(line.split()) for line in lines}
 
 
 def difference(before: set[str]) -> str:

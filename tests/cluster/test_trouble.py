@@ -180,9 +180,8 @@ def test_a_token_that_is_valid_no_longer(
                 errors.append(error)
             return bool(errors)
 
-        wait_until(
-            refused, 30, "the API server to forget the token", longest_s=0.5
-        )  # it remembers one for 10 s
+        # it remembers one for 10 s
+        wait_until(refused, 30, "the API server to forget the token", longest_s=0.5)
         assert errors[0].status == 401
         assert "does not know who you are" in errors[0].message
         assert "log in again" in errors[0].try_next

@@ -106,9 +106,8 @@ def test_a_judge_may_say_true_or_false() -> None:
 
 
 def test_the_ladder_has_three_hints_and_then_the_solution() -> None:
-    said = [
-        repr(exercise().hint()) for _ in range(5)
-    ]  # a new object each time, as after a restart of the kernel
+    # a new object each time, as after a restart of the kernel
+    said = [repr(exercise().hint()) for _ in range(5)]
     assert said[:3] == ["Hint 1 of 3: one", "Hint 2 of 3: two", "Hint 3 of 3: three"]
     assert said[3:] == ["Solution:\nweight: 50"] * 2
     assert exercise().rung(1).text == "one"

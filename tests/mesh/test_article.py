@@ -74,9 +74,8 @@ def test_y5_second_rule_is_ignored_in_silence_alone_it_gives_affinity(mesh: Mesh
     headers = {"x-forwarded-for": "10.1.2.3"}
     mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
     mesh.apply(rule(affinity, name="hellow-world-dr"))
-    assert (
-        len(mesh.curl(URL, n=60, headers=headers).pods) == 3
-    )  # all of 60 on fewer pods: 3 * (2/3)^60 < 1e-9
+    # all of 60 on fewer pods: 3 * (2/3)^60 < 1e-9
+    assert len(mesh.curl(URL, n=60, headers=headers).pods) == 3
     mesh.delete("DestinationRule", "hello-world-dr")
     for client in ("10.1.2.3", "10.1.2.4", "10.1.2.5"):
         assert len(mesh.curl(URL, n=20, headers={"x-forwarded-for": client}).pods) == 1

@@ -14,20 +14,17 @@ HELLO = MANIFESTS / "hello-world.yaml"
 
 ON_PURPOSE = {
     "01_installation/misspelt.yaml": {"IST0106"},
-    "04_gateway_and_virtual_service/gateway-any-host.yaml": {
-        "LAB04"
-    },  # the article's port 8080, and why it works
+    # the article's port 8080, and why it works
+    "04_gateway_and_virtual_service/gateway-any-host.yaml": {"LAB04"},
     "04_gateway_and_virtual_service/hosts-misplaced.yaml": {"IST0106"},
     "05_session_affinity/user-header.yaml": {"LAB09"},  # callers of that lesson send the header
     "06_outlier_detection/seven-errors.yaml": {"LAB07"},  # the article's rule: nobody leaves
-    "07_connection_pools/one-and-one.yaml": {
-        "LAB08"
-    },  # so tight that a handful of requests meets the limit
+    # so tight that a handful of requests meets the limit
+    "07_connection_pools/one-and-one.yaml": {"LAB08"},
     "07_connection_pools/two-and-three.yaml": {"LAB08"},
     "07_connection_pools/two-connections.yaml": {"LAB08"},
-    "08_subsets_and_rewrite/prefix.yaml": {
-        "LAB06"
-    },  # the article's prefix, put right in the same lesson
+    # the article's prefix, put right in the same lesson
+    "08_subsets_and_rewrite/prefix.yaml": {"LAB06"},
     "11_mistake_gallery/exercise.yaml": {"IST0101", "IST0173"},
     "12_capstone/solution/stock-rule.yaml": {"LAB09"},  # its callers send the header
     "as-published/published-02-gateway.yaml": {"IST0106"},

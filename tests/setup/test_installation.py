@@ -141,9 +141,8 @@ def test_down_gives_back_exactly_what_up_made(
     istioctl(standins)
     assert labkit("up") == 0
     cluster.add("/api/v1/namespaces/later")
-    cluster.add(
-        "/api/v1/namespaces/later/configmaps/istio-ca-root-cert"
-    )  # istiod writes it into new namespaces too
+    # istiod writes it into new namespaces too
+    cluster.add("/api/v1/namespaces/later/configmaps/istio-ca-root-cert")
     cluster.add("/api/v1/namespaces/later/configmaps/theirs")
     assert labkit("down") == 0
     assert cluster.names() == before | {
@@ -822,9 +821,8 @@ def test_a_minikube_that_was_made_is_deleted(
     assert labkit("up", "--minikube") == 0
     said = capsys.readouterr().out
     assert "$ minikube start --driver=docker --cpus=4 --memory=6144" in said
-    assert (
-        "    kubectl config use-context minikube" in said
-    )  # this file's current context is still another one
+    # this file's current context is still another one
+    assert "    kubectl config use-context minikube" in said
     (record,) = records()
     assert (record.profile, record.profile_made, record.former_context) == (
         "minikube",

@@ -63,9 +63,8 @@ def test_a_start_shows_the_command_then_each_step_then_the_time(
 ) -> None:
     standins.program("minikube", recorded("start: done"))
     minikube.start("docker", SIZE)
-    assert (
-        said[0] == "$ minikube start --driver=docker --cpus=4 --memory=6144"
-    )  # what a person types: no --output=json
+    # what a person types: no --output=json
+    assert said[0] == "$ minikube start --driver=docker --cpus=4 --memory=6144"
     assert said[1] == "    [ 0/19] minikube v1.25.2 on Ubuntu 20.04"
     assert "    warning: This container is having trouble accessing https://k8s.gcr.io" in said
     assert said[-2].startswith(

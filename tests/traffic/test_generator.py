@@ -71,9 +71,8 @@ def test_headers_host_and_body_are_sent(pod: Pod) -> None:
         thread.join(10)
     lines = seen[0].split(b"\r\n")
     assert result.codes == {200: 1}
-    assert (
-        lines[0] == b"POST /a%20b?c=d HTTP/1.1"
-    )  # a body makes it a POST, as with Fortio's -payload
+    # a body makes it a POST, as with Fortio's -payload
+    assert lines[0] == b"POST /a%20b?c=d HTTP/1.1"
     assert {b"Host: test.example.com", b"X-A: 1", b"Content-Length: 2"} <= set(lines)
 
 
@@ -144,9 +143,8 @@ def test_a_silent_reused_connection_is_replaced_once_as_fortio_does(pod: Pod) ->
 def test_what_cannot_be_reached_is_rows_without_a_status(host: str) -> None:
     target = Target(host, unused_port(), "test.example.com")
     assert run(target, connections=2, requests=5).codes == {FAILED: 5}
-    result = run(
-        target, connections=2, duration_s=5
-    )  # ends with the warm-up, not after 5 s of failures
+    # ends with the warm-up, not after 5 s of failures
+    result = run(target, connections=2, duration_s=5)
     assert result.codes == {FAILED: 2}
     assert set(result.column("error")) <= {"connection refused", "no such host"}
 

@@ -27,9 +27,8 @@ def values(result: Any, column: str) -> list[Any]:
     frame = result
     if hasattr(result, "column") and hasattr(result, "frame"):
         try:
-            found = list(
-                result.column(column)
-            )  # spares loading pandas for results that have plain columns
+            # spares loading pandas for results that have plain columns
+            found = list(result.column(column))
         except KeyError:
             found, frame = [], result.frame
         else:

@@ -178,9 +178,8 @@ def gap(left: ColumnCounts, right: ColumnCounts, *, by_rank: bool = False) -> Ga
         one, other = left.counts.get(kind, 0), right.counts.get(kind, 0)
         chances[kind] = float(fisher_exact([[one, left.n - one], [other, right.n - other]])[1])
     least = min(kinds, key=lambda kind: chances[kind])
-    tests = max(
-        1, len(kinds) - 1 if len(kinds) == 2 else len(kinds)
-    )  # of two kinds the second says the same
+    # of two kinds the second says the same
+    tests = max(1, len(kinds) - 1 if len(kinds) == 2 else len(kinds))
     return Gap(left.column, left, right, min(1.0, chances[least] * tests), least)
 
 

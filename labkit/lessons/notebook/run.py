@@ -101,9 +101,8 @@ class Cancellation:
         for kernel in self.kernels:
             process = getattr(kernel.provisioner, "process", None)
             if process is not None:
-                with contextlib.suppress(
-                    OSError, ValueError
-                ):  # it ended meanwhile; Windows has no interrupt
+                # it ended meanwhile; Windows has no interrupt
+                with contextlib.suppress(OSError, ValueError):
                     process.send_signal(how)
 
 
@@ -199,9 +198,8 @@ def run_notebook(
             * SLOWER.get(str((parameters or {}).get("backend")), 1),
             resources={"metadata": {"path": str(folder)}},
             on_cell_start=started,
-            extra_arguments=[
-                "--log-level=CRITICAL"
-            ],  # kernels speak to us by messages, not on the terminal
+            # kernels speak to us by messages, not on the terminal
+            extra_arguments=["--log-level=CRITICAL"],
             kernel_manager_class=kernel_with(variables, cancellation),
         )
     except papermill.PapermillExecutionError as error:

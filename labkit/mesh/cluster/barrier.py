@@ -156,9 +156,8 @@ class Barrier:
         """The part of an Envoy's config_dump that the marker is in; b"" when it does not answer."""
         try:
             return admin.request("GET", ROUTES)
-        except (
-            TrafficError
-        ):  # a pod that was just replaced: whether it comes back is the wait's to decide
+        except TrafficError:
+            # a pod that was just replaced: whether it comes back is the wait's to decide
             return b""
 
     def check_rejections(self, name: str, pod: Json) -> None:

@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from labkit.mesh.cluster.barrier import Barrier
 
 
-LABEL, LABEL_VALUE = (
-    "labkit",
-    "access-log",
-)  # a field of every line of the access log, to tell it from other lines
+# a field of every line of the access log, to tell it from other lines
+LABEL, LABEL_VALUE = "labkit", "access-log"
 LINES = 20_000
 FLUSH_S = 1.2  # Istio's Envoys write their log once a second
 
@@ -64,9 +62,8 @@ class ProxyLog:
                 return True
             return enough(found) or any(e.get("lab") == last for e in found)
 
-        with contextlib.suppress(
-            NotReady
-        ):  # a gateway that writes no such log: what there is, is all
+        # a gateway that writes no such log: what there is, is all
+        with contextlib.suppress(NotReady):
             wait_until(there, 2 * FLUSH_S, "the access log", first_s=0.01, longest_s=0.1)
         return [e for e in found if not str(e.get("authority", "")).endswith(".labkit.internal")]
 

@@ -68,8 +68,8 @@ class ClusterMesh(Mesh):
         *,
         context: str | None = None,
         kubeconfig: str | Path | None = None,
-        seed: int
-        | None = None,  # for the embedded mesh's sake: a cluster's choices can't be seeded
+        # for the embedded mesh's sake: a cluster's choices can't be seeded
+        seed: int | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         self._pinned = guarded(context, kubeconfig)
@@ -94,9 +94,8 @@ class ClusterMesh(Mesh):
         try:
             self._ledger.open()
             enter_gateway(self._api, self._ledger.run, own().text, say)
-            end_abandoned(
-                self._api, say
-            )  # after our own name is at the gateway: it need not start anew in between
+            # after our own name is at the gateway: it need not start anew in between
+            end_abandoned(self._api, say)
             self._barrier.open()
             self._barrier.wait(self._proxies.concerned([]), time.monotonic(), 30)
         except BaseException:
@@ -138,9 +137,8 @@ class ClusterMesh(Mesh):
 
     def objects(self) -> list[Resource]:
         found = [(kind, body) for kind in kinds.RUN_NAMES for body in self._store.all(kind)]
-        found += [
-            ("Pod", pod) for pod in self._proxies.gateways()
-        ]  # Gateways of any namespace select them
+        # Gateways of any namespace select them
+        found += [("Pod", pod) for pod in self._proxies.gateways()]
         return [
             as_resource(kind, body)
             for kind, body in found
@@ -182,9 +180,8 @@ class ClusterMesh(Mesh):
                 and not is_terminating(pod)
                 and application(pod).get("ports")
             ):
-                with contextlib.suppress(
-                    TrafficError, MeshError
-                ):  # not every pod's application has controls
+                # not every pod's application has controls
+                with contextlib.suppress(TrafficError, MeshError):
                     self.app(pod["metadata"]["name"], "POST", "/control/reset")
         for deployment in self._store.all("Deployment"):
             metadata = deployment["metadata"]
@@ -361,9 +358,8 @@ class ClusterMesh(Mesh):
         """Takes back all that was made. One that fails may be called again, and is, when the
         process ends.
         """
-        if (
-            self._given_back or os.getpid() != self._process
-        ):  # one that was forked from ours has no mesh to end
+        # one that was forked from ours has no mesh to end
+        if self._given_back or os.getpid() != self._process:
             return
         self._closed = True
         self._connections.close()
@@ -372,9 +368,8 @@ class ClusterMesh(Mesh):
             client.drop()
         self._barrier.close()
         end(self._api, ClusterRun(self._ledger.run, own(), tuple(self._ledger.paths)))
-        self._given_back = (
-            True  # only now: where the cluster did not answer, the next close tries again
-        )
+        # only now: where the cluster did not answer, the next close tries again
+        self._given_back = True
         atexit.unregister(self._close_at_exit)
         self._api.close()
 

@@ -109,9 +109,8 @@ class EmbeddedMesh(Mesh):
     def reset(self) -> Applied:
         for pod in list(self._controller.running.values()):
             if pod.app_port is not None:
-                with contextlib.suppress(
-                    MeshError
-                ):  # it is being started anew, and so as it was at first
+                # it is being started anew, and so as it was at first
+                with contextlib.suppress(MeshError):
                     self.app(pod.spec.name, "POST", "/control/reset")
                 pod.look_now()
         applied = self._remove(

@@ -259,9 +259,8 @@ class RunningPod:
             ready = connection.getresponse().status == 200
             self.missed = 0
             return ready
-        except (
-            TimeoutError
-        ):  # a busy machine: as the kubelet by default, take it seriously the third time in a row
+        except TimeoutError:
+            # a busy machine: as the kubelet by default, take it seriously the third time in a row
             self.missed += 1
             return self.app_ready and self.missed < MISSED
         except (OSError, http.client.HTTPException):
@@ -286,9 +285,8 @@ class RunningPod:
         self.wake.set()
         if self.thread.is_alive() and self.thread is not threading.current_thread():
             self.thread.join()
-        self.family.stop(
-            self.spec.name, grace_s=grace_s
-        )  # first: its last answers still pass through the sidecar
+        # first: its last answers still pass through the sidecar
+        self.family.stop(self.spec.name, grace_s=grace_s)
         if self.sidecar:
             self.sidecar.stop(grace_s=grace_s)
 

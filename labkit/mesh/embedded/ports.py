@@ -62,9 +62,8 @@ def hold(port: int) -> socket.socket | None:
     """A socket that keeps this port of 127.0.0.1 from all who look; None where somebody has it."""
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        holder.bind(
-            ("127.0.0.1", port)
-        )  # without SO_REUSEADDR: fails if anybody is bound here, listening or not
+        # without SO_REUSEADDR: fails if anybody is bound here, listening or not
+        holder.bind(("127.0.0.1", port))
     except OSError:
         holder.close()
         return None

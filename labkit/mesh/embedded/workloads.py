@@ -93,9 +93,8 @@ def next_step(spec: Mapping[str, Any], pods: Sequence[PodState]) -> RolloutStep:
     create = max(0, min(replicas - len(new), most - len(pods)))
     ready = sum(p.ready for p in pods)
     leaving: list[str] = []
-    for pod in sorted(
-        old, key=lambda p: p.ready
-    ):  # those that are not ready go first: they help nobody
+    # those that are not ready go first: they help nobody
+    for pod in sorted(old, key=lambda p: p.ready):
         if pod.ready:
             if ready - 1 < fewest:
                 break

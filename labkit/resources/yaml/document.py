@@ -40,9 +40,8 @@ _NOT_FINITE |= {".nan", ".NaN", ".NAN"}
 _MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|$)")
 _MISSING_SPACE = re.compile(r"\s*(?:- )?([\w-]+):[^\s/][^:]*$")
 _MOST_VALUES = 200_000  # aliases of aliases can grow without end ("billion laughs")
-_DEEPEST = (
-    200  # no object of Kubernetes is nested like this; the parser in C has no limit of its own
-)
+# no object of Kubernetes is nested like this; the parser in C has no limit of its own
+_DEEPEST = 200
 
 _LONGEST_NUMBER = 1200  # 2**1023 in binary digits, with something to spare
 
@@ -102,9 +101,8 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
         if not _MARKER.match(line):
             continue
         if line.startswith("..."):
-            lines[number] = line.replace(
-                "...", "#  ", 1
-            )  # an end marker; keep the line, so that lines still count
+            # an end marker; keep the line, so that lines still count
+            lines[number] = line.replace("...", "#  ", 1)
             continue
         before = "".join(lines[begin:number])
         # Comments and directives above a marker belong to the document below it.

@@ -200,9 +200,8 @@ class _Editor:
         start = self.colon(key)
         column = key.start_mark.column + (2 if isinstance(value, dict) else 0)
         if node.start_mark.index == node.end_mark.index and "\n" in self.text[start:]:
-            start = end = (
-                self.line_end(start) - 1
-            )  # nothing so far: stay behind a comment on that line
+            # nothing so far: stay behind a comment on that line
+            start = end = self.line_end(start) - 1
         return start, end, "\n" + " " * column + block(value, column)
 
     def add(self, node: yaml.Node, key: yaml.Node | None, path: Path, value: Any) -> _Span:

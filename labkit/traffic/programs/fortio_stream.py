@@ -49,9 +49,8 @@ def run_streamed(
     with elsewhere.start(load) as output:
         for part in output:
             said += part
-            done += part.count(
-                b'"iter":'
-            )  # each line of the access log has it, and the result does not
+            # each line of the access log has it, and the result does not
+            done += part.count(b'"iter":')
             report(done)
             if cancel is not None and cancel.is_set():
                 raise TrafficError(
@@ -131,9 +130,8 @@ class Docker:
         try:
             yield output()
         finally:
-            if (
-                process.poll() is None
-            ):  # stopped half-way: the container does not end with the command
+            # stopped half-way: the container does not end with the command
+            if process.poll() is None:
                 subprocess.run(
                     [self.docker, "rm", "--force", name],
                     capture_output=True,

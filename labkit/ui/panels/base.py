@@ -117,9 +117,8 @@ class Panel(anywidget.AnyWidget):
     worker: ThreadPoolExecutor | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        if (
-            "_esm" not in cls.__dict__
-        ):  # each instance gets a class of its own from traitlets, where it is a trait
+        # each instance gets a class of its own from traitlets, where it is a trait
+        if "_esm" not in cls.__dict__:
             cls._esm = "\n".join(static(name) for name in ("panel.js", *cls.scripts))
             cls._css = "\n".join(static(name) for name in ("panel.css", *cls.styles))
         super().__init_subclass__(**kwargs)

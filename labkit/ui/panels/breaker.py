@@ -209,9 +209,8 @@ class BreakerTimeline(WatchingPanel, LivePanel):
             super().__init__(source, proxy=proxy)
             self.watch.look()
         else:
-            self.ticker = Ticker(
-                lambda: False
-            )  # there is nothing to look at, but `close` is the same for both
+            # there is nothing to look at, but `close` is the same for both
+            self.ticker = Ticker(lambda: False)
             self.rows = frame_of(source)
             LivePanel.__init__(self, live=False)
         self.draw()

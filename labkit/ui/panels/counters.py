@@ -29,9 +29,8 @@ LISTENERS = r"^http\.outbound_[^;]+?;?\.(downstream_rq_(?:[1-5]xx|completed))$"
 PATTERN = f"{CLUSTERS}|{LISTENERS}"
 ON_THE_WAY = 8  # answers that were counted in one place and not yet in the other
 SHORT = (re.compile(CLUSTERS), re.compile(LISTENERS))
-DOUBLE = re.compile(
-    r"\.(internal|external|retry|canary|zone\.[^.]+\.[^.]+)$"
-)  # parts that Envoy counts a second time
+# parts that Envoy counts a second time
+DOUBLE = re.compile(r"\.(internal|external|retry|canary|zone\.[^.]+\.[^.]+)$")
 
 
 @contextlib.contextmanager

@@ -18,9 +18,8 @@ from labkit.ui.panels.base import Panel
 
 log = logging.getLogger(__name__)
 
-LEAST_REST = (
-    3.0  # times as long as a look took: a slow machine draws less often, and its kernel stays free
-)
+# times as long as a look took: a slow machine draws less often, and its kernel stays free
+LEAST_REST = 3.0
 
 
 class Ticker:

@@ -82,9 +82,8 @@ class MeshWatch:
     def __post_init__(self) -> None:
         self.recent: deque[tuple[float, dict[str, int]]] = deque()
         self.workloads: set[str] = set()
-        self.backoff: dict[
-            str, tuple[int, float]
-        ] = {}  # by pod: ejections in a row, and since when they count
+        # by pod: ejections in a row, and since when they count
+        self.backoff: dict[str, tuple[int, float]] = {}
         self.settings: dict[str, OutlierSettings] = {}
         self.made: dict[str, str] = {}  # by cluster: when the proxy made it
         self.unseen: dict[str, int] = {}  # by cluster: ejections that were counted and not seen yet

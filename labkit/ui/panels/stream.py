@@ -48,9 +48,8 @@ class Traffic:
     requests: int = 20
     connections: int = 4
     qps: float = 0.0
-    duration_s: float | None = (
-        None  # given, it ends a Fortio run in place of the number of requests
-    )
+    # given, it ends a Fortio run in place of the number of requests
+    duration_s: float | None = None
     rate: float = 20.0  # of a stream, in requests per second
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -256,9 +256,8 @@ class TrafficPanel(LivePanel):
         state = run.state  # once: it may end while its picture is drawn, and then is drawn again
         ended = state != "running"
         if not ended:
-            with contextlib.suppress(
-                LabkitError
-            ):  # a mesh that goes: the run itself is about to say so
+            # a mesh that goes: the run itself is about to say so
+            with contextlib.suppress(LabkitError):
                 run.count()
         frame, marks = run.latest(None if ended else MOST_LIVE), run.marks
         end = None if ended else run.until

@@ -43,9 +43,8 @@ class WatchingPanel(Panel):
     caption = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, mesh: Mesh, *, proxy: str = "gateway", **traits: Any) -> None:
-        self.ticker = Ticker(
-            weakly(self, "tick"), every_s=self.every_s
-        )  # first: `close` wants it, whatever fails
+        # first: `close` wants it, whatever fails
+        self.ticker = Ticker(weakly(self, "tick"), every_s=self.every_s)
         self.mesh = mesh
         self.watch = MeshWatch(mesh, proxy)
         self.asked = False  # by a person, and so without an end

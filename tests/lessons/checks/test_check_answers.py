@@ -132,9 +132,8 @@ def test_a_ring_like_envoys_moves_no_more_keys_than_the_plan_allows(
     to the next.
     """
     rng, size = np.random.default_rng(), 1024
-    points = {
-        pod: rng.random(size) for pod in range(max(before, after))
-    }  # a hash of a fixed text: fixed points
+    # a hash of a fixed text: fixed points
+    points = {pod: rng.random(size) for pod in range(max(before, after))}
 
     def owners(pods: int, keys: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         each = math.ceil(size / pods)

@@ -154,9 +154,8 @@ def test_an_error_rate_within_a_limit() -> None:
     n = check.needed("error_rate", 0.05)
     assert check.error_rate(statuses(0.05, n), at_most=0.05).line == "PASS  error rate at most 5 %"
     assert check.error_rate(statuses(0.0, n), at_most=0.05)
-    assert check.error_rate(
-        statuses(0.5, n, status=404), at_most=0.05
-    )  # the caller's fault is not the service's
+    # the caller's fault is not the service's
+    assert check.error_rate(statuses(0.5, n, status=404), at_most=0.05)
     for status in (503, -1):
         with pytest.raises(CheckFailed):
             check.error_rate(statuses(0.16, n, status), at_most=0.05)

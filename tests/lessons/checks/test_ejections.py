@@ -48,9 +48,8 @@ def test_three_callers_of_one_failing_pod() -> None:
         mesh.scale("hello-world-v2", 0)
         mesh.scale("hello-world-v1", 1)
         mesh.scale("client", 2)
-        mesh.apply(
-            rule(QUICK)
-        )  # last: a change of the set of pods is followed by a second in which changes wait
+        # last: a change of the set of pods is followed by a second in which changes wait
+        mesh.apply(rule(QUICK))
         (pod,) = (one.name for one in mesh.pods("hello-world"))
         mesh.control(pod, fail_share=1.0)
         calm, capped = (one.name for one in mesh.pods("client"))

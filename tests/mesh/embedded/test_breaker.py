@@ -101,9 +101,8 @@ def test_with_three_pods_six_to_eight_are_refused(mesh: Mesh) -> None:
     ten are let in.
     """
     mesh.apply(limits(1, 1))
-    assert (
-        len(mesh.curl(URL, n=40).pods) == 3
-    )  # warm: a connection to each pod (fewer: once in 10^6)
+    # warm: a connection to each pod (fewer: once in 10^6)
+    assert len(mesh.curl(URL, n=40).pods) == 3
     before = mesh.counter(OVERFLOW, cluster=CLUSTER)
     with mesh.gate("hello-world") as gate:
         pending = mesh.start(URL, n=10)

@@ -235,9 +235,8 @@ def test_labels_inject_pods_that_are_made_after_them() -> None:
         assert {p.ready for p in mesh.pods("hello-world")} == {"1/1"}
         assert mesh.curl(URL, n=5).codes == {200: 5}  # the gateway reaches them all the same
         mesh.label("namespace", "hello-world", {"istio-injection": "enabled"})
-        assert {p.ready for p in mesh.pods("hello-world")} == {
-            "1/1"
-        }  # a label alone does nothing to what runs
+        # a label alone does nothing to what runs
+        assert {p.ready for p in mesh.pods("hello-world")} == {"1/1"}
         mesh.restart("hello-world-v1")
         assert {p.ready for p in mesh.pods("hello-world-v1")} == {"2/2"}
         assert {p.ready for p in mesh.pods("hello-world-v2")} == {"1/1"}

@@ -126,10 +126,8 @@ def test_a_pod_that_starts_is_there_before_it_is_ready(mesh: Mesh, view: MeshVie
 def test_a_pod_whose_process_was_killed_shows_that(mesh: Mesh, view: MeshView) -> None:
     pod = mesh.pods("hello-world-v2")[0].name
     kill = mesh._controller.running[pod].kill_app  # type: ignore[attr-defined]
-    for restarts in (
-        1,
-        2,
-    ):  # the first time it is started again at once, then after one second, then after two
+    # the first time it is started again at once, then after one second, then after two
+    for restarts in (1, 2):
 
         def back(restarts: int = restarts) -> bool:
             (one,) = mesh.pods("hello-world-v2")

@@ -36,9 +36,8 @@ def test_the_picture() -> None:
 
 
 def test_the_bounds_are_those_of_the_rule() -> None:
-    rule = DecisionRule(
-        wrong_rollback=0.0011
-    )  # with 0.001 three errors of three lie on the bound, but for rounding
+    # with 0.001 three errors of three lie on the bound, but for rounding
+    rule = DecisionRule(wrong_rollback=0.0011)
     for answers in range(1, rule.most):
         upper, lower = bounds(rule, answers)
         for errors in range(answers + 1):

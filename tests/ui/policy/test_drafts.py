@@ -41,9 +41,8 @@ def test_it_is_written_by_itself_after_a_pause_and_only_the_last_one() -> None:
         patch.setattr(
             drafts.progress, "keep", lambda name, text: (keep(name, text), written.append(text))
         )
-        patch.setattr(
-            drafts, "PAUSE_S", 2.0
-        )  # a busy machine may stand still for a moment between two of them
+        # a busy machine may stand still for a moment between two of them
+        patch.setattr(drafts, "PAUSE_S", 2.0)
         for number in range(20):
             draft.save(f"text {number}")
         wait_until(lambda: written, 10, "the draft to be written")

@@ -92,9 +92,8 @@ def test_each_mode_reaches_envoy(mesh: Mesh, panel: PolicyPanel) -> None:
     ask(panel, "turn", "loadBalancer", "consistentHash.httpCookie")
     ask(panel, "turn", "loadBalancer.consistentHash.httpCookie.ttl", "90s")
     panel.apply()
-    assert ("+", "      ttl: 90s") in panel.envoy[
-        "rows"
-    ]  # it is the route that says what is hashed
+    # it is the route that says what is hashed
+    assert ("+", "      ttl: 90s") in panel.envoy["rows"]
 
 
 def test_a_subset_gets_a_policy_of_its_own(mesh: Mesh, panel: PolicyPanel) -> None:
@@ -152,9 +151,8 @@ def test_what_is_wrong_is_found_beside_its_field_and_typing_goes_on(panel: Polic
     assert "interval" not in notes.get("loadBalancer", [])
     ask(panel, "type", "spec: {", "view", 1)
     assert panel.state["unreadable"]
-    assert (
-        panel.state["values"]["outlierDetection.interval"] == "10"
-    )  # as it was when it could be read
+    # as it was when it could be read
+    assert panel.state["values"]["outlierDetection.interval"] == "10"
     assert not panel.failed
 
 

@@ -27,10 +27,8 @@ Objects = list[Json]  # in a class whose method has the name of the type
 MANAGER = "labkit"
 APPLY = "application/apply-patch+yaml"
 READ_TIMEOUT_S = 30.0
-REFUSALS = (
-    "admission webhook",
-    "typed patch object",
-)  # a manifest's fault, whatever the status says (it may be 500)
+# a manifest's fault, whatever the status says (it may be 500)
+REFUSALS = ("admission webhook", "typed patch object")
 
 
 def path_of(kind: str, namespace: str | None = None, name: str = "", version: str = "") -> str:

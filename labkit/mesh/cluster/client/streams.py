@@ -142,9 +142,8 @@ class PodStream:
             self.notes = (self.notes + data.decode(errors="replace"))[-4000:]
         if channel == self.errors and data:
             self.trouble += data.decode(errors="replace")
-            self.ended = (
-                self.reads == 0
-            )  # a port-forward that has an error is over; a command's result comes last
+            # a port-forward that has an error is over; a command's result comes last
+            self.ended = self.reads == 0
         return b""
 
     def receive(self) -> bytes:

@@ -72,9 +72,8 @@ class Ledger:
         """
         path = path_of("Namespace", name=namespace)
         live = self.api.find(path)
-        if (
-            live is not None and "deletionTimestamp" in live["metadata"]
-        ):  # the end of an earlier run
+        # the end of an earlier run
+        if live is not None and "deletionTimestamp" in live["metadata"]:
             wait_gone(self.api, namespace)
             live = None
         if live is None:
