@@ -31,6 +31,7 @@ HOMES = {
     r"15000|15021|15090|8443": "resources/istio.py",
     r"\(\?P<number>.*ns\|us.*": "resources/durations.py",
     r"dynamic_(listeners|active_clusters|route_configs|endpoint_configs)": "envoy/dump.py",
+    r"failed_outlier_check": "envoy/admin.py",
     r"%RESPONSE_FLAGS%": "envoy/accesslog.py",
     r"envoy\.access_loggers\.file": "envoy/accesslog.py",
     r"envoy\.filters\.network\.http_connection_manager": "translate/listeners.py",

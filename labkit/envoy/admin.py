@@ -15,6 +15,18 @@ from urllib.parse import quote, urlencode
 
 from labkit.errors import EnvoyError
 
+EJECTED = "failed_outlier_check"
+"""What Envoy says of an ejected endpoint."""
+# what an Envoy may hold against a host, by the names of its own flags
+HEALTH_FLAGS = (
+    EJECTED,
+    "failed_active_health_check",
+    "failed_active_degraded_check",
+    "pending_dynamic_removal",
+    "pending_active_hc",
+    "excluded_via_immediate_hc_fail",
+)
+
 LIVE_S = 1.0  # as the kubelet gives a readiness probe
 
 

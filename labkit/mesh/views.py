@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from labkit.envoy.admin import HEALTH_FLAGS
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,15 +20,6 @@ ENDPOINT_COLUMNS = (
     "health",
     "weight",
     "requests",
-)
-# what an Envoy may hold against a host, by the names of its own flags
-HEALTH_FLAGS = (
-    "failed_outlier_check",
-    "failed_active_health_check",
-    "failed_active_degraded_check",
-    "pending_dynamic_removal",
-    "pending_active_hc",
-    "excluded_via_immediate_hc_fail",
 )
 
 

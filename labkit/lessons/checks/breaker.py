@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from labkit.envoy.admin import EJECTED
 from labkit.errors import LessonError
 from labkit.lessons.checks.columns import how_many, values
 from labkit.lessons.checks.shares import name_of, with_about
 from labkit.lessons.checks.verdict import Verdict, Why, conclude
 from labkit.waiting import wait_until
-
-EJECTED = "failed_outlier_check"
-"""What Envoy says of an ejected endpoint."""
 
 LOOK_S = 0.01
 """How far the time that stands beside a sample may be off, where only one time is given."""

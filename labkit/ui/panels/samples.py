@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.envoy import dump
+from labkit.envoy.admin import EJECTED
 from labkit.mesh import Mesh, PodInfo
 from labkit.resources.durations import protobuf_seconds
 
-EJECTED = "failed_outlier_check"
 COUNTERS = {
     "waiting": "upstream_rq_pending_active",
     "active": "upstream_rq_active",

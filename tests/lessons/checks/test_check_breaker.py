@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
+from labkit.envoy.admin import EJECTED
 from labkit.errors import LessonError, NotReady
 from labkit.lessons.checks import check
-from labkit.lessons.checks.breaker import EJECTED, Ejection, Sample, ejections
+from labkit.lessons.checks.breaker import Ejection, Sample, ejections
 from labkit.lessons.checks.verdict import CheckFailed
 
 
