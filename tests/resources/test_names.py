@@ -11,7 +11,7 @@ import labkit.resources
 from labkit.resources import names
 from labkit.resources.quantity import WHOLE, amount
 from labkit.resources.rules.destination_rule import is_prime
-from labkit.resources.rules.headers import value_problem
+from labkit.resources.rules.routes.headers import value_problem
 from labkit.resources.words import closest
 
 

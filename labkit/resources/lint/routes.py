@@ -10,7 +10,7 @@ from labkit.resources.finding import Finding, Report, written
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
-from labkit.resources.rules.reachability import check_reachability
+from labkit.resources.rules.routes.reachability import check_reachability
 from labkit.resources.rules.shape import has_shape
 from labkit.resources.rules.shared import Fields, block, items
 

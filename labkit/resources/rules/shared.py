@@ -234,3 +234,18 @@ def weights(destinations: list[Fields], path: Path, report: Report) -> None:
 def _int32(number: int) -> int:
     """As Istio adds: in 32 bits, with overflow."""
     return (number + 2**31) % 2**32 - 2**31
+
+
+def regex(text: str, path: Path, report: Report) -> None:
+    """A regular expression of RE2, of at most 1024 bytes."""
+    if text == "":
+        report.error(path, "the regular expression is empty", found="")
+        return
+    if len(text.encode()) > 1024:
+        report.error(path, "the regular expression is too long", allowed="at most 1024 bytes")
+        return
+    from labkit.resources.regex import problem  # a large table, for few manifests
+
+    wrong = problem(text)
+    if wrong:
+        report.error(path, f"not a regular expression of RE2: {wrong}", found=text)

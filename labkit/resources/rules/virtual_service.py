@@ -5,8 +5,8 @@ from __future__ import annotations
 from labkit.resources.finding import Report
 from labkit.resources.model import Path
 from labkit.resources.names import HOST_FORM, host_problem, inside, ip_address, ip_subnet, overlap
-from labkit.resources.rules.http_route import check_http_route, gateway_names, is_jwt_claim
-from labkit.resources.rules.reachability import check_reachability
+from labkit.resources.rules.routes.http_route import check_http_route, gateway_names, is_jwt_claim
+from labkit.resources.rules.routes.reachability import check_reachability
 from labkit.resources.rules.shared import (
     Fields,
     block,
