@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labkit.lessons.checks import check, power
     from labkit.lessons.checks.config_dump import configured, configured_weights
     from labkit.lessons.checks.ejections import Caller, watch_callers
+    from labkit.lessons.checks.pace import measure_pace
     from labkit.lessons.checks.verdict import CheckFailed, Verdict, Why
     from labkit.lessons.content import canary
     from labkit.lessons.content.capstone import grade
@@ -52,6 +53,7 @@ _HOMES = {
     "keep": "progress",
     "kept": "progress",
     "manifest": "files",
+    "measure_pace": "checks.pace",
     "power": "checks.power",
     "predict": "predictions",
     "reveal": "predictions",
@@ -86,6 +88,7 @@ __all__ = [
     "keep",
     "kept",
     "manifest",
+    "measure_pace",
     "power",
     "predict",
     "reveal",

@@ -20,7 +20,7 @@ seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import Caller, check, configured, finish_lesson, manifest, predict, reveal, show, start_lesson, task, watch_callers
+from labkit.lessons import Caller, check, configured, finish_lesson, manifest, measure_pace, predict, reveal, show, start_lesson, task, watch_callers
 from labkit.ui import BreakerTimeline, MeshView, plots
 
 mesh = labkit.open_mesh(backend)
@@ -166,23 +166,28 @@ check.ejected(mesh.endpoints(), pod=bad, about="after the seventh error, and hal
 # To see all of this we need short times, and three callers of one failing pod. Each caller's Envoy keeps its own count:
 #
 # - the gateway calls again as soon as the pod is back;
-# - one client leaves the pod alone for a second;
-# - the Envoy of the other client gets a cap of four seconds, set by hand.
+# - one client leaves the pod alone for two and a half sweeps;
+# - the Envoy of the other client gets a cap of one `baseEjectionTime`, set by hand.
+#
+# How short may the times be? We look at the pools from outside, and a look takes a moment, more on a cluster, and more on a busy machine. So
+# the lesson measures that first, and then chooses the times in the rule: with a margin, so that they can be told apart.
 #
 # **Predict** for each: how long will the pod be out the second time? And since it is the only pod: what does a caller get while it is out?
 
 # %% tags=["nbval-ignore-output"]
-print(show("06_outlier_detection/quick.yaml"))
 mesh.scale("hello-world-v1", 1)
 (pod,) = mesh.pods("hello-world-v1")
 mesh.control(pod.name, fail_share=1.0, fail_status=500)
 calm, capped = (client.name for client in mesh.pods("client"))
-mesh.runtime({"outlier_detection.max_ejection_time_ms": 4000}, proxy=capped)  # a setting of Envoy itself
-mesh.apply(manifest("06_outlier_detection/quick.yaml"))
+callers = [Caller("gateway", url), Caller("patient client", inside, calm, rest_sweeps=2.5), Caller("client, capped", inside, capped)]
+pace = measure_pace(mesh, callers)
+mesh.runtime({"outlier_detection.max_ejection_time_ms": 1000 * pace.base_s}, proxy=capped)  # a setting of Envoy itself
+quick = pace.rule("06_outlier_detection/quick.yaml")
+mesh.apply(quick)
+print(pace, quick, sep="\n\n")
 
 # %% tags=["nbval-ignore-output"]
-callers = [Caller("gateway", url), Caller("patient client", inside, calm, rest_s=1), Caller("client, capped", inside, capped)]
-watched = watch_callers(mesh, pod.name, callers, interval_s=0.4, until=2)
+watched = watch_callers(mesh, pod.name, callers, interval_s=pace.interval_s, until=2)
 picture = plots.timeline(watched.frame)
 picture.set_title("One failing pod in three Envoys (a bar: out of the pool)", loc="left")
 calls = []  # the gateway calls once more, until it has ejected the pod
@@ -191,7 +196,7 @@ print("while no pod is left:", calls[-1].codes, calls[-1].flags)
 picture
 
 # %% [markdown]
-# The gateway kept the pod out twice as long the second time. The client with the cap kept it out for four seconds both times. The check knows
+# The gateway kept the pod out twice as long the second time. The client with the cap kept it out for one `baseEjectionTime` both times. The check knows
 # the allowed range: from the time itself up to one interval more, since a pod comes back at a sweep.
 #
 # And the pod itself answers 500, but the last caller got a 503. That came from Envoy: with 100 % all pods may be ejected at the same time,
@@ -200,21 +205,20 @@ picture
 # %% tags=["check", "nbval-check-output", "covers-K6", "covers-K7"]
 assert calls[-1].flags == {"UH": 1} and not calls[-1].pods, "Envoy answered, because there was no pod"
 policy = configured(mesh, service, "outlier_detection")
-check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [2, "0.400s", "4s", 100], "the rule is in effect")
-times = {"base_s": 4, "interval_s": 0.4, "late_s": 1}  # late_s: for a busy machine
-check.ejection_times(watched["client, capped"], **times, multiples=(1, 2), max_s=4, about="client with a cap")
-check.ejection_times(watched["gateway"], **times, multiples=(1, 2), about="gateway")
+check.equal([policy[k] for k in (*numbers, "max_ejection_percent")], [2, *pace.as_envoy_says, 100], "the rule is in effect")
+check.ejection_times(watched["client, capped"], **pace.times, multiples=(1, 2), max_s=pace.base_s, about="client with a cap")
+check.ejection_times(watched["gateway"], **pace.times, multiples=(1, 2), about="gateway")
 
 # %% [markdown]
-# For the patient client the second time was as short as the first. In the second between the two, its Envoy found the pod in the pool at two
+# For the patient client the second time was as short as the first. In the pause between the two, its Envoy found the pod in the pool at two
 # or more sweeps, and took the one ejection off the count. So the count grows with each ejection and shrinks while the pod is healthy.
 #
-# Some texts say that each check of a pod that still fails extends its ejection. About five sweeps passed during the first ejection and did
+# Some texts say that each check of a pod that still fails extends its ejection. Four sweeps passed during the first ejection and did
 # not extend it: a pod that is out is not tried. Only a new ejection counts.
 
 # %% tags=["check", "nbval-check-output", "covers-K8"]
-check.ejection_times(watched["gateway"], **times, multiples=(1, 2), about="called again at once: the count grows")
-check.ejection_times(watched["patient client"], **times, multiples=(1, 1), about="left alone for a second: the count shrinks")
+check.ejection_times(watched["gateway"], **pace.times, multiples=(1, 2), about="called again at once: the count grows")
+check.ejection_times(watched["patient client"], **pace.times, multiples=(1, 1), about="left alone for two sweeps: the count shrinks")
 
 # %% [markdown]
 # ## Exercise

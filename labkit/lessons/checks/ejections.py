@@ -29,15 +29,16 @@ LOOKS_S = 0.02
 class Caller:
     """A caller of a service, and the Envoy it goes through: the gateway, or the sidecar of a pod.
 
-    `rest_s`: how long the caller waits, once the pod is back in the pool, before calling it again.
+    `rest_sweeps`: how long the caller waits, once the pod is back in the pool, before calling it
+    again, in intervals of Envoy's sweep.
 
-    >>> Caller("inside", "http://hello-world/", proxy="client", rest_s=1)
+    >>> Caller("inside", "http://hello-world/", proxy="client", rest_sweeps=2.5)
     """
 
     name: str
     url: str
     proxy: str = "gateway"
-    rest_s: float = 0.0
+    rest_sweeps: float = 0.0
 
     @property
     def source(self) -> str | None:
@@ -116,14 +117,15 @@ def watch_callers(
     of its ejections. Where the machine took longer than that, by the clock, what was seen of that
     caller proves nothing, and its watch starts over.
 
-    Take a baseEjectionTime of more than one second: Envoy may tell its workers of a change of
-    health up to a second late when it is the second one within a second, and requests would then
-    find nobody to go to. A change of the set of pods counts as one as well, so scale first and
-    apply the rule afterwards: it makes the cluster anew.
+    Take times that `measure_pace` finds long enough, and more than one second as the
+    baseEjectionTime: Envoy may tell its workers of a change of health up to a second late when it
+    is the second one within a second, and requests would then find nobody to go to. A change of the
+    set of pods counts as one as well, so scale first and apply the rule afterwards: it makes the
+    cluster anew.
 
-    >>> callers = [Caller("outside", url), Caller("inside", inside, "client", rest_s=1)]
-    >>> watched = watch_callers(mesh, pod, callers, interval_s=0.4)
-    >>> check.ejection_times(watched["outside"], base_s=2, interval_s=0.4)
+    >>> callers = [Caller("outside", url), Caller("inside", inside, "client", rest_sweeps=2.5)]
+    >>> watched = watch_callers(mesh, pod, callers, interval_s=0.5)
+    >>> check.ejection_times(watched["outside"], base_s=2, interval_s=0.5)
     """
     watches = [CallerWatch(mesh, pod, caller, interval_s, errors) for caller in callers]
 
@@ -149,8 +151,7 @@ def watch_callers(
             ),
         )
 
-    # in parallel: on a cluster a look takes some hundredths of a second, and no caller should wait
-    # for another
+    # in parallel: no caller should wait for another
     with ThreadPoolExecutor(max_workers=len(callers)) as side_by_side:
         for watched in [side_by_side.submit(watch, one) for one in watches]:
             watched.result()
@@ -172,6 +173,8 @@ class CallerWatch:
             interval_s,
             errors,
         )
+        # once: on a cluster this may start a program in the caller's pod
+        self.target, self.path = mesh.target(caller.url, caller.source)
         self.samples: list[Sample] = []
         self.last_out = self.back = self.called = -1e9
         self.rest_s = 0.0  # before the first call there is nothing to rest from
@@ -191,14 +194,15 @@ class CallerWatch:
             self.last_out, self.back = self.samples[-1].since, since
         self.samples.append(Sample(since, time.monotonic(), out))
         if not out and len(ejections(self.samples)) < until and since - self.back >= self.rest_s:
-            # not mesh.curl, which waits for the access log: every millisecond here blurs the times
-            target, path = self.mesh.target(self.caller.url, self.caller.source)
-            curl(target, path, n=self.errors)
-            self.called, self.rest_s = time.monotonic(), self.caller.rest_s
+            # not mesh.curl, which waits for the access log, and not a connection for each: every
+            # millisecond here blurs the times
+            curl(self.target, self.path, n=self.errors, new_connection=False, request_ids=False)
+            self.called = time.monotonic()
+            self.rest_s = self.caller.rest_sweeps * self.interval_s
 
     def too_late(self) -> bool:
         """Whether the pod may have been in the pool for a whole interval before it was called,
         although the caller did not mean to wait.
         """
-        again = bool(ejections(self.samples)) and not self.caller.rest_s
+        again = bool(ejections(self.samples)) and not self.caller.rest_sweeps
         return again and self.called - self.last_out >= self.interval_s

@@ -6,18 +6,16 @@ import pandas as pd
 import pytest
 
 import labkit
-from labkit.errors import LessonError
+from labkit.errors import LessonError, NotReady
 from labkit.lessons import CheckFailed
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import Sample, ejections
 from labkit.lessons.checks.config_dump import configured
 from labkit.lessons.checks.ejections import Caller, CallerWatch, Watched, stays, watch_callers
-from tests.mesh.conftest import CLIENT, CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule
+from labkit.lessons.checks.pace import chosen, measure_pace
+from tests.mesh.conftest import CLIENT, CLUSTER, GATEWAY, HELLO, ROUTE, URL
 
-QUICK = (
-    "{outlierDetection: {consecutive5xxErrors: 2, interval: 400ms, baseEjectionTime: 2s, "
-    "maxEjectionPercent: 100}}"
-)
+QUICK = "06_outlier_detection/quick.yaml"
 
 
 def samples(*outs: bool) -> list[Sample]:
@@ -48,25 +46,26 @@ def test_three_callers_of_one_failing_pod() -> None:
         mesh.scale("hello-world-v2", 0)
         mesh.scale("hello-world-v1", 1)
         mesh.scale("client", 2)
-        # last: a change of the set of pods is followed by a second in which changes wait
-        mesh.apply(rule(QUICK))
         (pod,) = (one.name for one in mesh.pods("hello-world"))
         mesh.control(pod, fail_share=1.0)
         calm, capped = (one.name for one in mesh.pods("client"))
-        mesh.runtime({"outlier_detection.max_ejection_time_ms": 2000}, proxy=capped)
-        policy = configured(mesh, CLUSTER, "outlier_detection", proxy=calm)
-        assert policy["base_ejection_time"] == "2s"
         inside = "http://hello-world/"
         callers = [
             Caller("out", URL),
-            Caller("calm", inside, calm, rest_s=1),
+            Caller("calm", inside, calm, rest_sweeps=2.5),
             Caller("capped", inside, capped),
         ]
-        watched = watch_callers(mesh, pod, callers, interval_s=0.4, until=2)
-    times = {"base_s": 2, "interval_s": 0.4, "late_s": 1.0}
+        pace = measure_pace(mesh, callers)
+        mesh.runtime({"outlier_detection.max_ejection_time_ms": 1000 * pace.base_s}, proxy=capped)
+        # last: a change of the set of pods is followed by a second in which changes wait
+        mesh.apply(pace.rule(QUICK))
+        policy = configured(mesh, CLUSTER, "outlier_detection", proxy=calm)
+        assert (policy["interval"], policy["base_ejection_time"]) == pace.as_envoy_says
+        watched = watch_callers(mesh, pod, callers, interval_s=pace.interval_s, until=2)
+    times = pace.times
     assert check.ejection_times(watched["out"], **times, multiples=(1, 2))
     assert check.ejection_times(watched["calm"], **times, multiples=(1, 1))
-    assert check.ejection_times(watched["capped"], **times, multiples=(1, 2), max_s=2)
+    assert check.ejection_times(watched["capped"], **times, multiples=(1, 2), max_s=pace.base_s)
     for name, multiples in (("out", (1, 1)), ("calm", (1, 2)), ("capped", (1, 2))):
         with pytest.raises(CheckFailed):
             check.ejection_times(watched[name], **times, multiples=multiples)
@@ -89,7 +88,7 @@ class Slow:
     def target(self, url: str, source: str | None) -> tuple[str, str]:
         return url, "/"
 
-    def curl(self, target: str, path: str, n: int) -> None:
+    def curl(self, target: str, path: str, n: int, **options: bool) -> None:
         self.now += self.call_s
         self.out, self.calls = True, self.calls + 1
 
@@ -118,3 +117,37 @@ def test_what_took_longer_than_an_interval_proves_nothing(
     )
     look_until(1.0 + 0.4 * 1.5 * 3 + 0.1)
     assert mesh.calls == 3
+
+
+@pytest.mark.parametrize(
+    ("look_s", "call_s", "base_s"),
+    [(0.003, 0.005, 2), (0.02, 0.22, 2), (0.02, 0.24, 4), (0.4, 0.5, 8), (1.0, 1.0, 16)],
+)
+def test_the_times_leave_room_for_what_looks_and_calls_take(
+    look_s: float, call_s: float, base_s: int
+) -> None:
+    pace = chosen(look_s, call_s)
+    assert pace.base_s == base_s
+    assert 2 * (look_s + call_s) <= pace.interval_s
+    blur = 2 * look_s + call_s  # of an ejection that is seen with a look and a call between samples
+    assert pace.interval_s + pace.times["late_s"] + blur < pace.base_s, (
+        "check.ejection_times judges"
+    )
+
+
+def test_a_machine_that_is_too_slow_for_any_times_is_told_so() -> None:
+    with pytest.raises(NotReady, match=r"even of 16 s\n.*1\.50 s, and the requests 1\.50 s"):
+        chosen(1.5, 1.5)
+
+
+def test_the_rule_is_the_courses_own_but_for_its_times() -> None:
+    pace = chosen(0.1, 0.3)
+    text = str(pace.rule(QUICK))
+    assert pace.as_envoy_says == ("1s", "4s")
+    assert "interval: 1s" in text
+    assert "baseEjectionTime: 4s # more than one second" in text
+    assert "consecutive5xxErrors: 2" in text
+    assert repr(pace) == (
+        "To look at the endpoints takes up to 100 ms here, and to send the errors up to 300 ms.\n"
+        "That is fast enough for an interval of 1s and a baseEjectionTime of 4s."
+    )
