@@ -144,14 +144,16 @@ class Family:
         for process in list(self.members.values()):
             process.kill()
 
-    def stop(self, name: str, *, grace_s: float = 1.0) -> None:
-        """Asks one member to end, and ends it after `grace_s` seconds; returns
-        when it has ended.
+    def stop(
+        self, name: str, *, grace_s: float = 1.0, asks: signal.Signals = signal.SIGTERM
+    ) -> None:
+        """Asks one member to end, by the signal `asks`, and ends it after `grace_s` seconds;
+        returns when it has ended.
         """
         with self.lock:
             process = self.members.pop(name, None)
         if process is not None:
-            end(process, grace_s)
+            end(process, grace_s, asks)
 
     def close(self) -> None:
         """Ends every member and the keeper, and removes the folder; a second call does nothing."""
@@ -280,11 +282,13 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=let_go)
 
 
-def end(process: subprocess.Popen[bytes], grace_s: float) -> None:
-    """SIGTERM, then SIGKILL after `grace_s` seconds."""
+def end(
+    process: subprocess.Popen[bytes], grace_s: float, asks: signal.Signals = signal.SIGTERM
+) -> None:
+    """A signal that asks a process to end, then SIGKILL after `grace_s` seconds."""
     if process.poll() is not None:
         return
-    process.terminate()
+    process.send_signal(asks)
     try:
         process.wait(grace_s)
     except subprocess.TimeoutExpired:

@@ -113,12 +113,14 @@ def run(args: argparse.Namespace) -> int:
         installer=args.installer,
         tool_options=tool_options,
         edit_hosts=args.edit_hosts,
+        tunnel=args.tunnel,
     )
     with Commands(say) as commands:
-        api = Up(options, commands).run()
+        up = Up(options, commands)
+        api = up.run()
         say("\n".join(next_words(options, api.pinned.context)))
         if args.tunnel:
-            hold_tunnel(Minikube(commands, args.profile), api, say)
+            hold_tunnel(Minikube(commands, args.profile), api, say, up.name_gateway)
         api.close()
     return 0
 

@@ -48,9 +48,6 @@ from labkit.setup.machine import machine
 from labkit.setup.minikube import LEAST_MB, PROFILE, Minikube, Size, is_of_minikube, size_for
 from labkit.setup.record import Record, key_for, known, load
 
-READY_TIMEOUT_S = 300.0
-ENOUGH_CPUS, ENOUGH_MB = 4, 7000  # a node with less gets an Istio that asks for less
-
 
 @dataclass(frozen=True)
 class UpOptions:
@@ -66,6 +63,7 @@ class UpOptions:
     installer: str = ""
     tool_options: ToolOptions = field(default_factory=ToolOptions)
     edit_hosts: bool = False
+    tunnel: bool = False
 
 
 class Up:
@@ -83,6 +81,7 @@ class Up:
             Minikube(commands, options.profile) if options.minikube else None
         )
         self.record = Record("")
+        self.given = Size(0, 0)  # what Minikube gave its node; 0 where that is not known
         self.started = False  # this very run started a Minikube that was there and stopped
 
     def run(self) -> Api:
@@ -119,12 +118,18 @@ class Up:
         self.record = load(minikube_key(options.profile)) or Record(minikube_key(options.profile))
         self.say(f"Minikube {minikube.version()}, profile {options.profile}")
         found = minikube.found()
+        if found is not None and minikube.is_other_than(self.record.certificate):
+            self.say(
+                f"The Minikube {options.profile!r} that labkit worked on before is gone; this is "
+                "another one"
+            )
+            self.record = Record(self.record.key, hosts=self.record.hosts)
         if found is not None and minikube.runs:
             self.say("It runs already")
         else:
             self.record.former_context = self.record.former_context or current_context(options)
         if found is None:
-            size = self.size()
+            size = self.given = self.size()
             # one that is written down is gone, with all that was made in it; of the new one there
             # is no uid yet
             former, line = self.record.former_context, self.record.hosts
@@ -132,7 +137,9 @@ class Up:
             self.record.profile, self.record.profile_made = options.profile, True
             self.record.save()
             minikube.start(self.driver, size)
+            self.remember(minikube)
             return
+        self.given = Size(found.memory_mb, found.cpus)
         if found.memory_mb and found.memory_mb < LEAST_MB:
             raise MeshError(
                 f"The Minikube profile {options.profile!r} has {found.memory_mb} MB of memory, "
@@ -146,6 +153,13 @@ class Up:
                 self.record.profile, self.record.profile_started = options.profile, True
             self.record.save()
             minikube.start()
+        self.remember(minikube)
+
+    def remember(self, minikube: Minikube) -> None:
+        """Writes down which profile it is that labkit has made or started."""
+        if self.record.profile and not self.record.certificate:
+            self.record.certificate = minikube.certificate()
+            self.record.save()
 
     def size(self) -> Size:
         """What a new Minikube gets, by this machine and the driver. Raises MeshError."""
@@ -239,7 +253,7 @@ class Up:
 
     def install(self, pinned: Pinned, api: Api) -> None:
         """Installs Istio, and waits until it is ready. What it made is written down."""
-        small = too_small(api)
+        small = too_small(api, cpus=self.given.cpus, memory_mb=self.given.memory_mb)
         if small:
             self.say(f"{small}: Istio is told to ask for less than it does by itself")
         tool_options = replace(self.options.tool_options, small=bool(small))
@@ -279,7 +293,14 @@ class Up:
         self.say(f"Gateway: {', '.join(gateways(api))}")
         if words := about_port(gateway_port(api)):
             self.say(words)
-        address = gateway_address(api)
+        # a tunnel that is about to be opened gives the gateway its address
+        if not self.options.tunnel:
+            self.name_gateway(gateway_address(api))
+
+    def name_gateway(self, address: str) -> None:
+        """Says which line of /etc/hosts leads to the gateway, or writes it where that was asked
+        for.
+        """
         if self.options.edit_hosts:
             if not address:
                 raise MeshError(

@@ -107,11 +107,17 @@ def pods_now(api: Api) -> str:
     return ", ".join(f"{pod.workload} {pod.ready} {pod.status}" for pod in found) or "no pod yet"
 
 
-def too_small(api: Api) -> str:
-    """Why the nodes are too small for Istio's own requests; "" when they are not."""
+def too_small(api: Api, *, cpus: int = 0, memory_mb: int = 0) -> str:
+    """Why the nodes are too small for Istio's own requests; "" when they are not.
+
+    A node that is a container reports the processors and the memory of its host, whatever its own
+    limits are: what the driver was told to give, where that is known, counts as well.
+    """
     nodes, _ = api.items("/api/v1/nodes")
-    cpus = sum(amount(n["status"]["allocatable"]["cpu"]) or 0 for n in nodes) / WHOLE
-    memory = sum(amount(n["status"]["allocatable"]["memory"]) or 0 for n in nodes) / WHOLE / 2**20
-    if cpus >= ENOUGH_CPUS and memory >= ENOUGH_MB:
+    reported = [n["status"]["allocatable"] for n in nodes]
+    has_cpus = sum(amount(node["cpu"]) or 0 for node in reported) / WHOLE
+    has_mb = sum(amount(node["memory"]) or 0 for node in reported) / WHOLE / 2**20
+    has_cpus, has_mb = min(has_cpus, cpus or has_cpus), min(has_mb, memory_mb or has_mb)
+    if has_cpus >= ENOUGH_CPUS and has_mb >= ENOUGH_MB:
         return ""
-    return f"The cluster has {cpus:g} processors and {memory:.0f} MB"
+    return f"The cluster has {has_cpus:g} processors and {has_mb:.0f} MB"

@@ -10,6 +10,7 @@ stopped one, so `status` is what we ask.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any
 from labkit.errors import MeshError
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.guard import Pinned
+from labkit.mesh.cluster.client.localtools import contents, minikube_home
 from labkit.setup.commands import CommandResult, Commands, last_words
 from labkit.setup.drivers import Driver
 from labkit.setup.machine import Machine
@@ -125,6 +127,22 @@ class Minikube:
         """Whether Kubernetes answers in it."""
         state = self.status()
         return state.get("Host") == "Running" and state.get("APIServer") == "Running"
+
+    def certificate(self) -> str:
+        """The fingerprint of the certificate that Minikube made for this profile, SHA-256 in
+        hexadecimal digits; "" where there is none yet.
+
+        Each `minikube delete` removes it and each first start makes a new one, so that it tells a
+        profile from another one of the same name, also while that is stopped.
+        """
+        found = contents(minikube_home() / "profiles" / self.profile / "client.crt")
+        return hashlib.sha256(found).hexdigest() if found else ""
+
+    def is_other_than(self, certificate: str) -> bool:
+        """Whether this profile is another one of the same name than the one that had this
+        certificate; False where either is not known.
+        """
+        return bool(certificate) and self.certificate() not in ("", certificate)
 
     def start(self, driver: str = "", size: Size | None = None) -> CommandResult:
         """Starts it, with a driver and a size where it is new; one that runs is looked over and

@@ -9,31 +9,44 @@ A tunnel needs the rights of root for a route, or for ports below 1024, and asks
 `sudo`. Nobody can type one here, so where `sudo` wants one, we say what to type in a terminal
 instead.
 
-By itself a tunnel into a container (Docker, Podman) listens on every network of the machine:
-anybody near could come in. Ours listens on 127.0.0.1.
+There are two kinds. Where the network of Minikube can be reached from here (Docker on Linux, a
+virtual machine), a tunnel is a route to the cluster's own addresses, and the gateway's address is
+that of its Service. Where it can't (Docker Desktop, Docker without root, WSL, macOS, Windows), a
+tunnel is an `ssh` that listens on this machine: by itself on every network, so that anybody near
+could come in. There, ours is told to listen on 127.0.0.1.
+
+Minikube takes back the route, and the address in the Service's status, when it is interrupted
+(SIGINT), and not when it is terminated (SIGTERM). It can't end an `ssh` that it started through
+`sudo`, which belongs to root: that is ended here, through `sudo` too. Source: Minikube v1.38.1,
+cmd/minikube/cmd/tunnel.go and pkg/minikube/tunnel/kic, and what was seen of it.
 """
 
 from __future__ import annotations
 
 import os
+import platform
+import signal
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from labkit.errors import MeshError
+import psutil
+
+from labkit.errors import MeshError, NotReady
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.istio import gateway_address
 from labkit.processes import Family, tail
-from labkit.setup import hosts
-from labkit.setup.commands import missing
+from labkit.setup.commands import Commands, missing
 from labkit.setup.minikube import Minikube, plain
 from labkit.waiting import wait_until
 
 LOOPBACK = "127.0.0.1"
 CONTAINERS = ("docker", "podman")
+DESKTOP, ROOTLESS = "Docker Desktop", "name=rootless"  # as `docker info` says it
+CLOSING_S = 10.0  # Minikube looks once a second whether it was interrupted, then it cleans up
 OFTEN, WITHIN_S = 4, 60.0  # so many ends within so many seconds are too many
 LOOK_S = 0.2
 
@@ -50,7 +63,7 @@ class MinikubeTunnel:
     ) -> None:
         self.minikube = minikube
         self.say = say
-        bind = (f"--bind-address={LOOPBACK}",) if driver in CONTAINERS else ()
+        bind = (f"--bind-address={LOOPBACK}",) if listens(driver, minikube.commands) else ()
         self.words = ("tunnel", *minikube.named, *bind)
         self.command = " ".join(("minikube", *self.words))
         self.ends: list[float] = []
@@ -148,14 +161,42 @@ class MinikubeTunnel:
         )
 
     def close(self) -> None:
-        """Ends the tunnel, and gives it time to take its route away."""
+        """Ends the tunnel as Ctrl-C does, so that it takes back its route and the address that it
+        gave, and then what Minikube leaves of it.
+        """
         self.stopping.set()
         if self.thread is not None:
             self.thread.join()
             self.thread = None
         if self.family is not None:
-            self.family.stop("tunnel", grace_s=5)  # time to take its route away
+            started = self.started()
+            self.family.stop("tunnel", grace_s=CLOSING_S, asks=signal.SIGINT)
+            self.end_what_is_left(started)
             self.family.close()
+
+    def started(self) -> list[psutil.Process]:
+        """The processes that the tunnel has started: `sudo`, and root's `ssh` below it."""
+        member = self.family.members.get("tunnel") if self.family is not None else None
+        if member is None:
+            return []
+        try:
+            return list(psutil.Process(member.pid).children(recursive=True))
+        except psutil.NoSuchProcess:
+            return []
+
+    def end_what_is_left(self, started: Sequence[psutil.Process]) -> None:
+        """Ends what outlives the tunnel; through `sudo`, since it is root's."""
+        commands = self.minikube.commands
+        left = [str(process.pid) for process in started if runs(process)]
+        if left and commands.find("sudo"):
+            commands.ask("sudo", "-n", "kill", *left)
+        try:
+            wait_until(
+                lambda: not any(map(runs, started)), CLOSING_S, "the tunnel's processes to end"
+            )
+        except NotReady:
+            pids = " ".join(str(process.pid) for process in started if runs(process))
+            self.say(f"The tunnel left processes of root behind. To end them: sudo kill {pids}")
 
     def __enter__(self) -> MinikubeTunnel:
         return self.start()
@@ -164,12 +205,41 @@ class MinikubeTunnel:
         self.close()
 
 
-def hold_tunnel(minikube: Minikube, api: Api, say: Callable[[str], None]) -> None:
-    """`labkit up --tunnel`: keeps a tunnel open until Ctrl-C."""
+def runs(process: psutil.Process) -> bool:
+    """Whether a process still does something; one that has only not been waited for does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def listens(driver: str, commands: Commands, system: str = sys.platform) -> bool:
+    """Whether Minikube's tunnel is an `ssh` that listens on this machine, and no route: by the same
+    rules as Minikube's own (NeedsPortForward in pkg/minikube/driver/driver.go, v1.38.1).
+
+    >>> listens("kvm2", commands)
+    False
+    """
+    if driver not in CONTAINERS:
+        return False
+    if system != "linux" or "microsoft" in platform.release().lower():  # the latter: WSL
+        return True
+    if driver != "docker" or commands.find("docker") is None:
+        return False
+    found = commands.ask("docker", "info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}")
+    return DESKTOP in found.output or ROOTLESS in found.output
+
+
+def hold_tunnel(
+    minikube: Minikube, api: Api, say: Callable[[str], None], ready: Callable[[str], None]
+) -> None:
+    """`labkit up --tunnel`: keeps a tunnel open until Ctrl-C; `ready` gets the gateway's
+    address.
+    """
     found = minikube.found()
     with MinikubeTunnel(minikube, driver=found.driver if found else "", say=say) as tunnel:
         tunnel.wait(lambda: gateway_address(api))
-        say(hosts.explained(gateway_address(api)))
+        ready(gateway_address(api))
         say("The tunnel is open until you press Ctrl-C")
         wait_until(
             lambda: tunnel.failure is not None, float("inf"), "the tunnel to end", longest_s=0.5

@@ -31,6 +31,7 @@ class Record:
     profile: str = ""
     profile_made: bool = False
     profile_started: bool = False
+    certificate: str = ""  # the fingerprint of the profile's own certificate, see Minikube
     former_context: str = ""  # the kubeconfig's current context before Minikube changed it
     # the cluster
     context: str = ""

@@ -33,8 +33,8 @@ def give_back(record: Record, commands: Commands, *, everything: bool = False) -
     """
     minikube = Minikube(commands, record.profile) if record.profile else None
     api: Api | None = None
-    theirs = False
-    if record.context and (record.installer or minikube):
+    theirs = minikube is not None and minikube.is_other_than(record.certificate)
+    if not theirs and record.context and (record.installer or minikube):
         try:
             api = connect(record)
             theirs = api is None
@@ -44,8 +44,8 @@ def give_back(record: Record, commands: Commands, *, everything: bool = False) -
                 raise
     if theirs:
         commands.note(
-            f"The cluster of context {record.context} is another one by now: nothing of ours is "
-            "there"
+            f"The cluster of context {record.context or record.profile} is another one by now: "
+            "nothing of ours is there"
         )
     elif record.profile_made and minikube:
         if api and not everything:

@@ -6,7 +6,8 @@ from a file beside it: a list of {"args", "code", "out", "err"}, each used once 
 as often as asked with "again". Words that it has no answer for end with exit code 99 and are
 written down, so that a test can't pass over them.
 
-"hang": after its output the program waits to be ended, as a long step or a tunnel does. "touch" and
+"hang": after its output the program waits to be ended, as a long step or a tunnel does;
+"interrupted": a file that it makes when that is by SIGINT. "touch" and
 "needs": a file that a call makes, and one that must be there for an answer to be used; so a stopped
 cluster becomes a running one.
 """
@@ -52,8 +53,13 @@ with open(os.path.join(folder, me + ".lock"), "w") as lock:
 for stream, text in (sys.stdout, answer.get("out", "")), (sys.stderr, answer.get("err", "")):
     stream.write(text)
     stream.flush()
-while answer.get("hang"):
-    signal.pause()
+try:
+    while answer.get("hang"):
+        signal.pause()
+except KeyboardInterrupt:
+    for name in answer.get("interrupted", []):
+        open(os.path.join(folder, name), "w").close()
+    sys.exit(130)
 sys.exit(answer.get("code", 0))
 """
 

@@ -38,6 +38,11 @@ from .standin import StandIns, recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = ["install", "-y", "--context=lab", "--set=profile=default"]
+SMALL = [
+    "--set=values.pilot.resources.requests.cpu=100m",
+    "--set=values.pilot.resources.requests.memory=512Mi",
+    "--set=values.global.proxy.resources.requests.cpu=10m",
+]
 UNINSTALL = ["uninstall", "--revision=default", "-y", "--context=lab"]
 INSTALLED = (
     "✔ Istio core installed ⛵️\n✔ Istiod installed 🧠\n✔ Ingress gateways installed 🛬\n✔ "
@@ -616,12 +621,7 @@ def test_a_small_cluster_gets_an_istio_that_asks_for_less(
     cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster.add("/api/v1/nodes/one", status={"allocatable": {"cpu": "2", "memory": "3900Mi"}})
-    small = [
-        "--set=values.pilot.resources.requests.cpu=100m",
-        "--set=values.pilot.resources.requests.memory=512Mi",
-        "--set=values.global.proxy.resources.requests.cpu=10m",
-    ]
-    istioctl(standins, args=[*INSTALL, *small])
+    istioctl(standins, args=[*INSTALL, *SMALL])
     assert labkit("up") == 0
     assert (
         "The cluster has 2 processors and 3900 MB: Istio is told to ask for less"
@@ -786,6 +786,16 @@ def test_no_tool_at_all(
 
 
 @pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The certificate that Minikube made for the profile: each first start makes another one."""
+    monkeypatch.setenv("MINIKUBE_HOME", str(tmp_path / "home" / ".minikube"))
+    path = tmp_path / "home" / ".minikube" / "profiles" / "minikube" / "client.crt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("-----BEGIN CERTIFICATE-----\nfirst\n")
+    return path
+
+
+@pytest.fixture
 def in_minikube(
     cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> FakeCluster:
@@ -803,10 +813,12 @@ def in_minikube(
 
 
 def minikube_istioctl(standins: StandIns) -> None:
+    """Its node is a container and reports all of its host, and was given less than 7,000 MB."""
     swap = {"--context=lab": "--context=minikube"}
+    install = [*(swap.get(w, w) for w in INSTALL), *SMALL]
     standins.program(
         "istioctl",
-        {"args": [swap.get(w, w) for w in INSTALL], "out": INSTALLED, "touch": ["istio", "rest"]},
+        {"args": install, "out": INSTALLED, "touch": ["istio", "rest"]},
         {"args": [swap.get(w, w) for w in UNINSTALL], "remove": ["istio"]},
     )
 
@@ -832,7 +844,7 @@ def test_a_minikube_that_was_made_is_deleted(
     standins.program("minikube", recorded("delete"))
     assert labkit("down") == 0
     assert standins.calls("istioctl") == [
-        ["install", "-y", "--context=minikube", "--set=profile=default"]
+        ["install", "-y", "--context=minikube", "--set=profile=default", *SMALL]
     ]
     assert list(records()) == []
 
@@ -907,6 +919,53 @@ def test_a_minikube_made_anew_by_somebody_else_and_stopped_is_stopped_again(
     assert labkit("up", "--minikube") == 0
     assert labkit("down") == 0
     assert standins.calls("minikube")[-1] == ["stop"]
+
+
+@pytest.mark.parametrize("words", [["down"], ["down", "--all"]])
+def test_another_one_of_the_same_name_is_not_deleted_while_it_is_stopped(
+    in_minikube: FakeCluster,
+    standins: StandIns,
+    certificate: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    """A stopped cluster can't be asked who it is; the certificate of its profile tells."""
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    certificate.write_text("-----BEGIN CERTIFICATE-----\nanother\n")
+    with edited_kubeconfig() as config:
+        for entry in config["clusters"]:
+            entry["cluster"]["server"] = "https://127.0.0.1:1"  # nobody answers
+    assert labkit(*words) == 0
+    assert "is another one by now" in capsys.readouterr().out
+    assert ["delete"] not in standins.calls("minikube")
+    assert list(records()) == []
+
+
+def test_another_one_of_the_same_name_is_theirs_after_another_up(
+    in_minikube: FakeCluster,
+    standins: StandIns,
+    certificate: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    certificate.write_text("-----BEGIN CERTIFICATE-----\nanother\n")
+    standins.program("minikube", recorded("version"), recorded("profiles: one"))
+    standins.program("minikube", recorded("status: stopped", again=True), recorded("stop"))
+    standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
+    assert labkit("up", "--minikube") == 0
+    assert "this is another one" in capsys.readouterr().out
+    (record,) = records()
+    assert (record.profile_made, record.profile_started) == (False, True)
+    assert labkit("down") == 0
+    assert standins.calls("minikube")[-1] == ["stop"], "it is stopped again, as it was"
 
 
 def test_a_minikube_that_up_makes_a_second_time_is_ours(
@@ -1066,13 +1125,11 @@ def test_a_tunnel_is_held_until_it_can_not_be(
     standins.program("minikube", recorded("version"), recorded("profiles: one", again=True))
     standins.program("minikube", recorded("status: running", again=True))
     minikube_istioctl(standins)
-    dead = recorded(
-        "tunnel of a stopped one", args=["tunnel", "--bind-address=127.0.0.1"], again=True
-    )
-    standins.program("minikube", dead)
+    standins.program("minikube", recorded("tunnel of a stopped one", args=["tunnel"], again=True))
     assert labkit("up", "--minikube", "--tunnel") == 1
     said = capsys.readouterr()
-    assert "$ minikube tunnel --bind-address=127.0.0.1" in said.out
+    assert "$ minikube tunnel\n" in said.out
+    assert "has no address of its own" not in said.out, "the tunnel is about to give it one"
     assert "host is not running: state=Stopped" in said.err
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,7 +22,7 @@ from labkit.setup.commands import Commands
 from labkit.setup.drivers import Driver, choose, find_drivers
 from labkit.setup.machine import Machine, machine
 from labkit.setup.minikube import Minikube, Profile, Size, is_of_minikube, plain, size_for
-from labkit.setup.minikube_tunnel import OFTEN, MinikubeTunnel
+from labkit.setup.minikube_tunnel import OFTEN, MinikubeTunnel, runs
 from labkit.waiting import wait_until
 
 from .standin import RECORDED, StandIns, recorded, timeless
@@ -445,7 +446,10 @@ def test_without_limits_the_machine_counts(tmp_path: Path) -> None:
 
 # the tunnel
 
-TUNNEL = ["tunnel", "--bind-address=127.0.0.1"]
+ROUTE, LISTENS = ["tunnel"], ["tunnel", "--bind-address=127.0.0.1"]
+ASKED = ["info", "--format", "{{.OperatingSystem}} {{.SecurityOptions}}"]
+LINUX = {"args": ASKED, "out": "Debian GNU/Linux 12 (bookworm) [name=seccomp,profile=default]\n"}
+DESKTOP = {"args": ASKED, "out": "Docker Desktop [name=seccomp,profile=unconfined]\n"}
 
 
 @pytest.fixture
@@ -454,26 +458,34 @@ def _root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_root")
-def test_a_tunnel_listens_on_loopback_runs_and_ends(
-    standins: StandIns, minikube: Minikube, said: list[str]
+@pytest.mark.parametrize(("docker", "words"), [(LINUX, ROUTE), (DESKTOP, LISTENS)])
+def test_a_tunnel_is_a_route_or_listens_on_loopback_runs_and_ends(
+    standins: StandIns,
+    minikube: Minikube,
+    said: list[str],
+    docker: dict[str, Any],
+    words: list[str],
 ) -> None:
-    standins.program("minikube", recorded("tunnel: runs", hang=True, touch=["up"]))
+    standins.program("docker", docker)
+    answer = recorded("tunnel: runs", args=words, hang=True, touch=["up"])
+    standins.program("minikube", {**answer, "interrupted": ["cleaned up"]})
     with MinikubeTunnel(minikube, driver="docker", say=said.append) as tunnel:
         tunnel.wait((standins.folder / "up").exists)
         assert tunnel.runs
         assert running(standins.folder / "minikube")
     assert not running(standins.folder / "minikube")
-    assert said == ["$ minikube tunnel --bind-address=127.0.0.1"]
+    assert (standins.folder / "cleaned up").exists(), "SIGINT, as Ctrl-C: SIGTERM leaves the route"
+    assert said == [f"$ minikube {' '.join(words)}"]
 
 
 @pytest.mark.usefixtures("_root")
 def test_a_tunnel_that_died_is_started_again(
     standins: StandIns, minikube: Minikube, said: list[str]
 ) -> None:
-    standins.program("minikube", recorded("tunnel: runs", code=1, touch=["died"]))
-    standins.program(
-        "minikube", recorded("tunnel: runs", hang=True, needs=["died"], touch=["again"])
-    )
+    answer = recorded("tunnel: runs", args=ROUTE)
+    standins.program("docker", LINUX)
+    standins.program("minikube", {**answer, "code": 1, "touch": ["died"]})
+    standins.program("minikube", {**answer, "hang": True, "needs": ["died"], "touch": ["again"]})
     with MinikubeTunnel(minikube, driver="docker", say=said.append) as tunnel:
         tunnel.wait((standins.folder / "again").exists)
         assert tunnel.runs
@@ -496,11 +508,49 @@ def test_a_tunnel_that_keeps_dying_is_given_up(
     assert RECORDED[case]["out"].splitlines()[0][2:20] in caught.value.seen
 
 
+LEAVING = """#!{python} -IS
+import os, signal, subprocess, sys
+out = open({up!r}, "w")
+wait = "import signal; signal.pause()"
+left = subprocess.Popen([sys.executable, "-IS", "-c", wait], process_group=0)
+out.write(str(left.pid))
+out.close()
+try:
+    signal.pause()
+except KeyboardInterrupt:
+    sys.exit(0)
+"""
+SUDO = """#!{python} -IS
+import os, signal, sys
+if sys.argv[1:3] == ["-n", "kill"]:
+    for pid in sys.argv[3:]:
+        os.kill(int(pid), signal.SIGTERM)
+"""
+
+
+@pytest.mark.usefixtures("_root")
+def test_what_a_tunnel_leaves_behind_is_ended_through_sudo(
+    standins: StandIns, minikube: Minikube, said: list[str]
+) -> None:
+    """Minikube can't end the ssh that it has started through sudo, which would keep the ports."""
+    up = standins.folder / "up"
+    for name, script in (("minikube", LEAVING), ("sudo", SUDO)):
+        (standins.folder / name).write_text(script.format(python=sys.executable, up=str(up)))
+        (standins.folder / name).chmod(0o755)
+    with MinikubeTunnel(minikube, driver="kvm2", say=said.append) as tunnel:
+        tunnel.wait(lambda: up.exists() and up.read_text())
+        left = psutil.Process(int(up.read_text()))
+        assert runs(left)
+    assert not runs(left)
+    assert said == ["$ minikube tunnel"]
+
+
 def test_a_tunnel_that_would_wait_for_a_password_is_not_begun(
     standins: StandIns, minikube: Minikube, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     standins.program("minikube")
+    standins.program("docker", DESKTOP)
     standins.program(
         "sudo", {"args": ["-n", "true"], "code": 1, "err": "sudo: a password is required\n"}
     )
