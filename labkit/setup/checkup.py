@@ -276,12 +276,12 @@ def connect(context: str | None) -> Api:
 
 
 def kubernetes(api: Api, state: str) -> CheckupItem:
-    """The cluster's version."""
+    """The cluster's version, and the tool that made it."""
     from labkit.mesh.cluster.istio import kubernetes_version
+    from labkit.setup.local_cluster import described
 
-    return CheckupItem(
-        "cluster", GOOD, f"Kubernetes {kubernetes_version(api)}, context {api.pinned.context}"
-    )
+    parts = (f"Kubernetes {kubernetes_version(api)}", f"context {api.pinned.context}")
+    return CheckupItem("cluster", GOOD, ", ".join(filter(None, (*parts, described(api)))))
 
 
 def istio(api: Api, state: str) -> CheckupItem:

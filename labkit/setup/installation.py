@@ -44,6 +44,7 @@ from labkit.setup.istio_rollout import (
     too_small,
     wait_ready,
 )
+from labkit.setup.local_cluster import what_up_does
 from labkit.setup.machine import machine
 from labkit.setup.minikube import LEAST_MB, PROFILE, Minikube, Size, is_of_minikube, size_for
 from labkit.setup.record import Record, key_for, known, load
@@ -94,6 +95,8 @@ class Up:
         self.say(
             f"Kubernetes {kubernetes_version(api)} at {pinned.server}, context {pinned.context}"
         )
+        if words := what_up_does(api, minikube=self.minikube is not None):
+            self.say(words)
         self.know(pinned, api)
         if self.record.installer and not self.record.done:
             self.say(f"An installation by {self.record.installer} was begun here and goes on")

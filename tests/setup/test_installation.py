@@ -629,6 +629,21 @@ def test_a_small_cluster_gets_an_istio_that_asks_for_less(
     )
 
 
+def test_up_says_what_it_does_with_a_cluster_of_another_tool(
+    cluster: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.add(
+        "/api/v1/nodes/lab-control-plane",
+        spec={"providerID": "kind://docker/lab/lab-control-plane"},
+        status={"allocatable": {"cpu": "8", "memory": "16Gi"}},
+    )
+    istioctl(standins)
+    assert labkit("up") == 0
+    said = capsys.readouterr().out
+    assert "This is kind, cluster lab: Istio is installed in it where there is none" in said
+    assert "neither starts nor stops nor deletes it" in said
+
+
 def test_words_for_istioctl_are_passed_through(cluster: FakeCluster, standins: StandIns) -> None:
     """Uninstalling needs the folder of manifests again."""
     before = cluster.names()
