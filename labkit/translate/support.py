@@ -46,10 +46,16 @@ def check_supported(resources: Iterable[Resource]) -> None:
     UnsupportedError: ServiceEntry hello-world/external is not supported here …
     """
     for resource in resources:
-        if resource.kind not in kinds.RUN_NAMES:
+        if not is_translated(resource.kind):
             raise refusal(resource, "", f"objects of kind {resource.kind} are not translated")
         for path, why in unsupported_fields(resource):
             raise refusal(resource, path, why)
+
+
+def is_translated(kind: str) -> bool:
+    """Whether objects of a kind are translated, or are of a kind that proxies hear nothing of."""
+    tells_proxies = kind in kinds.RUN_NAMES and kinds.of(kind).role in ("policy", "service")
+    return kind in TRANSLATED if tells_proxies else kind in kinds.RUN_NAMES
 
 
 def refusal(resource: Resource, path: str, why: str) -> UnsupportedError:
@@ -64,19 +70,15 @@ def refusal(resource: Resource, path: str, why: str) -> UnsupportedError:
 
 def unsupported_fields(resource: Resource) -> Iterator[tuple[str, str]]:
     """(path, why) for each field of an object that is refused."""
-    if resource.kind == "DestinationRule":
-        yield from in_policy(resource.spec.get("trafficPolicy"), "spec.trafficPolicy")
-        for number, subset in enumerate(resource.spec.get("subsets") or []):
-            yield from in_policy(
-                subset.get("trafficPolicy"), f"spec.subsets[{number}].trafficPolicy"
-            )
-    elif resource.kind == "VirtualService":
-        yield from in_virtual_service(resource.spec)
-    elif resource.kind == "Gateway":
-        for number, server in enumerate(resource.spec.get("servers") or []):
-            yield from in_server(server, f"spec.servers[{number}]")
-    elif resource.kind == "Service":
-        yield from in_service(resource)
+    if resource.kind in TRANSLATED:
+        yield from TRANSLATED[resource.kind](resource)
+
+
+def in_destination_rule(resource: Resource) -> Iterator[tuple[str, str]]:
+    """What is refused in a DestinationRule."""
+    yield from in_policy(resource.spec.get("trafficPolicy"), "spec.trafficPolicy")
+    for number, subset in enumerate(resource.spec.get("subsets") or []):
+        yield from in_policy(subset.get("trafficPolicy"), f"spec.subsets[{number}].trafficPolicy")
 
 
 def in_policy(policy: Json | None, path: str) -> Iterator[tuple[str, str]]:
@@ -91,8 +93,9 @@ def in_policy(policy: Json | None, path: str) -> Iterator[tuple[str, str]]:
         yield from in_policy(settings, f"{path}.portLevelSettings[{number}]")
 
 
-def in_virtual_service(spec: Json) -> Iterator[tuple[str, str]]:
+def in_virtual_service(resource: Resource) -> Iterator[tuple[str, str]]:
     """What is refused in a VirtualService."""
+    spec = resource.spec
     for field in ("tcp", "tls"):
         if spec.get(field):
             yield f"spec.{field}", "only HTTP routes are translated"
@@ -106,6 +109,12 @@ def in_virtual_service(spec: Json) -> Iterator[tuple[str, str]]:
                     if name.lower().startswith("@request."):
                         path = f"spec.http[{number}].match[{position}].{field}[{name}]"
                         yield path, "claims of a JWT need RequestAuthentication"
+
+
+def in_gateway(resource: Resource) -> Iterator[tuple[str, str]]:
+    """What is refused in a Gateway."""
+    for number, server in enumerate(resource.spec.get("servers") or []):
+        yield from in_server(server, f"spec.servers[{number}]")
 
 
 def in_server(server: Json, path: str) -> Iterator[tuple[str, str]]:
@@ -127,3 +136,14 @@ def in_service(resource: Resource) -> Iterator[tuple[str, str]]:
         yield "spec.internalTrafficPolicy: Local", "all pods here are on one node"
     if spec.get("trafficDistribution"):
         yield "spec.trafficDistribution", "all pods here are in one place"
+
+
+TRANSLATED = {
+    "DestinationRule": in_destination_rule,
+    "VirtualService": in_virtual_service,
+    "Gateway": in_gateway,
+    "Service": in_service,
+}
+"""What looks for fields that are refused, of each kind that is translated. A kind that proxies hear
+of and that has no entry here is refused as a whole.
+"""

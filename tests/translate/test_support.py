@@ -16,7 +16,7 @@ from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
 from labkit.resources.kinds import ISTIO_KINDS
 from labkit.resources.model import Resource
-from labkit.translate import check_supported
+from labkit.translate import check_supported, support
 
 from .recorded import first_cases, further_cases
 
@@ -207,3 +207,17 @@ def test_every_field_of_the_schema_is_held_to_istiod_or_refused(kind: str) -> No
         ):
             missing.append(name)
     assert missing == []
+
+
+def test_a_kind_that_nothing_translates_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row in the table of kinds makes no translation: it would be ignored in silence."""
+    rule = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": "a", "namespace": "b"},
+        "spec": {"host": "a"},
+    }
+    check_supported([Resource(rule)])
+    monkeypatch.delitem(support.TRANSLATED, "DestinationRule")
+    with pytest.raises(UnsupportedError, match="kind DestinationRule are not translated"):
+        check_supported([Resource(rule)])
