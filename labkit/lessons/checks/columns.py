@@ -24,17 +24,16 @@ def values(result: Any, column: str) -> list[Any]:
     `result` is anything with a `.frame`, or the frame itself. Raises LessonError when it is empty
     or lacks the column.
     """
-    frame = result
-    if hasattr(result, "column") and hasattr(result, "frame"):
+    if hasattr(result, "column"):
+        # a result has plain columns; to ask for its frame, be it by hasattr, makes one with pandas
         try:
-            # spares loading pandas for results that have plain columns
             found = list(result.column(column))
         except KeyError:
-            found, frame = [], result.frame
+            frame = result.frame
         else:
             return note_column(column, _filled(found, column))
-    elif hasattr(result, "frame"):
-        frame = result.frame
+    else:
+        frame = result.frame if hasattr(result, "frame") else result
     if not hasattr(frame, "columns"):
         raise LessonError(
             f"A check takes a result or a frame, not {type(result).__name__}",
@@ -64,6 +63,12 @@ def _filled(found: list[Any], column: str) -> list[Any]:
 
 def has(result: Any, column: str) -> bool:
     """Is there such a column, with something in it?"""
+    if hasattr(result, "column"):
+        try:
+            result.column(column)
+        except KeyError:
+            return False
+        return True
     frame = result.frame if hasattr(result, "frame") else result
     return column in getattr(frame, "columns", ())
 
@@ -90,7 +95,7 @@ def how_many(thing: Any, *, status: int | None = None, flag: str = "") -> int:
     """
     if isinstance(thing, bool) or (isinstance(thing, float) and thing != int(thing)):
         raise LessonError(f"{thing!r} is not a count")
-    if hasattr(thing, "columns") or hasattr(thing, "frame"):
+    if any(hasattr(thing, name) for name in ("column", "columns", "frame")):
         if status is not None:
             return statuses(thing).count(status)
         return sum(flag in str(flags or "").split(",") for flags in values(thing, "flags"))
