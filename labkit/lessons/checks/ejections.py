@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from labkit.mesh import Mesh
 
-LOOKS_S = 0.02
+LOOKS_S = 0.05
 """The longest pause between two looks."""
 
 
