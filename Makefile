@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# Where it is set, each of the hundreds of processes that the tests start would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup lab tour test quick lint bench clean notebooks mutations screenshots docs lock
 
 setup: $(STAMP)
