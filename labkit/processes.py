@@ -25,7 +25,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -77,16 +77,27 @@ class Family:
         self.members: dict[str, subprocess.Popen[bytes]] = {}
         self.lock = threading.Lock()
         self.closed = False
-        self.keeper = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", KEEPER, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            process_group=0,
-        )
+        try:
+            self.keeper = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", KEEPER, str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        except OSError:  # no more processes, or files: to look into the folder would need one
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise
         self.group = self.keeper.pid
         self.abandoned = False  # the keeper was killed, and the owner has ended the members
-        self.spawner = Spawner(self)
+        try:
+            self.spawner = Spawner(self)
+        except OSError:
+            if self.keeper.stdin is not None:
+                self.keeper.stdin.close()  # it removes the folder, and ends
+            self.keeper.wait()
+            raise
         FAMILIES.add(self)
 
     def start(
@@ -97,8 +108,13 @@ class Family:
         log: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        ended: Callable[[], object] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Starts one member; both of its output streams are appended to the file `log`."""
+        """Starts one member; both of its output streams are appended to the file `log`.
+
+        `ended` is called at once when it has ended, from another thread and where the system can
+        tell (see TELLS_OF_ENDS).
+        """
         with self.lock, open(log, "ab") as out:
             if self.closed or not self.mine:
                 raise RuntimeError("This family of processes has been closed")
@@ -113,7 +129,8 @@ class Family:
                     env=None if env is None else dict(env),
                     cwd=cwd,
                     process_group=self.group,
-                )
+                ),
+                ended,
             )
             # ended from outside meanwhile, and this one would be left over
             if self.keeper.poll() is not None:
@@ -186,7 +203,7 @@ class Family:
 
 
 class Spawner:
-    """The thread that starts a family's members and notices the end of its keeper.
+    """The thread that starts a family's members and notices their ends, and the keeper's.
 
     It lives as long as the family or the owner: PR_SET_PDEATHSIG speaks of the thread.
     """
@@ -194,16 +211,18 @@ class Spawner:
     def __init__(self, family: Family) -> None:
         self.family = weakref.ref(family)
         self.keeper = family.keeper
-        self.wanted: queue.SimpleQueue[tuple[Callable[[], Popen], Future[Popen]] | None]
-        self.wanted = queue.SimpleQueue()
+        self.wanted: queue.SimpleQueue[
+            tuple[Callable[[], Popen], Callable[[], object] | None, Future[Popen]] | None
+        ] = queue.SimpleQueue()
+        self.told: dict[int, Callable[[], object]] = {}  # by the pidfd of a member
         self.woken, self.wake = os.pipe()
         self.thread = threading.Thread(target=self.loop, name="labkit spawner", daemon=True)
         self.thread.start()
 
-    def run(self, start: Callable[[], Popen]) -> Popen:
+    def run(self, start: Callable[[], Popen], ended: Callable[[], object] | None = None) -> Popen:
         """Starts a process in the thread; raises what `start` raises."""
         answer: Future[Popen] = Future()
-        self.wanted.put((start, answer))
+        self.wanted.put((start, ended, answer))
         os.write(self.wake, b".")
         return answer.result()
 
@@ -218,17 +237,14 @@ class Spawner:
         watched = [self.woken, *([] if opened is None else [opened])]
         try:
             while True:
-                ready, _, _ = select.select(watched, [], [], KEEPER_LOOK_S if not opened else None)
+                ready = readable([*watched, *self.told], None if opened else KEEPER_LOOK_S)
+                for ended in self.told.keys() & ready:
+                    os.close(ended)
+                    self.told.pop(ended)()
                 if self.woken in ready:
                     os.read(self.woken, 1)
-                    wanted = self.wanted.get()
-                    if wanted is None:
+                    if not self.answer():
                         return
-                    start, answer = wanted
-                    try:
-                        answer.set_result(start())
-                    except BaseException as error:  # whoever asked gets it
-                        answer.set_exception(error)
                 elif opened in ready or self.keeper.poll() is not None:
                     family = self.family()
                     if family is not None and not family.closed:
@@ -238,16 +254,45 @@ class Spawner:
                         opened = -1  # known; no need to look again
         finally:
             os.close(self.woken)
-            if opened is not None and opened >= 0:
-                os.close(opened)
+            for file in (opened, *self.told):
+                if file is not None and file >= 0:
+                    os.close(file)
+
+    def answer(self) -> bool:
+        """Starts the one that is wanted; False when that is the end."""
+        wanted = self.wanted.get()
+        if wanted is None:
+            return False
+        start, ended, answer = wanted
+        try:
+            process = start()
+        except BaseException as error:  # whoever asked gets it
+            answer.set_exception(error)
+        else:
+            answer.set_result(process)
+            file = None if ended is None else pidfd(process.pid)
+            if ended is not None and file is not None:
+                self.told[file] = ended
+        return True
 
 
-KEEPER_LOOK_S = 0.1  # where the system can't tell of the end of a process by itself
+TELLS_OF_ENDS = hasattr(os, "pidfd_open")  # of processes
+KEEPER_LOOK_S = 0.1  # where it does not
+
+
+def readable(files: Iterable[int], timeout_s: float | None) -> set[int]:
+    """Waits until at least one of the files can be read, or has ended; these are returned. As
+    select.select, which takes no file beyond the 1024th.
+    """
+    poller = select.poll()
+    for file in files:
+        poller.register(file, select.POLLIN)
+    return {file for file, _ in poller.poll(None if timeout_s is None else timeout_s * 1000)}
 
 
 def pidfd(pid: int) -> int | None:
     """A file that becomes readable when a process ends; None where there is no such thing."""
-    if not hasattr(os, "pidfd_open"):
+    if not TELLS_OF_ENDS:
         return None
     try:
         return os.pidfd_open(pid)

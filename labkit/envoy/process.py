@@ -23,10 +23,9 @@ from labkit.waiting import wait_until
 
 ANSWER_S = 1.0  # that an Envoy may take to say what it holds, before it is asked again
 NO_INOTIFY = (
-    "Envoy watches its files with inotify, and this user has used up the instances that Linux "
-    "gives "
-    "(sysctl fs.inotify.max_user_instances): close other meshes (labkit status, labkit down "
-    "--all) or raise that number"
+    "an Envoy watches its files with three instances of inotify or more, and the "
+    "instances that Linux gives a user are used up: sudo sysctl fs.inotify.max_user_instances=512, "
+    "or close other meshes (labkit status, labkit down --all)"
 )
 NO_SETTINGS: Mapping[str, bool | str] = {}
 
@@ -61,6 +60,7 @@ class Envoy:
         self.was_live = False
         self.rejected = 0  # how many updates this process has refused, as far as seen
         text = json.dumps(boot.bootstrap(folder, node=node, cluster=cluster, runtime=runtime))
+        self.ended: Callable[[], object] | None = None  # told when a process of it has ended
         (folder / "bootstrap.json").write_text(text, encoding="utf-8")
 
     # starting and ending
@@ -74,7 +74,7 @@ class Envoy:
         self.was_live = False
         self.rejected = 0
         argv = boot.command(envoy_path(), self.folder)
-        self.process = self.family.start(self.name, argv, log=self.log)
+        self.process = self.family.start(self.name, argv, log=self.log, ended=self.ended)
 
     def prepare(self, config: Config) -> None:
         """Puts a configuration where an Envoy that is about to start, or is

@@ -16,7 +16,7 @@ from typing import Any
 
 from labkit.envoy import Envoy
 from labkit.mesh.embedded.images import ContainerProgram
-from labkit.processes import Family, end, tail
+from labkit.processes import TELLS_OF_ENDS, Family, end, tail
 from labkit.resources import istio
 from labkit.translate import Pod as PodFacts
 
@@ -28,7 +28,8 @@ CALM_S = 3.0
 PROBE_EVERY_S = 0.5
 PROBE_TIMEOUT_S = 1.0
 MISSED = 3
-LOOK_EVERY_S = 0.03
+LOOK_EVERY_S = 0.03  # while something is awaited, or where the system does not tell of ends
+CALM_LOOK_S = 0.25 if TELLS_OF_ENDS else LOOK_EVERY_S
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ class RunningPod:
         """Starts all containers at once and returns; `changed` says when the pod is ready."""
         self.start_app()
         if self.sidecar:
+            self.sidecar.ended = self.wake.set
             self.sidecar.start()
         self.thread.start()
 
@@ -187,7 +189,7 @@ class RunningPod:
             env["LABKIT_CONTROL_TOKEN"] = self.controls.token
         argv = self.spec.program.argv
         self.app = self.family.start(
-            self.spec.name, argv, log=self.app_log, env=env, cwd=self.folder
+            self.spec.name, argv, log=self.app_log, env=env, cwd=self.folder, ended=self.wake.set
         )
 
     def watch(self) -> None:
@@ -209,7 +211,7 @@ class RunningPod:
             if self.ready != before and not self.terminating:
                 self.changed()
             # quick while something is awaited, calm when all is well
-            pause = LOOK_EVERY_S if self.ready else min(pause * 1.3, LOOK_EVERY_S)
+            pause = CALM_LOOK_S if self.ready else min(pause * 1.3, LOOK_EVERY_S)
             self.wake.wait(pause)
             if self.wake.is_set():
                 self.wake.clear()
