@@ -20,6 +20,12 @@ A message says three things: what failed, what was seen, and what to type next.
 
 from __future__ import annotations
 
+import errno
+
+NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+"""How the system says that a process, or all together, may open no more files or connections."""
+MORE_FILES = "`ulimit -n 4096` in the shell that starts JupyterLab allows more; or close meshes"
+
 
 class LabkitError(Exception):
     """Base of the tree. In a notebook it shows as its message alone, without a traceback.

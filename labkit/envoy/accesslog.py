@@ -103,7 +103,7 @@ class AccessLog:
         except FileNotFoundError:
             return
         whole = text.rfind(b"\n") + 1  # a batch may be cut in the middle of a line
-        entries = [json.loads(line) for line in text[:whole].splitlines() if line]
+        entries = filter(None, map(entry_of, text[:whole].splitlines()))
         self.offset += whole
         for entry in entries:
             self.entries.append(entry)
@@ -113,6 +113,17 @@ class AccessLog:
             self.by_lab[lab].popleft()  # both are in the order of the file
             if not self.by_lab[lab]:
                 del self.by_lab[lab]
+
+
+def entry_of(line: bytes) -> Entry | None:
+    """The entry of a line; None where it is none: what Envoy wrote while the disk was full is torn,
+    and what comes next stands in the same line.
+    """
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def rows_of_log(entries: Iterable[Entry], run: str) -> pd.DataFrame:

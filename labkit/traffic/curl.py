@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from labkit.errors import TrafficError
+from labkit.errors import MORE_FILES, NO_MORE_FILES, TrafficError
 from labkit.traffic.progress import Throttled
 from labkit.traffic.result import COLUMNS, FAILED, Response, Result
 from labkit.traffic.target import Target, clean_path
@@ -236,6 +236,8 @@ def _unsendable(target: Target, error: OSError) -> TrafficError:
             "use mesh.curl(url): it connects to the gateway and sends the host's name in the "
             "Host header"
         )
+    elif error.errno in NO_MORE_FILES:
+        step = MORE_FILES
     else:
         step = "mesh.get('pods') shows whether the gateway runs; mesh.gateway_url is its address"
     return TrafficError(

@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Callable
 from threading import Event
 
+from labkit.errors import MORE_FILES, TrafficError
 from labkit.traffic.http1 import BadResponse, ResponseParser, build_request
 from labkit.traffic.plan import Load, plan
 from labkit.traffic.progress import Throttled
@@ -239,7 +240,10 @@ class Generator:
             self._record_done(connection, FAILED, 0, 0, 0, NO_HOST)
             return
         family, address = self.address
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            raise self._no_socket(error) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = sock
         connection.state = CONNECTING
@@ -258,6 +262,14 @@ class Generator:
             self._record_done(connection, FAILED, 0, 0, 0, REFUSED)
             return
         self._connected(connection)
+
+    def _no_socket(self, error: OSError) -> TrafficError:
+        there = sum(each.sock is not None for each in self.connections)
+        return TrafficError(
+            f"Only {there} of {len(self.connections)} connections could be opened",
+            seen=str(error),
+            try_next=f"fewer connections; {MORE_FILES}",
+        )
 
     def _watch(self, connection: Connection, sock: socket.socket, events: int) -> None:
         if connection.registered:

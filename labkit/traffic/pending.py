@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from labkit.errors import TrafficError
+from labkit.errors import MORE_FILES, NO_MORE_FILES, TrafficError
 from labkit.traffic.curl import ID_HEADER, reason
 from labkit.traffic.http1 import BadResponse, ResponseParser, build_request
 from labkit.traffic.result import COLUMNS, FAILED, Response, Result
@@ -233,7 +233,9 @@ def concurrent(
             f"Only {len(sockets)} of {n} connections to {target.host}:{target.port} could be "
             f"made: {reason(error)}",
             seen=str(error),
-            try_next="mesh.get('pods') shows whether the gateway runs",
+            try_next=f"fewer requests; {MORE_FILES}"
+            if error.errno in NO_MORE_FILES
+            else "mesh.get('pods') shows whether the gateway runs",
         ) from error
     pending = Pending(target, path, method, timeout_s, ids)
     requests = [before + request_id.encode() + after for request_id in ids]

@@ -17,6 +17,7 @@ from labkit.errors import MeshError, NotReady
 from labkit.mesh.embedded import state
 from labkit.mesh.embedded.controlplane import ControlPlane, Proxy
 from labkit.mesh.embedded.images import program_of
+from labkit.mesh.embedded.machine import refusal
 from labkit.mesh.embedded.pod import ControlPort, PodSpec, RunningPod
 from labkit.mesh.embedded.ports import Ports
 from labkit.mesh.embedded.store import Store
@@ -60,11 +61,17 @@ class Controller:
         self.ending: list[Future[None]] = []
         self.dirty = threading.Event()
         self.ready_as_pushed: dict[str, bool] = {}  # which pods were ready in what the proxies hold
-        self.gateway = self.make_gateway()
-        state.record(
-            self.folder, self.family.group, self.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)
-        )
-        self.gateway.start()
+        try:
+            self.gateway = self.make_gateway()
+            state.record(
+                self.folder, self.family.group, self.plane.proxies[GATEWAY].port(GATEWAY_LISTENER)
+            )
+            self.gateway.start()
+        except BaseException:  # a full disk, say: nobody gets this object, who could close it
+            self.helpers.shutdown()
+            self.family.close()
+            self.ports.close()
+            raise
         self.thread = threading.Thread(
             target=self.control_loop, name="labkit control plane", daemon=True
         )
@@ -340,6 +347,9 @@ class Controller:
                         if pod.fatal is not None:
                             raise pod.fatal
                     self.reconcile()
+                except OSError as error:
+                    self.trouble = refusal(error, self.folder)
+                    self.changed.notify_all()
                 except (
                     Exception
                 ) as error:  # told to the next caller: this thread has nobody to tell

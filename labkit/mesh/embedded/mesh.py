@@ -7,8 +7,7 @@ import contextlib
 import copy
 import http.client
 import random
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labkit.app import TOKEN_HEADER
@@ -17,13 +16,14 @@ from labkit.envoy.accesslog import AccessLog, rows_of_log
 from labkit.envoy.admin import Admin
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
 from labkit.mesh.base import Mesh
-from labkit.mesh.embedded import views
+from labkit.mesh.embedded import state, views
 from labkit.mesh.embedded.controller import (
     GATEWAY_LISTENER,
     Controller,
     ended_from_outside,
 )
 from labkit.mesh.embedded.controlplane import Proxy
+from labkit.mesh.embedded.machine import in_words
 from labkit.mesh.embedded.pod import RunningPod
 from labkit.mesh.lookup import kind_of, no_pods_of, no_such_pod
 from labkit.mesh.model import Applied, PodInfo
@@ -50,13 +50,16 @@ class EmbeddedMesh(Mesh):
 
     def __init__(self, *, seed: int | None = None) -> None:
         envoy_path()  # says what is wrong before anything is made
-        self._controller = Controller(random.Random(seed))
+        with in_words(state.root()):
+            self._controller = Controller(random.Random(seed))
         atexit.register(self.close)
 
     # objects
 
-    def _exclusive(self) -> AbstractContextManager[object]:
-        return self._controller.lock
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with in_words(self._controller.folder), self._controller.lock:
+            yield
 
     def _write_one(self, resource: Resource) -> tuple[str, Iterable[str]]:
         return self._controller.store.put(resource), views.warnings(resource)
@@ -220,12 +223,18 @@ class EmbeddedMesh(Mesh):
         proxy = self._proxy(name)
         if not proxy.envoy.serving:
             wait_until(
-                lambda: proxy.envoy.serving or self._controller.family.lost,
+                lambda: (
+                    proxy.envoy.serving
+                    or self._controller.family.lost
+                    or proxy.envoy.cannot_watch()
+                ),
                 15,
                 f"{name} to serve",
                 explain=lambda: proxy.envoy.log_tail() or "no log",
             )
             self.check_open()
+            if proxy.envoy.cannot_watch():  # and would not the next time
+                raise proxy.envoy.died()
         return proxy
 
     def _inspected(self, name: str) -> Proxy:
