@@ -159,7 +159,7 @@ def test_the_ports_of_the_meshes_are_tried(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
-@pytest.mark.parametrize(("free", "state"), [(0, BAD), (2, HINT), (8, GOOD)])
+@pytest.mark.parametrize(("free", "state"), [(0, BAD), (2, BAD), (8, HINT), (24, GOOD)])
 def test_inotify_instances_are_counted(
     standins: StandIns, monkeypatch: pytest.MonkeyPatch, free: int, state: str
 ) -> None:
