@@ -14,6 +14,7 @@ from labkit.translate import Pod, ProxyConfig, Registry, gateway_config, sidecar
 # a port that nothing listens on: where a Service's targetPort names a port that no container has, a
 # cluster refuses the connection, and so do we
 NOBODY = 1
+CLUSTERS_A_SECOND = 50  # that Envoys on one machine take at least
 
 
 class EndpointPorts(Mapping[tuple[str, int], int]):
@@ -109,4 +110,6 @@ class ControlPlane:
                 envoy.prepare(config)
             elif change := envoy.stage(config):
                 changes.append(change)
-        return run_changes(changes, timeout_s) if changes else {}
+        # an Envoy makes some hundred clusters a second, and says nothing meanwhile
+        more = sum(len(change.config.clusters) for change in changes) // CLUSTERS_A_SECOND
+        return run_changes(changes, timeout_s + more) if changes else {}

@@ -15,6 +15,7 @@ from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
 from labkit.translate.model import ProxyConfig
 
 LOOPBACK = "127.0.0.1"
+MOST_WATCHED = 40  # clusters of one Envoy whose endpoints have a file of their own
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
        in itself and is STATIC, in place of EDS. Envoy takes an inotify instance for each file it
        watches, one for each cluster's endpoints, and Linux gives a user 128 of them by default:
        nine Envoys that know eight clusters each need 99, and Envoy aborts when there are none left.
-       The gateway, and a sidecar that is called through or looked into, use EDS.
+       The gateway, and a sidecar that is called through or looked into, use EDS; of more than
+       MOST_WATCHED clusters, those without an endpoint are STATIC all the same, and all of them
+       where that is not enough.
     """
     sidecar = any(cluster["name"] == PASSTHROUGH_CLUSTER for cluster in config.clusters)
     clusters = [
@@ -73,10 +76,15 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
     ]
     assignments = (*config.endpoints, *(config.original_destinations if sidecar else ()))
     endpoints = [loopback_endpoints(e, addresses) for e in assignments]
+    watched = {c["name"] for c in clusters if c["type"] == "EDS"}
     if addresses.inline_endpoints:
-        rows = {e["cluster_name"]: e for e in endpoints}
-        clusters = [with_endpoints(cluster, rows) for cluster in clusters]
-        endpoints = []
+        watched = set()
+    elif len(watched) > MOST_WATCHED:
+        watched &= {e["cluster_name"] for e in endpoints if e["endpoints"]}
+        watched = watched if len(watched) <= MOST_WATCHED else set()
+    rows = {e["cluster_name"]: e for e in endpoints}
+    clusters = [c if c["name"] in watched else with_endpoints(c, rows) for c in clusters]
+    endpoints = [e for e in endpoints if e["cluster_name"] in watched]
     return ProxyConfig(
         clusters=tuple(clusters),
         endpoints=tuple(endpoints),
