@@ -12,10 +12,13 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from labkit.errors import LabkitError
 
 FOLDER = "clusters"
 
@@ -76,23 +79,40 @@ def folder() -> Path:
 
 
 def records() -> Iterator[Record]:
-    """Every cluster that `labkit up` has worked on, and `labkit down` has not given back."""
+    """Every cluster that `labkit up` has worked on, and `labkit down` has not given back. What is
+    no record of ours is named on standard error, and left alone.
+    """
     for file in sorted(folder().glob("*.json")):
-        found = load(file.stem)
+        try:
+            found = load(file.stem)
+        except LabkitError as error:
+            sys.stderr.write(f"{error}\n")
+            continue
         if found is not None:
             yield found
 
 
 def load(key: str) -> Record | None:
-    """The record of this key, or None."""
+    """The record of this key, or None. Raises LabkitError for a file that we have not written."""
+    file = folder() / f"{key}.json"
     try:
-        found = json.loads((folder() / f"{key}.json").read_text("utf-8"))
+        found = json.loads(file.read_bytes())
+        if "way" in found:  # as earlier releases called it
+            found["installer"] = found.pop("way")
+        fields = dataclasses.fields(Record)
+        values = {each.name: found[each.name] for each in fields if each.name in found}
+        for name, value in values.items():
+            if type(value) is not type(getattr(Record(key), name)):
+                raise TypeError(f"{name}: {value!r:.40}")
+        return Record(**values)
     except FileNotFoundError:
         return None
-    if "way" in found:  # as earlier releases called it
-        found["installer"] = found.pop("way")
-    known = {f.name for f in dataclasses.fields(Record)}
-    return Record(**{name: value for name, value in found.items() if name in known})
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise LabkitError(
+            f"{file} is no record of a cluster, so it is left alone",
+            seen=str(error),
+            try_next=f"look at it, then remove it: rm {file}",
+        ) from error
 
 
 def known(key: str, uid: str) -> Record:

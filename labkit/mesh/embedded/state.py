@@ -8,15 +8,17 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from labkit.errors import MeshError
+from labkit.errors import MeshError, shorten
 from labkit.processes import end_group, group_members
 
 RECORD = "mesh.json"
@@ -35,7 +37,8 @@ def root() -> Path:
 def new_folder() -> Path:
     """A folder for one mesh, readable by this user only."""
     top = root()
-    top.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileExistsError):  # something else than a folder, which is said next
+        top.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not os.environ.get("LABKIT_STATE"):
         check_private(top)
     folder = top / secrets.token_hex(3)
@@ -84,25 +87,51 @@ def record(folder: Path, group: int, gateway_port: int) -> None:
 
 
 def meshes() -> Iterator[FoundMesh]:
-    """Every mesh of this user on this machine, also those whose owner is gone."""
+    """Every mesh of this user on this machine, also those whose owner is gone.
+
+    What is no record of ours is named on standard error, and left alone. Raises MeshError where
+    the folder itself is somebody else's.
+    """
     top = root()
     if not top.is_dir():
         return
+    if not os.environ.get("LABKIT_STATE"):
+        check_private(top)
     for folder in sorted(top.iterdir()):
         try:
-            body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            body = json.loads((folder / RECORD).read_bytes())
+            left, started = found_mesh(folder, body)
         except (FileNotFoundError, NotADirectoryError):
             continue  # it is being made or removed just now
-        left = FoundMesh(
-            folder, body["owner"], body["group"], body["gateway_port"], body["created"], False
-        )
+        except (OSError, ValueError, RecursionError) as error:
+            sys.stderr.write(
+                f"{folder / RECORD} is no record of a mesh ({shorten(str(error), 200)}), so that "
+                f"folder is left alone. Look at it, then remove it: rm -r {folder}\n"
+            )
+            continue
         try:
             # when a clock is set, this machine changes its mind about when a process began; the
             # mesh's keeper, which ends with the owner, does not
-            same = abs(psutil.Process(left.owner).create_time() - body["owner_started"]) < 1
+            same = abs(psutil.Process(left.owner).create_time() - started) < 1
             yield replace(left, owner_runs=same or group_is_ours(left))
         except psutil.NoSuchProcess:
             yield left
+
+
+def found_mesh(folder: Path, body: Any) -> tuple[FoundMesh, float]:
+    """The mesh of a record, and when its owner began. Raises ValueError for what we never write."""
+    if not isinstance(body, dict):
+        raise ValueError(f"a {type(body).__name__}")
+    for name in ("owner", "group", "gateway_port"):
+        if type(body.get(name)) is not int or not 1 < body[name] < 2**31:
+            raise ValueError(f"{name}: {body.get(name)!r:.40}")
+    for name in ("owner_started", "created"):
+        if not isinstance(body.get(name), (int, float)) or not 0 <= body[name] < 2**40:
+            raise ValueError(f"{name}: {body.get(name)!r:.40}")
+    mesh = FoundMesh(
+        folder, body["owner"], body["group"], body["gateway_port"], body["created"], False
+    )
+    return mesh, body["owner_started"]
 
 
 def end(mesh: FoundMesh) -> None:
