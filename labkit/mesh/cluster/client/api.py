@@ -8,6 +8,8 @@ downloads the API's whole catalogue.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +20,7 @@ from labkit.errors import MeshError, NotFound, NotReady, ValidationError, shorte
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.address import address_of
 from labkit.mesh.cluster.client.guard import Pinned
-from labkit.mesh.cluster.client.refusals import Refused, Server, json_object, refusal
+from labkit.mesh.cluster.client.refusals import Refused, Server, json_object, refusal, without
 from labkit.resources import Resource, kinds
 
 Key = tuple[str, str, str]
@@ -27,6 +29,7 @@ Objects = list[Json]  # in a class whose method has the name of the type
 MANAGER = "labkit"
 APPLY = "application/apply-patch+yaml"
 READ_TIMEOUT_S = 30.0
+SHORTEST_SECRET = 6  # characters; a shorter one would be found in ordinary words
 # a manifest's fault, whatever the status says (it may be 500)
 REFUSALS = ("admission webhook", "typed patch object")
 
@@ -120,8 +123,19 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             raise self.silent(error) from error
         if answer.status >= 300:
-            raise refusal(self.server, method, path, answer.status, answer.data, answer.headers)
+            said = without(answer.data, self.secrets())
+            raise refusal(self.server, method, path, answer.status, said, answer.headers)
         return answer
+
+    def secrets(self) -> Iterator[str]:
+        """What a request of ours tells the server alone."""
+        for value in self.headers().values():
+            scheme, _, secret = value.rpartition(" ")
+            if len(secret) >= SHORTEST_SECRET:
+                yield secret
+                if scheme.lower() == "basic":
+                    with contextlib.suppress(ValueError):
+                        yield base64.b64decode(secret).decode("latin-1").partition(":")[2]
 
     def silent(self, error: Exception) -> MeshError:
         """The error for a request that got no answer."""
@@ -141,10 +155,11 @@ class Api:
         try:
             return json_object(body)
         except ValueError as error:
+            said = without(body, self.secrets())
             raise MeshError(
                 f"What answers for context {self.pinned.context!r} is no API server: its answer is "
                 "no JSON object",
-                seen=f"{self.host}{path}: {body[:200].decode(errors='replace')!r}",
+                seen=f"{self.host}{path}: {said[:200].decode(errors='replace')!r}",
                 try_next="kubectl cluster-info",
             ) from error
 
