@@ -35,6 +35,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "hatch.linewidth": 1.0,
+    "text.parse_math": False,  # a name with two dollars in it is a name
 }
 
 DRAWING = threading.RLock()
