@@ -194,7 +194,12 @@ def as_text(data: bytes, name: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ParseError(f"{name}: the file is not UTF-8 text", seen=str(error)) from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ParseError(
+            f"{name}:{line}: the file is not UTF-8 text",
+            seen=f"byte {error.start} of the file is 0x{data[error.start]:02x}: {error.reason}",
+            try_next=f"file {name}; iconv -f LATIN1 -t UTF-8 {name}",
+        ) from error
 
 
 def _from_text(text: str, name: str) -> Iterator[Resource]:
