@@ -81,7 +81,11 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if stale")
     args = parser.parse_args(words)
-    found = stale()
+    try:
+        found = stale()
+    except ValueError as error:  # what it is to be made of is not right
+        print(error, file=sys.stderr)
+        return 1
     for name, text in found.items():
         if not args.check:
             (ROOT / name).write_text(text, encoding="utf-8")

@@ -32,6 +32,7 @@ from labkit.mesh.cluster.client.address import Address, address_of
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.client.guard import guarded, pin, read
 from labkit.mesh.cluster.client.streams import PodStream
+from tests.trust import measured
 
 from .test_guard import ELSEWHERE, UNCLEAR, config, written
 
@@ -120,6 +121,15 @@ WAYS: dict[str, Callable[[Path], object]] = {
 def test_no_form_of_an_address_gets_a_connection(server: str, world: World, tmp_path: Path) -> None:
     ask(kubeconfig(tmp_path, server))
     assert world.seen == []
+    measured(
+        "address-forms",
+        "a server's address that one parser reads as this machine and another as a stranger's: a "
+        "backslash, a user, blanks, control characters, decimal, hexadecimal and octal forms, "
+        "`.local`",
+        "refused before anything is sent",
+        forms=len({*(s for _, s in ELSEWHERE), *UNCLEAR}),
+        connections=0,
+    )
 
 
 @pytest.mark.parametrize(("name", "server"), ELSEWHERE)
@@ -129,6 +139,13 @@ def test_no_name_of_a_context_gets_a_connection(
     authority = {"certificate-authority": str(tmp_path / ".minikube" / "ca.crt")}
     ask(written(tmp_path / "kubeconfig", config(name, server, **authority)))
     assert world.seen == []
+    measured(
+        "context-names",
+        "a context with the name of a local tool, a private address, certificates in `.minikube`",
+        "refused before anything is sent",
+        contexts=len(ELSEWHERE),
+        connections=0,
+    )
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -141,6 +158,13 @@ def test_no_way_in_sends_anything(
     with contextlib.suppress(LabkitError, SystemExit):
         WAYS[way](file)
     assert world.seen == []
+    measured(
+        "ways-in",
+        "such addresses by every way in: `open_mesh`, `labkit up`, `down`, `doctor`",
+        "refused before anything is sent",
+        ways=len(WAYS),
+        connections=0,
+    )
 
 
 def test_what_is_named_is_asked(world: World, tmp_path: Path) -> None:
@@ -159,6 +183,12 @@ def test_a_program_that_logs_in_is_not_run(world: World, tmp_path: Path) -> None
         assert world.seen == []
     ask(file, "some")
     assert ran.exists()  # the control
+    measured(
+        "login-program",
+        "a program that logs in, for a context that was not named",
+        "the program is not run",
+        connections=0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,6 +200,12 @@ def test_no_proxy_and_no_foreign_name_gets_a_connection(
 ) -> None:
     ask(kubeconfig(tmp_path, "http://127.0.0.1:6443", **cluster))
     assert world.seen == []
+    measured(
+        "proxy-and-name",
+        "a proxy, or a foreign name in the certificate, in a context on this machine",
+        "refused before anything is sent",
+        connections=0,
+    )
 
 
 @contextlib.contextmanager
@@ -195,6 +231,12 @@ def test_a_proxy_of_the_environment_does_not_see_what_is_local(
     with listening() as server, a_proxy(monkeypatch) as proxy:
         talk(kubeconfig(tmp_path, f"http://127.0.0.1:{server.port}"))
         assert (len(server.seen), len(proxy.seen)) == (2, 0)
+    measured(
+        "environment-proxy",
+        "a proxy of the environment, for a context on this machine",
+        "it sees nothing, of requests and of streams",
+        connections=0,
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -219,6 +261,12 @@ def test_a_redirect_is_not_followed(status: int, tmp_path: Path) -> None:
                 PodStream.to_port(api, "default", "pod", 80)
             assert len(server.seen) == 5
         assert elsewhere.seen == []
+    measured(
+        "redirects",
+        "an API server that redirects (301, 302, 307, 308), also a stream into a pod",
+        "not followed, and said",
+        connections=0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,6 +284,12 @@ def test_what_is_no_api_server_is_said(body: bytes, tmp_path: Path) -> None:
         ):
             with pytest.raises(MeshError, match="is no API server"):
                 act()
+    measured(
+        "no-api-server",
+        "what answers is no API server: no JSON, no object, nothing",
+        "said in words",
+        raw_exceptions=0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -387,6 +441,12 @@ def test_with_a_guard_taken_out_the_attack_arrives(
     take_out(monkeypatch)
     ask(file)
     assert world.seen != []
+    measured(
+        "guards-taken-out",
+        "each guard of addresses and contexts taken out",
+        "the attack arrives, so the test can fail",
+        guards=len(TAKEN_OUT),
+    )
 
 
 def test_the_client_takes_no_context_that_was_not_cleared(world: World, tmp_path: Path) -> None:

@@ -141,9 +141,10 @@ sys.stdin.read()
 """  # noqa: E501
 
 
-def owner() -> tuple[subprocess.Popen[str], dict[str, str]]:
+def owner(*manifests: object) -> tuple[subprocess.Popen[str], dict[str, str]]:
+    """A process with a mesh of these manifests, by default of nine processes, and what it is."""
     process = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(HELLO), str(CLIENT)],
+        [sys.executable, "-c", OWNER, *map(str, manifests or (HELLO, CLIENT))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
