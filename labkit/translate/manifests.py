@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from labkit.jsontypes import Json
-from labkit.resources import istio
+from labkit.resources.injection import gets_sidecar
 from labkit.resources.model import Resource
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry
@@ -30,11 +30,7 @@ def registry_of(resources: Iterable[Resource]) -> Registry:
     'hello-world-v1-1'
     """
     known = tuple(resources)
-    injected_namespaces = {
-        r.name
-        for r in known
-        if r.kind == "Namespace" and r.labels.get(istio.INJECTION) == istio.INJECTED
-    }
+    namespaces = {r.name: r.labels for r in known if r.kind == "Namespace"}
     pods: list[Pod] = []
     for resource in known:
         if resource.kind == "Deployment":
@@ -52,7 +48,8 @@ def registry_of(resources: Iterable[Resource]) -> Registry:
         for name in names:
             known_address = (resource.body.get("status") or {}).get("podIP")
             address = known_address or next_address(FIRST_POD_IP, len(pods))
-            injected = resource.namespace in injected_namespaces
+            labels = namespaces.get(resource.namespace)
+            injected = gets_sidecar(resource.namespace, labels, template)
             pods.append(pod_of(template, name, resource.namespace, address, injected))
     service_ips: dict[tuple[str, str], str] = {}
     allocated = 0

@@ -25,6 +25,7 @@ from labkit.mesh.embedded.workloads import next_step, pod_name, template_hash
 from labkit.mesh.proxies import GATEWAY
 from labkit.processes import Family
 from labkit.resources import Resource, istio, kinds
+from labkit.resources.injection import gets_sidecar
 from labkit.resources.model import Key
 from labkit.translate import Pod, Registry
 from labkit.translate.manifests import FIRST_POD_IP, next_address, pod_of
@@ -149,15 +150,10 @@ class Controller:
         )
 
     def injects(self, owner: Resource, template: Mapping[str, Any]) -> bool:
-        """Whether a pod made now gets a sidecar: its namespace's label decides, unless its own
-        label says otherwise.
-        """
-        labels = (template.get("metadata") or {}).get("labels") or {}
-        own = labels.get(istio.INJECT_POD)
-        if own is not None:
-            return bool(own == "true")
+        """Whether a pod made now gets a sidecar."""
         namespace = self.store.objects.get(("Namespace", "", owner.namespace))
-        return namespace is not None and namespace.labels.get(istio.INJECTION) == istio.INJECTED
+        labels = namespace.labels if namespace is not None else None
+        return gets_sidecar(owner.namespace, labels, template)
 
     def end_pod(self, name: str) -> None:
         """Takes a pod out of service and ends it in the background, its last requests answered."""
