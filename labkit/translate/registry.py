@@ -243,12 +243,12 @@ def service_port(port: dict[str, Any]) -> ServicePort:
     """One entry of a Service's `spec.ports`. Without `targetPort` it is the port itself."""
     number = int(port["port"])
     name = str(port.get("name") or "")
-    target = port.get("targetPort", number)
+    target = port.get("targetPort")
     return ServicePort(
         number=number,
         name=name,
         protocol=protocols.of_port(
             number, name, port.get("protocol") or "TCP", port.get("appProtocol")
         ),
-        target=int(target) if str(target).isdigit() else str(target),
+        target=number if not target else int(target) if str(target).isdigit() else str(target),
     )

@@ -14,6 +14,7 @@ from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
 from labkit.resources import kinds
 from labkit.resources.model import Resource
+from labkit.resources.rules.shared import block
 from labkit.translate import protocols
 from labkit.translate.values import at
 
@@ -138,11 +139,33 @@ def in_service(resource: Resource) -> Iterator[tuple[str, str]]:
         yield "spec.trafficDistribution", "all pods here are in one place"
 
 
+CAPTURE = "traffic.sidecar.istio.io/"
+"""Annotations of this domain say which of a pod's connections its sidecar gets to see."""
+CAPTURES_ALL = {"includeOutboundIPRanges": "*", "includeInboundPorts": "*"}
+
+
+def in_workload(resource: Resource) -> Iterator[tuple[str, str]]:
+    """What is refused in a Deployment or a Pod."""
+    deployed = resource.kind == "Deployment"
+    pod = block(resource.spec, "template") if deployed else resource.body
+    metadata = block(pod, "metadata")
+    for name, value in (block(metadata, "annotations") or {}).items():
+        if name.startswith(CAPTURE) and value not in (
+            None,
+            "",
+            CAPTURES_ALL.get(name.removeprefix(CAPTURE)),
+        ):
+            path = "spec.template.metadata" if deployed else "metadata"
+            yield f"{path}.annotations[{name}]", "each sidecar here gets all connections of its pod"
+
+
 TRANSLATED = {
     "DestinationRule": in_destination_rule,
     "VirtualService": in_virtual_service,
     "Gateway": in_gateway,
     "Service": in_service,
+    "Deployment": in_workload,
+    "Pod": in_workload,
 }
 """What looks for fields that are refused, of each kind that is translated. A kind that proxies hear
 of and that has no entry here is refused as a whole.

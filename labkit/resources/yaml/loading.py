@@ -229,6 +229,9 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
                 path[2:]: line for path, line in document.lines.items() if path[:2] == prefix
             }
             part.repeated = [path[2:] for path in document.repeated if path[:2] == prefix]
+            part.scalars = {
+                path[2:]: text for path, text in document.scalars.items() if path[:2] == prefix
+            }
             yield from _objects(part, name)
         return
     for field in ("apiVersion", "kind"):
@@ -241,9 +244,47 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
     source = None
     if name is not None:
         source = Source(
-            name, document.line, document.text, document.lines, tuple(document.repeated)
+            name,
+            document.line,
+            document.text,
+            document.lines,
+            tuple(document.repeated),
+            document.scalars,
         )
-    yield Resource(value, source)
+    yield Resource(without_nulls(value), source)
+
+
+_OF_PODS = ("selector", "nodeSelector", "limits", "requests")
+_MAPS = frozenset(("labels", "annotations", "matchLabels", "data", "binaryData", *_OF_PODS))
+"""Fields whose keys are the author's: a null there is an empty text, and the key stays."""
+
+
+def without_nulls(body: dict[str, Any]) -> dict[str, Any]:
+    """An object as the API server takes it: for Kubernetes' own kinds, and in all metadata, a field
+    that is null was not written, and gets its default. A CRD's other fields stay: it refuses them.
+
+    >>> without_nulls({"kind": "Deployment", "spec": {"replicas": None}})
+    {'kind': 'Deployment', 'spec': {}}
+    """
+    kind, group = body["kind"], str(body.get("apiVersion")).rpartition("/")[0]
+    row = kinds.find(kind, group) if isinstance(kind, str) else None
+    if row is not None and row.runs and group != kinds.ISTIO_GROUP:
+        dropped: dict[str, Any] = _dropped(body)
+        return dropped
+    metadata = body.get("metadata")
+    return {**body, "metadata": _dropped(metadata)} if isinstance(metadata, dict) else body
+
+
+def _dropped(value: Any, *, keep: bool = False) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _dropped(item, keep=key in _MAPS)
+            for key, item in value.items()
+            if keep or item is not None
+        }
+    if isinstance(value, list):
+        return [_dropped(item) for item in value]
+    return value
 
 
 def _kind_of(value: Any) -> str:
