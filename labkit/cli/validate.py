@@ -22,11 +22,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="YAML files or folders; - reads the standard input"
     )
     parser.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit with 1 too where an object is of a kind that is not checked",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a verdict for each object; 0 when all are accepted (warnings do not count), 1 when one
-    is refused.
+    """Prints a verdict for each object; 1 when one is refused, or not checked and `--strict` asks
+    for that, else 0 (warnings do not count).
     """
     verdicts = list(_verdicts(args.files))
     if args.json:
@@ -35,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
         for verdict in verdicts:
             print(as_text(verdict))
         print(summary(verdicts))
-    return 0 if verdicts and all(verdict.accepted for verdict in verdicts) else 1
+    good = ("accepted",) if args.strict else ("accepted", "not checked")
+    return 0 if verdicts and all(verdict.verdict in good for verdict in verdicts) else 1
 
 
 def _verdicts(files: list[str]) -> Iterator[Admission]:
@@ -47,7 +53,7 @@ def _verdicts(files: list[str]) -> Iterator[Admission]:
 
 
 def as_text(verdict: Admission) -> str:
-    """A line for an accepted object, and a line for each finding.
+    """A line for the object with its verdict, and a line for each finding.
 
     >>> print(as_text(check("rule.yaml")[0]))
     REFUSED   DestinationRule hello-world/hello-world-dr
@@ -56,7 +62,8 @@ def as_text(verdict: Admission) -> str:
           allowed  UNSPECIFIED, LEAST_CONN, RANDOM, …
           hint     did you mean `RANDOM`?
     """
-    lines = [f"{'accepted' if verdict.accepted else 'REFUSED ':8}  {_name(verdict)}"]
+    word = "REFUSED" if verdict.verdict == "refused" else verdict.verdict
+    lines = [f"{word:8}  {_name(verdict)}"]
     if verdict.error is not None:
         lines.extend(f"  {line}" for line in _error_lines(verdict.error))
     for finding in verdict.findings:
@@ -85,9 +92,11 @@ def _error_lines(error: LabkitError) -> list[str]:
 
 def summary(verdicts: list[Admission]) -> str:
     """The last line: how many of each."""
-    refused = sum(not verdict.accepted for verdict in verdicts)
+    words = [verdict.verdict for verdict in verdicts]
     warnings = sum(len(verdict.warnings) for verdict in verdicts)
-    parts = [f"{len(verdicts) - refused} accepted", f"{refused} refused"]
+    parts = [f"{words.count('accepted')} accepted", f"{words.count('refused')} refused"]
+    if "not checked" in words:
+        parts.append(f"{words.count('not checked')} not checked")
     if warnings:
         parts.append(f"{warnings} warning{'s' if warnings > 1 else ''}")
     return ", ".join(parts)
@@ -103,6 +112,7 @@ def as_dict(verdict: Admission) -> dict[str, Any]:
         "namespace": resource.namespace if resource else None,
         "name": resource.name if resource else None,
         "accepted": verdict.accepted,
+        "verdict": verdict.verdict,
         "error": str(verdict.error) if verdict.error else None,
         "findings": [finding.as_dict() for finding in verdict.findings],
     }

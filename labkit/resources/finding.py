@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from labkit.errors import LabkitError, ValidationError
+from labkit.errors import LabkitError, UnsupportedError, ValidationError
 from labkit.resources.model import Path, Resource
 
 _PLAIN_STEP = re.compile(r"[\w-]{1,63}")
 
 Level = Literal["error", "warning"]
+Verdict = Literal["accepted", "refused", "not checked"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,15 @@ class Admission:
     @property
     def accepted(self) -> bool:
         return self.error is None and not self.errors
+
+    @property
+    def verdict(self) -> Verdict:
+        """ "not checked" says nothing against the object: it is of a kind that labkit does not
+        know, and a cluster that has the kind may well take it.
+        """
+        if isinstance(self.error, UnsupportedError):
+            return "not checked"
+        return "accepted" if self.accepted else "refused"
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -124,6 +134,18 @@ class Report:
     def refused(self) -> bool:
         return any(finding.level == "error" for finding in self.findings)
 
+    def text_of(self, path: Path, value: Any) -> str:
+        """The value at `path` as its author wrote it, where YAML changed it on the way.
+
+        >>> report.text_of(("spec", "subsets", 0, "labels", "version"), 1.1)
+        '1.10'
+        """
+        source = self.resource.source
+        text = source.scalars.get(path) if source else None
+        if text is not None and not isinstance(value, (str, dict, list)):
+            return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+        return shown(value)
+
     def _add(
         self, level: Level, path: Path, message: str, found: Any, allowed: str, hint: str
     ) -> None:
@@ -134,7 +156,7 @@ class Report:
             line=source.line_of(path) if source else 0,
             file=source.name if source else "",
             message=message,
-            found=shown(found) if found is not None else "",
+            found=self.text_of(path, found) if found is not None else "",
             allowed=allowed,
             hint=hint,
         )
@@ -154,7 +176,10 @@ def written(path: Path) -> str:
     return text
 
 
-def shown(value: Any, limit: int = 60) -> str:
+LONGEST_SHOWN = 60  # characters
+
+
+def shown(value: Any, limit: int = LONGEST_SHOWN) -> str:
     """A value as YAML's flow style has it, cut where it is long."""
     if value is None:
         return "null"

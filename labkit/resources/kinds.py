@@ -145,6 +145,9 @@ TABLE: tuple[Kind, ...] = (
     Kind("StorageClass", "storage.k8s.io", short=("sc",), namespaced=False),
 )
 
+COMPLETE = frozenset({CORE, APPS, "batch", ISTIO_GROUP, ISTIO_SECURITY, _INGRESS})
+"""Groups of which the table has every kind: another one there is a mistake."""
+
 _BY_KEY = {(row.group, row.kind): row for row in TABLE}
 _BY_NAME = {row.kind: row for row in reversed(TABLE)}  # the first row of a name counts
 

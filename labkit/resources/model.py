@@ -28,6 +28,10 @@ class Source:
     """The line of the file on which each field begins."""
     repeated: tuple[Path, ...] = field(default=(), repr=False, compare=False)
     """Fields written twice in the same place; the last one counts, as for kubectl."""
+    scalars: Mapping[Path, str] = field(default_factory=dict, repr=False, compare=False)
+    """What the author wrote where YAML reads it as something else than its letters: 1.10, 0100,
+    yes.
+    """
 
     def line_of(self, path: Path) -> int:
         """The line of a field, or of the nearest thing around it when the field itself is not

@@ -81,10 +81,6 @@ def test_standard_input(
         (None, "there is no such file"),
         ("a: b: c\n", ":1: a field where none can be"),
         ("", "no object in it"),
-        (
-            GOOD.replace("DestinationRule", "EnvoyFilter").replace("/v1", "/v1alpha3"),
-            "does not check or run",
-        ),
     ],
 )
 def test_what_can_not_be_judged_is_an_error(
@@ -96,6 +92,26 @@ def test_what_can_not_be_judged_is_an_error(
     status, out = run(capsys, str(file))
     assert status == 1
     assert words in out
+
+
+UNKNOWN = GOOD.replace("DestinationRule", "EnvoyFilter").replace("/v1", "/v1alpha3")
+
+
+def test_a_kind_that_is_not_checked_is_neither_accepted_nor_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(f"{GOOD}---\n{UNKNOWN}")
+    status, out = run(capsys, str(file))
+    assert status == 0
+    assert "not checked  EnvoyFilter ns/d\n" in out
+    assert "does not check or run" in out
+    assert out.endswith("1 accepted, 0 refused, 1 not checked\n")
+    assert run(capsys, "--strict", str(file)) == (1, out)
+    status, out = run(capsys, "--json", str(file))
+    assert [each["verdict"] for each in json.loads(out)] == ["accepted", "not checked"]
+    file.write_text(f"{BAD}---\n{UNKNOWN}")
+    assert run(capsys, str(file))[0] == 1
 
 
 def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

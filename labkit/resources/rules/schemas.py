@@ -46,13 +46,11 @@ def schema_of(resource: Resource) -> Schema:
     kind = resource.kind
     row = kinds.find(kind, group)
     if row is None:
+        if _may_exist(kind, group):
+            raise _unchecked(resource)
         raise _unknown(resource)
     if not row.runs:
-        raise UnsupportedError(
-            f"{_where(resource)}labkit does not check or run the kind {kind} "
-            f"({resource.api_version})",
-            try_next=f"apply it on a cluster: kubectl apply --dry-run=server -f {_file(resource)}",
-        )
+        raise _unchecked(resource)
     if kind in _istio():
         versions = _istio()[kind]["versions"]
         if version in versions:
@@ -63,6 +61,36 @@ def schema_of(resource: Resource) -> Schema:
     if row.version == version:
         return _kubernetes_schema(kind)
     raise _unknown(resource)
+
+
+def _unchecked(resource: Resource) -> UnsupportedError:
+    """The error for a kind that a cluster has, or may have, and that labkit says nothing about."""
+    return UnsupportedError(
+        f"{_where(resource)}labkit does not check or run the kind {resource.kind} "
+        f"({resource.api_version})",
+        try_next=f"apply it on a cluster: kubectl apply --dry-run=server -f {_file(resource)}",
+    )
+
+
+def _may_exist(kind: str, group: str) -> bool:
+    """Whether some cluster may have a kind that is in no row of the table.
+
+    A CRD brings kinds of any name, in a group that is a domain. Of the groups of Kubernetes and
+    Istio themselves the table has all kinds, and what is only a slip away from a known name is
+    taken for that.
+    """
+    if "." not in group or group in kinds.COMPLETE:
+        return False
+    own = [row.kind for row in kinds.TABLE if row.group == group]
+    return not (closest(kind, own) if own else _misspelt(group))
+
+
+def _misspelt(group: str) -> bool:
+    """Whether a group is a known one with a letter or two wrong."""
+    from difflib import SequenceMatcher  # only wrong manifests need it
+
+    known = {row.group for row in kinds.TABLE if "." in row.group}
+    return any(SequenceMatcher(None, group, other).ratio() >= 0.93 for other in known)
 
 
 def _unknown(resource: Resource) -> LabkitError:

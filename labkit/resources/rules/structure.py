@@ -108,10 +108,10 @@ class _Walker:
         if kind == "string":
             if schema.get("x-kubernetes-validations") and isinstance(value, (int, float)):
                 allowed, hint = EXAMPLES, f"did you mean `{value}s`?"
-            elif isinstance(value, bool):
+            elif isinstance(value, bool) and self.report.text_of(path, value) != shown(value):
                 hint = "put it in quotes: YAML reads yes, no, on, off, y and n as true and false"
             elif not isinstance(value, (dict, list)):
-                hint = f'put it in quotes: "{shown(value)}"'
+                hint = f'put it in quotes: "{self.report.text_of(path, value)}"'
         elif kind in ("integer", "number", "boolean") and isinstance(value, str):
             hint = (
                 "remove the quotes" if value.strip().isdigit() or value in ("true", "false") else ""

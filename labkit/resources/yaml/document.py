@@ -66,6 +66,8 @@ class Document:
     text: str
     lines: dict[Path, int] = field(default_factory=dict)
     repeated: list[Path] = field(default_factory=list)
+    scalars: dict[Path, str] = field(default_factory=dict)
+    """The text of numbers and the like that are not written as JSON would have them."""
     offset: int = 0
     """Where its own text begins in the whole text, in characters."""
     node: yaml.Node | None = field(default=None, repr=False)
@@ -252,7 +254,12 @@ class _Builder:
             self.refuse(node, "the aliases of this document grow into too many values")
         self.document.lines.setdefault(path, self.line(node))
         if isinstance(node, yaml.ScalarNode):
-            return self.scalar(node)
+            value = self.scalar(node)
+            if not isinstance(value, str) and value is not None:
+                usual = str(value).lower() if isinstance(value, bool) else str(value)
+                if node.value != usual:
+                    self.document.scalars[path] = node.value
+            return value
         if id(node) in self.open:
             self.refuse(node, "an alias that contains itself")
         if len(path) > _DEEPEST:
@@ -327,9 +334,9 @@ class _Builder:
 
     def forget(self, place: Path) -> None:
         """Drops the lines noted for a field that is written a second time."""
-        lines = self.document.lines
-        for path in [path for path in lines if path[: len(place)] == place]:
-            del lines[path]
+        for noted in (self.document.lines, self.document.scalars):
+            for path in [path for path in noted if path[: len(place)] == place]:
+                del noted[path]
 
     def line(self, node: yaml.Node) -> int:
         return self.document.line + int(node.start_mark.line)
