@@ -279,6 +279,26 @@ WRONG_AND_RIGHT = {
             routes(f"[{{{TO % ''}, headers: {{request: {{set: {{x-user: me}}}}}}}}]"),
         ],
     ),
+    "percent sign": (
+        "LAB10",
+        [routes(f"[{{{TO % ''}, headers: {{request: {{set: {{x-user: a%20b%20c}}}}}}}}]")],
+        [routes(f"[{{{TO % ''}, headers: {{request: {{set: {{x-user: a%%20b%%20c}}}}}}}}]")],
+    ),
+    "star in a prefix": (
+        "LAB11",
+        [matched("{prefix: /api/*}")],
+        [matched("{prefix: /api/}"), matched("{regex: /api/.*}")],
+    ),
+    "regular expression in a path": (
+        "LAB11",
+        [matched("{exact: '^/v[0-9]+$'}")],
+        [matched("{exact: /wiki/Foo_(bar)}")],
+    ),
+    "reference in a rewrite": (
+        "LAB11",
+        [matched("{prefix: /api/}", "rewrite: {uri: /$2}, ")],
+        [matched("{prefix: /api/}", "rewrite: {uri: /v2/}, ")],
+    ),
     "misspelt field": ("IST0106", [policy("loadBalancr: {simple: RANDOM}")], [rule(RANDOM)]),
     "no duration": (
         "IST0106",

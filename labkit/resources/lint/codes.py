@@ -231,6 +231,21 @@ _ALL = (
         "info",
         "Requests without the header are spread as if there were no affinity, without any warning.",
     ),
+    Code(
+        "LAB10",
+        "EnvoyRefusesHeaderValue",
+        "error",
+        "Envoy replaces %NAME% in a value. Istio does not look whether there is such a NAME, and "
+        "Envoy refuses all routes of the listener for a single one that it does not know: what "
+        "was in effect before stays, for every host.",
+    ),
+    Code(
+        "LAB11",
+        "PatternInPlainText",
+        "warning",
+        "Only `regex` is a pattern. In `exact`, `prefix` and `rewrite.uri` each character stands "
+        "for itself: requests do not match, and get 404 or the next route.",
+    ),
 )
 
 CODES = {entry.code: entry for entry in _ALL}

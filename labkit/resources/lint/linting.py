@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from labkit.resources.finding import Admission
-from labkit.resources.lint import destination_rules, gateways, references, routes, workloads
+from labkit.resources.lint import (
+    destination_rules,
+    gateways,
+    headers,
+    patterns,
+    references,
+    routes,
+    workloads,
+)
 from labkit.resources.lint.diagnosis import Diagnoses, Diagnosis
 from labkit.resources.lint.documents import of_admission
 from labkit.resources.lint.world import World
@@ -20,6 +28,8 @@ RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
     routes.unreachable,
     routes.weights,
     routes.prefixes,
+    patterns.plain_text,
+    headers.unknown_commands,
     references.gateways,
     references.destinations,
     references.same_host,

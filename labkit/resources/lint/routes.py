@@ -8,13 +8,13 @@ from typing import Any
 
 from labkit.resources.finding import Finding, Report, written
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
+from labkit.resources.lint.patterns import pattern_in
+from labkit.resources.lint.sections import SECTIONS, routes_of
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
 from labkit.resources.rules.routes.reachability import check_reachability
 from labkit.resources.rules.shape import has_shape
-from labkit.resources.rules.shared import Fields, block, items
-
-SECTIONS = ("http", "tls", "tcp")
+from labkit.resources.rules.shared import block, items
 
 
 def unreachable(world: World) -> Iterator[Diagnosis]:
@@ -73,7 +73,7 @@ def _rule(path: str, section: str) -> int | None:
 def weights(world: World) -> Iterator[Diagnosis]:
     """KIA1104: a weight on the only destination of a route. KIA1105: the same destination twice."""
     for service in world.all("VirtualService"):
-        for path, route in _routes(service):
+        for path, route in routes_of(service):
             destinations = items(route, "route")
             only = destinations[0].get("weight") if len(destinations) == 1 else None
             if only not in (None, 0, 100):
@@ -107,11 +107,11 @@ def weights(world: World) -> Iterator[Diagnosis]:
 def prefixes(world: World) -> Iterator[Diagnosis]:
     """LAB06: a prefix without a slash at its end."""
     for service in world.all("VirtualService"):
-        for path, route in _routes(service):
+        for path, route in routes_of(service):
             rewrite = str((block(route, "rewrite") or {}).get("uri") or "")
             for index, match in enumerate(items(route, "match")):
                 prefix = str((block(match, "uri") or {}).get("prefix") or "")
-                if prefix.endswith("/") or not prefix:
+                if prefix.endswith("/") or not prefix or pattern_in(prefix):
                     continue
                 what = f"the prefix {prefix} takes {prefix}x too"
                 if rewrite.endswith("/"):
@@ -124,9 +124,3 @@ def prefixes(world: World) -> Iterator[Diagnosis]:
                     f"match `exact: {prefix}` and `prefix: {prefix}/`, as two entries of the "
                     "same match",
                 )
-
-
-def _routes(service: Resource) -> Iterator[tuple[Path, Fields]]:
-    for section in SECTIONS:
-        for index, route in enumerate(items(service.spec, section)):
-            yield ("spec", section, index), route

@@ -46,7 +46,7 @@ def check_headers(headers: Fields | None, path: Path, report: Report) -> None:
                     report.error(place, problem, found=name)
                 problem = value_problem(value or "")
                 if problem:
-                    report.error(place, problem, found=value, hint="write %% for a percent sign")
+                    report.error(place, problem, found=value, hint=_hint(value, problem))
         for index, name in enumerate(items(operations, "remove")):
             problem = _name_problem(name, authority=False)
             if problem:
@@ -63,6 +63,19 @@ def _name_problem(name: str, *, authority: bool) -> str:
     return "a header that begins with ':' can't be changed" if name.startswith(":") else ""
 
 
+_NEWLINE = "a line break in the value"
+_CONTROL = "a control character in the value"
+
+
+def _hint(value: str, problem: str) -> str:
+    if problem == _NEWLINE:
+        return "write the value on one line; `>-` in place of `|` makes one line of several"
+    if problem == _CONTROL:
+        control = next(character for character in value if not _VALUE.fullmatch(character))
+        return f"remove the character U+{ord(control):04X}"
+    return "write %% for a percent sign"
+
+
 def value_problem(value: str) -> str:
     """What is wrong with the value of a header, in which Envoy replaces `%NAME%` and `%NAME(…)%`.
 
@@ -70,7 +83,7 @@ def value_problem(value: str) -> str:
     ('', '', 'a single % at the end')
     """
     if not _VALUE.fullmatch(value):
-        return "a control character in the value"
+        return _NEWLINE if set(value) & {"\n", "\r"} else _CONTROL
     state, position = "text", 0
     while position < len(value):
         character = value[position]

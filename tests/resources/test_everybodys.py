@@ -1,0 +1,214 @@
+"""Manifests as people bring them, from public reports: each has its right answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.errors import ParseError, UnsupportedError
+from labkit.resources import check, load
+from labkit.resources.lint import Diagnoses, lint
+from labkit.resources.lint.headers import refused_at
+from labkit.resources.lint.patterns import pattern_in
+from labkit.translate import registry_of
+
+CASES = Path(__file__).parent / "data" / "cases"
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+GALLERY = MANIFESTS / "11_mistake_gallery"
+CONTEXT = [MANIFESTS / "hello-world.yaml", GALLERY / "gateway.yaml"]
+
+
+def case(name: str) -> Path:
+    return CASES / f"{name}.yaml"
+
+
+def linted(name: str) -> Diagnoses:
+    return lint(case(name), context=CONTEXT)
+
+
+def hints(name: str) -> list[str]:
+    return [finding.hint for verdict in check(case(name)) for finding in verdict.findings]
+
+
+def test_a_percent_sign_that_envoy_refuses_is_explained() -> None:
+    assert all(verdict.accepted for verdict in check(case("header-percent-vs")))
+    (found,) = linted("header-percent-vs")
+    assert found.code == "LAB10"
+    assert "%%20CERT-----%%0AMII%%0A-----END%%20CERT-----" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("plain", None),
+        ("100%% sure", None),
+        ("%REQ(x-pod):3% and %PROTOCOL%", None),
+        ("%START_TIME(%s)%", None),
+        ("a%20b%20c", 1),
+        ("%req(x)%", 0),
+        ("%REQ%", 0),
+        ("%PROTOCOL(x)%", 0),
+        ("%DURATION:3%", 0),
+        ("%REQ(x)%%20", 8),
+        ("%%%PROTOCOL%", None),
+    ],
+)
+def test_what_envoy_reads_as_a_command(value: str, place: int | None) -> None:
+    assert refused_at(value) == place
+
+
+def test_a_line_break_is_no_percent_sign() -> None:
+    assert not check(case("header-percent-vs-multiline"))[0].accepted
+    (hint,) = hints("header-percent-vs-multiline")
+    assert "one line" in hint
+    assert "%" not in hint
+
+
+@pytest.mark.parametrize(
+    "name", ["inject-annotation-a-annotation-false", "inject-annotation-b-disabled-label-true"]
+)
+def test_these_pods_get_no_sidecar(name: str) -> None:
+    assert [pod.injected for pod in registry_of(load(case(name))).pods] == [False]
+
+
+def test_a_port_that_is_to_pass_the_sidecar_by_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="excludeOutboundPorts"):
+        registry_of(load(*CONTEXT, case("exclude-ports-all")))
+
+
+def test_a_uri_that_is_text_is_refused_by_the_linter_too() -> None:
+    assert linted("uri-not-a-list-a").codes == ("IST0106",)
+
+
+def test_a_star_in_a_prefix_is_a_star() -> None:
+    found = linted("uri-not-a-list-c-prefix-star")
+    assert found.codes == ("LAB11",)
+    assert [each.fix for each in found][:2] == [
+        "prefix: /api/",
+        "regex: /v2(/|$)(.*); it has to match the whole path",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("/api/*", "*"),
+        ("/v[0-9]+/x", "[0-9]+"),
+        ("^/api", "^"),
+        ("/api$", "$"),
+        ("/a|b", ""),
+        ("/(a|b)/", "(a|b)"),
+        ("/wiki/Foo_(bar)", ""),
+        ("/odata/$metadata", ""),
+        ("/x.html", ""),
+        ("/", ""),
+    ],
+)
+def test_what_looks_like_a_pattern(text: str, part: str) -> None:
+    assert pattern_in(text) == part
+
+
+def test_a_replica_count_of_null_is_one_replica() -> None:
+    assert [pod.name for pod in registry_of(load(case("replicas-null-app"))).pods] == ["idle-1"]
+
+
+def test_a_null_is_a_field_that_was_not_written_for_kubernetes_own_kinds() -> None:
+    (service,) = load(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a, creationTimestamp: null}\n"
+        "spec:\n  clusterIP:\n  type:\n  ports: [{port: 80, targetPort: , name: null}]\n"
+    )
+    assert service.body["spec"] == {"ports": [{"port": 80}]}
+    assert service.metadata == {"name": "a"}
+    (port,) = registry_of([service]).services[0].ports
+    assert (port.number, port.target) == (80, 80)
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("1.10", "spec.subsets[0].labels.version"),
+        ("0100", "spec.subsets[0].labels.version"),
+        ("1234e5", "spec.subsets[0].labels.version"),
+        ("0x1F", "spec.subsets[0].labels.version"),
+        ("1_000", "spec.subsets[0].labels.version"),
+        ("true", "spec.subsets[0].labels.version"),
+    ],
+)
+def test_the_hint_quotes_what_was_written(written: str, path: str) -> None:
+    text = case("yaml-types-h-version-1.10").read_text().replace("1.10", written)
+    (finding,) = check(text)[0].findings
+    assert (finding.path, finding.found) == (path, written)
+    assert finding.hint == f'put it in quotes: "{written}"'
+
+
+def test_a_word_that_yaml_reads_as_a_boolean_is_shown_as_it_was_written() -> None:
+    text = case("yaml-types-h-version-1.10").read_text().replace("1.10", "yes")
+    (finding,) = check(text)[0].findings
+    assert finding.found == "yes"
+    assert "YAML reads yes" in finding.hint
+
+
+@pytest.mark.parametrize("digits", [400, 5000, 200_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: N}\n",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: N}]}\n",
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\n"
+        "spec: {host: a, trafficPolicy: {connectionPool: {tcp: {maxConnections: N}}}}\n",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {a: N}}\n",
+    ],
+)
+def test_a_number_that_no_field_holds_is_refused_with_its_line(text: str, digits: int) -> None:
+    for number in ("9" * digits, "-" + "9" * digits, "1." + "9" * digits + "e999"):
+        verdict = check(text.replace("N", number, 1) if "{name: N}" in text else swap(text, number))
+        assert verdict[0].verdict == "refused"
+        error = verdict[0].error
+        assert error is None
+        assert verdict[0].errors[0].line in (3, 4)
+
+
+def swap(text: str, number: str) -> str:
+    before, _, after = text.rpartition("N")
+    return before + number + after
+
+
+def test_the_big_number_of_the_report() -> None:
+    (verdict,) = check(case("big-integer"))
+    assert verdict.verdict == "refused"
+    assert verdict.errors[0].line == 3
+
+
+def test_numbers_from_python() -> None:
+    body: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": 10**5000}}
+    assert isinstance(check(body)[0].error, ParseError)
+
+
+def kind(api_version: str, name: str) -> str:
+    (verdict,) = check(f"apiVersion: {api_version}\nkind: {name}\nmetadata: {{name: a}}\n")
+    return verdict.verdict
+
+
+@pytest.mark.parametrize(
+    ("api_version", "name", "verdict"),
+    [
+        ("v1", "Namespace", "accepted"),
+        ("v1", "Quark", "refused"),
+        ("apps/v1", "Deploymnt", "refused"),
+        ("apps/v1", "StatefulSet", "not checked"),
+        ("networking.istio.io/v1", "Sidecar", "not checked"),
+        ("networking.istio.io/v1", "VirtualServices", "refused"),
+        ("networking.istoi.io/v1", "VirtualService", "refused"),
+        ("networking.k8s.io/v1", "VirtualService", "refused"),
+        ("gateway.networking.k8s.io/v1", "ListenerSet", "not checked"),
+        ("gateway.networking.k8s.io/v1", "HTTPRoutes", "refused"),
+        ("serving.knative.dev/v1", "Service", "not checked"),
+        ("argoproj.io/v1alpha1", "Rollout", "not checked"),
+        ("monitoring.coreos.com/v1", "ServiceMonitor", "not checked"),
+        ("example/v1", "Thing", "refused"),  # the group of a CRD has a dot
+    ],
+)
+def test_three_verdicts(api_version: str, name: str, verdict: str) -> None:
+    assert kind(api_version, name) == verdict
