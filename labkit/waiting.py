@@ -1,4 +1,6 @@
-"""Waiting for a condition: the one place in labkit that sleeps."""
+"""Waiting for a condition: the one place in labkit that sleeps. And the time of day, as far as what
+happened is compared with what happened.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,24 @@ from typing import TypeVar
 from labkit.errors import NotReady
 
 T = TypeVar("T")
+
+
+def _passing() -> float:
+    """Seconds that pass whatever somebody sets the clock to, a sleeping machine's among them."""
+    if hasattr(time, "CLOCK_BOOTTIME"):  # Linux, whose CLOCK_MONOTONIC sleeps
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+_BEGAN = time.time() - _passing()
+
+
+def steady_time() -> float:
+    """Seconds since 1970 that never jump: by the clock as it was when this process began, and what
+    has passed since. For times that are compared with one another; one that is only shown is
+    time.time().
+    """
+    return _BEGAN + _passing()
 
 
 def wait_until(

@@ -11,6 +11,8 @@ from threading import Event
 from typing import overload
 from weakref import WeakSet
 
+from labkit.waiting import steady_time
+
 
 @dataclass(frozen=True)
 class Change:
@@ -43,7 +45,7 @@ class History(Sequence[Change]):
         new = [line for line in lines if not line.endswith((" unchanged", " (unchanged)"))]
         what = new[0] if new else "nothing new"
         self._changes.append(
-            Change(time.time(), f"{what}, and {len(new) - 1} more" if len(new) > 1 else what)
+            Change(steady_time(), f"{what}, and {len(new) - 1} more" if len(new) > 1 else what)
         )
         for bell in list(self.bells):
             bell.set()

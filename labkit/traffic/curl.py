@@ -17,6 +17,7 @@ from labkit.errors import MORE_FILES, NO_MORE_FILES, TrafficError
 from labkit.traffic.progress import Throttled
 from labkit.traffic.result import COLUMNS, FAILED, Response, Result
 from labkit.traffic.target import Target, clean_path
+from labkit.waiting import steady_time
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
@@ -77,7 +78,7 @@ def curl(
                 break
             request_id = f"{prefix}{i}" if request_ids else ""
             fields = _fields(target, headers, jar, request_id)
-            started_at, started = time.time(), time.perf_counter()
+            started_at, started = steady_time(), time.perf_counter()
             reused = connection is not None
             while True:
                 try:

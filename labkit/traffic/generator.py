@@ -44,6 +44,7 @@ from labkit.traffic.recorder import (
     Recorder,
 )
 from labkit.traffic.result import FAILED
+from labkit.waiting import steady_time
 
 READ_SIZE = 128 * 1024
 CANCEL_CHECK_S = 0.05
@@ -95,7 +96,7 @@ class Generator:
         try:
             if self.plan.duration_s is not None:
                 self._warm_up()
-            self.began, self.began_at = time.perf_counter(), time.time()
+            self.began, self.began_at = time.perf_counter(), steady_time()
             self.ends = self.began + (self.plan.duration_s or 0.0)
             if self._reachable():
                 for connection in self.connections:

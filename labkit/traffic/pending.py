@@ -20,6 +20,7 @@ from labkit.traffic.curl import ID_HEADER, reason
 from labkit.traffic.http1 import BadResponse, ResponseParser, build_request
 from labkit.traffic.result import COLUMNS, FAILED, Response, Result
 from labkit.traffic.target import Target, clean_path
+from labkit.waiting import steady_time
 
 WAKE_S = 0.05  # how soon a close() is noticed
 
@@ -169,7 +170,7 @@ class Pending:
         after_each: Callable[[int], object] | None,
     ) -> None:
         for i, request in enumerate(requests):
-            self._at[i], self._started[i] = time.time(), time.perf_counter()
+            self._at[i], self._started[i] = steady_time(), time.perf_counter()
             try:
                 sockets[i].sendall(request)
             except OSError as error:

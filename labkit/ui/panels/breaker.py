@@ -20,6 +20,7 @@ from labkit.ui.plots.axes import new_axes, styled
 from labkit.ui.plots.charts import frame_of
 from labkit.ui.plots.style import BLACK, BLUE, ORANGE, VERMILLION
 from labkit.ui.plots.timelines import PAD, Mark, finish, heights, marks_in, short, step_of
+from labkit.waiting import steady_time
 
 KINDS = (("refused", ORANGE, "++"), ("retries", BLUE, ".."))
 CALM_S = 2.0  # while nothing happens, only the axis grows: it is drawn that seldom
@@ -248,7 +249,7 @@ class BreakerTimeline(WatchingPanel, LivePanel):
             self.show(timeline(self.rows))
             return
         watch = self.watch
-        end = watch.last.at if watch.last is not None else time.time()
+        end = watch.last.at if watch.last is not None else steady_time()
         axes = timeline(
             watch.frame,
             counted(watch, end),

@@ -5,7 +5,6 @@ outlier detection.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from labkit.envoy import dump
 from labkit.envoy.admin import EJECTED
 from labkit.mesh import Mesh, PodInfo
 from labkit.resources.durations import protobuf_seconds
+from labkit.waiting import steady_time
 
 COUNTERS = {
     "waiting": "upstream_rq_pending_active",
@@ -93,7 +93,7 @@ def sample(mesh: Mesh, proxy: str = "gateway") -> MeshSample:
     frame = mesh.endpoints(proxy)
     columns = [frame[name] for name in ("cluster", "pod", "version", "health", "requests")]
     return MeshSample(
-        time.time(),
+        steady_time(),
         tuple(mesh.pods()),
         tuple(
             Endpoint(str(cluster), str(pod), str(version), str(health), int(requests))

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import shlex
 import threading
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from labkit.resources.durations import go_text
 from labkit.traffic import FAILED
 from labkit.traffic.live import LIVE_COLUMNS, LiveRows
 from labkit.ui.panels.counters import Agreement, Counters, agreement
-from labkit.waiting import wait_until
+from labkit.waiting import steady_time, wait_until
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,7 +210,7 @@ class Stream:
         self.mesh.target(self.url, self.source)
         self.counters.begin()
         self.restarts_before = self.restarts()
-        self.began = time.time()
+        self.began = steady_time()
         self.state = "running"
         self.thread.start()
         return self
@@ -242,7 +241,7 @@ class Stream:
             result = self.traffic.send(
                 self.mesh, self.url, self.source, cancel=self.cancel, watch=self.follow
             )
-            self.ended = time.time()
+            self.ended = steady_time()
             with self.lock:
                 self.columns = {name: list(result.column(name)) for name in LIVE_COLUMNS}
                 self.statuses = Counter(map(int, self.columns["status"]))
@@ -258,7 +257,7 @@ class Stream:
                 seen=f"{type(error).__name__}: {error}",
                 try_next="start it again",
             )
-        self.ended = self.ended or time.time()
+        self.ended = self.ended or steady_time()
         self.state = "failed" if self.error else "cancelled" if self.cancel.is_set() else "ended"
 
     def follow(self, rows: LiveRows) -> None:
@@ -348,7 +347,7 @@ class Stream:
 
     @property
     def until(self) -> float:
-        return self.ended or time.time()
+        return self.ended or steady_time()
 
     @property
     def progress(self) -> float | None:
