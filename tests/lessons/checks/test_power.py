@@ -49,6 +49,20 @@ def test_false_alarms_stay_below_alpha(n: int, share: float, side: Side) -> None
     assert chance_outside(allowed, share) <= 0.01
 
 
+@pytest.mark.parametrize("share", [0.001, 0.2, 1 / 3, 0.5, 0.95])
+def test_the_distribution_is_that_of_scipy(share: float) -> None:
+    from scipy.special import bdtr
+
+    for n in (1, 7, 64, 965, 30_000):
+        allowed = band(n, share)
+        for low, p in ((allowed.low, share), (n - allowed.high, 1 - share)):
+            assert low == 0 or bdtr(low - 1, n, p) <= ALPHA / 2
+            assert bdtr(low, n, p) > ALPHA / 2
+        for count in (0, allowed.low, int(n * share), allowed.high, n):
+            expected = pytest.approx(bdtr(count, n, share), rel=1e-9, abs=1e-300)
+            assert p_value(count, n, share, side="low") == expected
+
+
 @pytest.mark.parametrize(
     ("share", "near"), [(0.8, 0.7), (0.7, 0.6), (0.05, 0.15), (1 / 3, 0.433), (0.3, 0.4)]
 )
