@@ -29,7 +29,7 @@ tour: setup
 
 # Three workers for two cores: some of the time goes by in waiting for Envoys.
 test: setup
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 # What needs no Envoy, on all cores.
 quick: setup

@@ -33,24 +33,40 @@ SHOP = ("test_capstone.py", "12_capstone]", "of_a_new_run[part2]")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shares tests out between workers (`-n 3 --dist loadgroup`): a module stays with one worker,
     which then pays once for its mesh. Runs of lessons, and the numbered parts of long tests, may
     each go to another.
     """
+    groups, ranks = {}, {}
     for item in items:
-        module = item.nodeid.partition("::")[0]
-        if "real_fortio" in getattr(item, "fixturenames", ()):
-            group = "real fortio"  # so that it is built once
-        elif any(word in item.nodeid for word in SHOP):
-            group = "shop"
-        elif item.get_closest_marker("notebook") or "[part" in item.nodeid:
-            group = item.nodeid
-        else:
-            group = module
+        group = groups[item] = group_of(item)
         item.add_marker(pytest.mark.xdist_group(group))
         if item.nodeid.startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+        ranks[group] = min(rank_of(item, group), ranks.get(group, 2))
+    if hasattr(config, "workerinput"):
+        # The longest first (make test asks xdist to keep this order): at the end no worker is left
+        # alone with a lesson, and two more that wait behind it, while the others are done.
+        items.sort(key=lambda item: ranks[groups[item]])
+
+
+def group_of(item: pytest.Item) -> str:
+    """What goes to one worker, as a whole."""
+    if "real_fortio" in getattr(item, "fixturenames", ()):
+        return "real fortio"  # so that it is built once
+    if any(word in item.nodeid for word in SHOP):
+        return "shop"
+    if item.get_closest_marker("notebook") or "[part" in item.nodeid:
+        return item.nodeid
+    return item.nodeid.partition("::")[0]
+
+
+def rank_of(item: pytest.Item, group: str) -> int:
+    """0 for what takes longest, 2 for what takes no time."""
+    if item.get_closest_marker("notebook") or group in ("shop", "real fortio"):
+        return 0
+    return 1 if item.get_closest_marker("embedded") else 2
 
 
 @pytest.fixture(scope="session")
