@@ -317,7 +317,9 @@ def addon_failed(addon: str) -> Any:
     """What makes an error of a failed `minikube addons`."""
 
     def explain(done: CommandResult) -> MeshError:
-        reason = [plain(line) for line in done.output.splitlines() if "Exiting due to" in line]
+        # in front of it stands a picture, or an X where the terminal has none
+        lines = [plain(line).removeprefix("X ") for line in done.output.splitlines()]
+        reason = [line for line in lines if line.startswith("Exiting due to")]
         return MeshError(
             f"Minikube's add-on {addon!r} was not switched",
             seen=reason[-1] if reason else last_words(done.output.splitlines()),

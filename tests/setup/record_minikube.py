@@ -9,6 +9,7 @@ it takes some minutes, makes the profile `minikube` and deletes it. Cases that n
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,20 +54,36 @@ STOPPED: tuple[tuple[str, list[str]], ...] = (
     ("status: stopped", STATUS),
     ("tunnel of a stopped one", ["tunnel"]),
 )
+# what fails before anything is made: name, more environment, words
+FAILING: tuple[tuple[str, dict[str, str], list[str]], ...] = (
+    ("start: docker is off", {"DOCKER_HOST": "unix:///nowhere/docker.sock"}, ASKED),
+    ("start: too little asked for", {}, [*START[:2], "--cpus=2", "--memory=1000", START[-1]]),
+    ("start: too much asked for", {}, [*START[:2], "--cpus=2", "--memory=600000", START[-1]]),
+)
+INTERRUPTED: tuple[tuple[str, list[str]], ...] = (
+    ("profiles after an interrupted start", PROFILES),
+    ("status after an interrupted start", STATUS),
+)
 LAST: tuple[tuple[str, list[str]], ...] = (("delete", ["delete"]),)
 
 
-def record(source: str, name: str, args: Sequence[str]) -> dict[str, Any]:
+def record(
+    source: str, name: str, args: Sequence[str], env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Runs Minikube once, with its answer as one recording."""
     print(f"{name}: minikube {' '.join(args)}", file=sys.stderr)
     done = subprocess.run(
-        ["minikube", *args], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        ["minikube", *args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
     )
     return case(source, args, done.returncode, done.stdout, done.stderr)
 
 
-def tunnel(source: str, args: Sequence[str], until: str) -> dict[str, Any]:
-    """What a tunnel says until a text stands there and, after SIGINT, at its end."""
+def interrupted(source: str, args: Sequence[str], until: str) -> dict[str, Any]:
+    """What a command says until a text stands there and, after SIGINT, at its end."""
     print(f"minikube {' '.join(args)}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
@@ -79,7 +96,9 @@ def tunnel(source: str, args: Sequence[str], until: str) -> dict[str, Any]:
         ):
             try:
                 wait_until(
-                    lambda: until in out.read_text("utf-8"), 60, f"the tunnel to say {until}"
+                    lambda: until in out.read_text("utf-8"),
+                    120,
+                    f"minikube {args[0]} to say {until}",
                 )
             finally:
                 process.send_signal(signal.SIGINT)
@@ -112,14 +131,18 @@ def main() -> None:
     found = json.loads(FILE.read_text("utf-8"))
     try:
         found |= {name: record(source, name, args) for name, args in BEFORE}
+        found |= {name: record(source, name, args, env) for name, env, args in FAILING}
+        found["start: interrupted"] = interrupted(source, START, "Creating docker container")
+        found |= {name: record(source, name, args) for name, args in INTERRUPTED}
+        record(source, "delete", ["delete"])
         started = record(source, "start: done", START)
         # the recording machine has two processors; a test's machine may be asked for four
         found["start: done"] = {**started, "args": ASKED, "source": f"{source}; asked for 2 CPUs"}
         found |= {name: record(source, name, args) for name, args in RUNNING}
-        found["tunnel: a route"] = tunnel(source, ["tunnel"], "minikube: no errors")
+        found["tunnel: a route"] = interrupted(source, ["tunnel"], "minikube: no errors")
         if shutil.which("ssh"):
             words = ["tunnel", "--bind-address=127.0.0.1"]
-            found["tunnel: runs"] = tunnel(source, words, "successfully started")
+            found["tunnel: runs"] = interrupted(source, words, "successfully started")
         found |= {name: record(source, name, args) for name, args in STOPPED}
     finally:
         found |= {name: record(source, name, args) for name, args in LAST}

@@ -1082,7 +1082,7 @@ def test_a_profile_that_is_too_small_is_not_used(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = recorded("profiles: one")
-    small["out"] = small["out"].replace('"Memory":4096', '"Memory":2200')
+    small["out"] = small["out"].replace('"Memory":6144', '"Memory":2200')
     standins.program(
         "minikube", recorded("version"), small, recorded("status: running", again=True)
     )
