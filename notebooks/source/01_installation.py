@@ -213,9 +213,10 @@ task("01-1").check(answer, mesh)
 # ## On a real cluster
 #
 # **Minikube** is a program that runs a small Kubernetes cluster on one machine. Older texts install Istio there with two add-ons: `minikube
-# addons enable istio-provisioner`, then `minikube addons enable istio`. The first one relies on an operator, a program inside the cluster
-# that installs Istio. Istio dropped it after version 1.23, so the add-ons can't install a newer Istio, and this course is made for 1.24 and
-# newer.
+# addons enable istio-provisioner`, then `minikube addons enable istio`. Both commands end with *enabled* and exit status 0, but that only
+# says that some manifests were sent. The first add-on relies on an operator, a program inside the cluster that installs Istio: if its image
+# can't be pulled, its pod stays in `ErrImagePull`, and no Istio ever comes. And Istio dropped the operator after version 1.23, so the add-ons
+# can't install a newer Istio, and this course is made for 1.24 and newer.
 #
 # What works today:
 #
