@@ -5,7 +5,7 @@ lesson needs is there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from labkit.errors import MeshError, NotReady
 from labkit.jsontypes import Json
@@ -35,11 +35,19 @@ def make_namespace(api: Api, say: Callable[[str], None]) -> None:
         )
 
 
-def wait_ready(api: Api, say: Callable[[str], None]) -> None:
-    """Watches the two Deployments that the lessons need, until both are ready, for 300 s at most.
-    Raises NotReady.
+NEEDED = ("istiod", istio.GATEWAY)
+"""The Deployments that the lessons need."""
+
+
+def deployments(api: Api) -> tuple[str, ...]:
+    """The names of all Deployments of Istio's namespace."""
+    return tuple(one["metadata"]["name"] for one in api.list("Deployment", istio.NAMESPACE))
+
+
+def wait_ready(api: Api, say: Callable[[str], None], wanted: Collection[str] = NEEDED) -> None:
+    """Watches Deployments of Istio's namespace until all are ready, for 300 s at most. Raises
+    NotReady.
     """
-    wanted = ("istiod", istio.GATEWAY)
     shown = ""
 
     def done(found: Mapping[str, Json]) -> bool:

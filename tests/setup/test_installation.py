@@ -936,6 +936,26 @@ def test_a_minikube_made_anew_by_somebody_else_and_stopped_is_stopped_again(
     assert standins.calls("minikube")[-1] == ["stop"]
 
 
+def test_after_a_stop_istios_pods_are_waited_for(
+    in_minikube: FakeCluster, standins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes answers before the pods of the last time run again."""
+    standins.program(
+        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
+    )
+    minikube_istioctl(standins)
+    assert labkit("up", "--minikube") == 0
+    waited: list[tuple[str, ...]] = []
+    monkeypatch.setattr(
+        installation, "wait_ready", lambda api, say, wanted=(): waited.append(tuple(wanted))
+    )
+    standins.program("minikube", recorded("version"), recorded("profiles: one"))
+    standins.program("minikube", recorded("status: stopped", again=True))
+    standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
+    assert labkit("up", "--minikube") == 0
+    assert [set(names) for names in waited] == [{"istiod", "istio-ingressgateway"}]
+
+
 @pytest.mark.parametrize("words", [["down"], ["down", "--all"]])
 def test_another_one_of_the_same_name_is_not_deleted_while_it_is_stopped(
     in_minikube: FakeCluster,
