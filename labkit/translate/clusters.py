@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
+from labkit.resources import protocols
 from labkit.resources.istio import cluster_name
-from labkit.translate import protocols
+from labkit.resources.precedence import Rule
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry, Service, ServicePort, Target
-from labkit.translate.rules.destination_rules import Rule, port_policy, subset_policy
+from labkit.translate.rules.destination_rules import port_policy, subset_policy
 from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
 from labkit.translate.values import made_of
 

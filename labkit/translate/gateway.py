@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from labkit.jsontypes import Json
-from labkit.resources import istio
-from labkit.translate import clusters, listeners, protocols
-from labkit.translate.hosts import for_namespace, intersection, specificity
+from labkit.resources import istio, protocols
+from labkit.resources.hosts import for_namespace, intersection, specificity
+from labkit.translate import clusters, listeners
 from labkit.translate.model import ProxyConfig
 from labkit.translate.registry import Registry
 from labkit.translate.routes.http_routes import Viewer, routes_of

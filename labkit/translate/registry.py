@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from labkit.resources import protocols
 from labkit.resources.istio import EXPORT_TO, GATEWAY_PORTS, service_host
 from labkit.resources.model import Resource
-from labkit.translate import protocols
+from labkit.resources.precedence import DestinationRules
 from labkit.translate.model import Pod
-from labkit.translate.rules.destination_rules import DestinationRules
 from labkit.translate.rules.virtual_services import VirtualService, resolve_all
 from labkit.translate.support import check_supported
 

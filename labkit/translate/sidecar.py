@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from labkit.jsontypes import Json
+from labkit.resources import protocols
+from labkit.resources.hosts import is_wildcard, matches, specificity, subset_of
 from labkit.resources.istio import MESH, cluster_name
-from labkit.translate import clusters, listeners, protocols
+from labkit.translate import clusters, listeners
 from labkit.translate.clusters import PASSTHROUGH_CLUSTER
-from labkit.translate.hosts import is_wildcard, matches, specificity, subset_of
 from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
 from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of

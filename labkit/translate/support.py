@@ -12,10 +12,9 @@ from typing import Any
 
 from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
-from labkit.resources import kinds
+from labkit.resources import kinds, protocols
 from labkit.resources.model import Resource
 from labkit.resources.rules.shared import block
-from labkit.translate import protocols
 from labkit.translate.values import at
 
 ON_A_CLUSTER = 'do it on a cluster: labkit.open_mesh("cluster")'

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labkit.resources import hosts, protocols
 from labkit.resources.istio import full_host
-from labkit.translate import hosts, protocols
 from labkit.translate.routes.retries import conditions_and_codes
 from labkit.translate.values import (
     duration,

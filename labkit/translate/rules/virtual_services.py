@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
+from labkit.resources.hosts import gateway_name
 from labkit.resources.istio import MESH, full_host
 from labkit.resources.model import Resource
-from labkit.translate.hosts import gateway_name
 from labkit.translate.rules.delegates import merge_routes
 
 
