@@ -28,7 +28,7 @@ def test_nothing_to_find(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_finding_has_its_place_its_code_and_a_fix(capsys: pytest.CaptureFixture[str]) -> None:
     file = str(GALLERY / "undefined-subset" / "broken.yaml")
-    status, text = run(capsys, file, "--with", HELLO)
+    status, text = run(capsys, file, "--with", HELLO, "--with", str(GALLERY / "gateway.yaml"))
     assert status == 1
     assert (
         "undefined-subset/broken.yaml:31: error IST0101 ReferencedResourceNotFound (KIA1107)"

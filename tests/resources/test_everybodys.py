@@ -212,3 +212,19 @@ def kind(api_version: str, name: str) -> str:
 )
 def test_three_verdicts(api_version: str, name: str, verdict: str) -> None:
     assert kind(api_version, name) == verdict
+
+
+def test_rules_that_no_namespace_sees_both_of_do_not_conflict() -> None:
+    assert linted("exportto-conflict-disjoint").codes == ()
+    assert linted("exportto-conflict-star").codes == ("IST0109",)
+
+
+def test_ports_whose_servers_speak_first_are_tcp() -> None:
+    assert linted("mongo-port-svc").codes == ()
+
+
+def test_no_protocol_is_advised_that_nobody_has_named() -> None:
+    text = case("mongo-port-svc").read_text().replace("27017", "5432")
+    (found,) = lint(text, context=CONTEXT)
+    assert found.code == "IST0118"
+    assert "http, grpc or tcp" in found.fix

@@ -334,15 +334,15 @@ WRONG_AND_RIGHT = {
 @pytest.mark.parametrize("case", WRONG_AND_RIGHT)
 def test_the_rule_finds_its_mistake_and_stays_silent_beside_it(case: str) -> None:
     code, wrong, right = WRONG_AND_RIGHT[case]
-    found = [each for each in lint(*wrong, context=[HELLO]) if each.code == code]
-    assert found, lint(*wrong, context=[HELLO])
+    found = [each for each in lint(*wrong, context=[HELLO, GATEWAY]) if each.code == code]
+    assert found, lint(*wrong, context=[HELLO, GATEWAY])
     for each in found:
         assert each.file == "<text>"
         assert each.line > 0
         assert each.what
         assert each.why
         assert each.fix
-    assert code not in lint(*right, context=[HELLO]).codes
+    assert code not in lint(*right, context=[HELLO, GATEWAY]).codes
 
 
 def test_each_code_has_a_case_here_or_on_the_mesh() -> None:
@@ -356,13 +356,22 @@ def test_what_could_be_in_another_file_is_not_missed() -> None:
             routes(f"[{V1}]"),
             SUBSETS,
             rule(RANDOM, name="other", host="elsewhere", namespace="shop"),
+            context=[GATEWAY],
         )
         == ()
     )
 
 
 def test_a_complete_world_has_nothing_elsewhere() -> None:
-    assert lint(routes(f"[{V1}]"), complete=True).codes == ("IST0101",)
+    assert lint(routes(f"[{V1}]"), complete=True).codes == ("IST0101", "IST0132")
+
+
+def test_a_gateway_is_missing_where_it_is_not_known() -> None:
+    found = lint(routes(f"[{PLAIN}]"), context=[HELLO])
+    assert [(each.code, each.path) for each in found] == [
+        ("IST0101", "spec.gateways[0]"),
+        ("IST0132", "spec.gateways[0]"),
+    ]
 
 
 def test_of_two_rules_the_younger_one_is_told_of() -> None:
@@ -385,7 +394,8 @@ def test_an_applied_rule_keeps_its_age_when_it_is_changed() -> None:
 
 
 def test_two_versions_of_an_object_are_both_looked_at() -> None:
-    assert lint(matched("{prefix: /v2}"), matched("{prefix: /v2/}")).codes == ("LAB06",)
+    first, second = matched("{prefix: /v2}"), matched("{prefix: /v2/}")
+    assert lint(first, second, context=[GATEWAY]).codes == ("LAB06",)
 
 
 NAMESPACE: dict[str, Any] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}

@@ -4,12 +4,14 @@ do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from labkit.resources.istio import full_host, service_host
+from labkit.resources.hosts import is_wildcard
+from labkit.resources.istio import ROOT_NAMESPACE, SERVICE_DOMAIN, full_host, service_host
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
+from labkit.resources.precedence import DestinationRules, Rule
 from labkit.resources.rules.shared import Fields, block, items
 
 DEFAULT_EJECTION_PERCENT = 10
@@ -73,33 +75,104 @@ def _nearest(world: World, service: Resource, labels: Fields) -> str:
     return "start pods with these labels first, or use labels that its pods have"
 
 
-def twice(world: World) -> Iterator[Diagnosis]:
-    """KIA0201: a rule of which something is ignored, because an older one of the host has it. Told
-    of the younger.
+def ignored(world: World) -> Iterator[Diagnosis]:
+    """KIA0201: a rule of which some part counts for no proxy, because another rule of the host has
+    it. Asked of the code that chooses rules for proxies.
+
+    A rule that nobody obeys, and without which somebody would obey another one, is none: istiod
+    merges rules by their `exportTo`, so that one may keep two others apart.
     """
-    policies: dict[tuple[str, str], Resource] = {}
-    names: dict[tuple[str, str, str], Resource] = {}
-    for rule in world.all("DestinationRule"):
-        if rule.spec.get("workloadSelector"):
-            continue  # for other callers than the rest
+    rules = world.all("DestinationRule")
+    index = DestinationRules(rules)
+    hosts: dict[str, list[Resource]] = {}
+    for rule in rules:
         host = full_host(str(rule.spec.get("host") or ""), rule.namespace)
-        first = (
-            policies.setdefault((rule.namespace, host), rule)
-            if rule.spec.get("trafficPolicy")
-            else rule
-        )
-        if first is not rule:
-            what = f"{title(first)} already has a trafficPolicy for {host}; this one is ignored"
-            yield diagnosis("KIA0201", rule, ("spec", "trafficPolicy"), what, _merge(first))
-        for index, subset in enumerate(items(rule.spec, "subsets")):
-            name = str(subset.get("name"))
-            older = names.setdefault((rule.namespace, host, name), rule)
-            if older is not rule:
-                what = (
-                    f"{title(older)} already defines the subset {name} of {host}; this one is "
-                    "ignored"
+        if not is_wildcard(host):
+            hosts.setdefault(host, []).append(rule)
+    owners = {id(part): rule for rule in rules for _, part in _parts(rule)}
+
+    def wild(rule: Resource) -> bool:
+        return is_wildcard(str(rule.spec.get("host") or ""))
+
+    spaces = {r.namespace for r in world.resources} | {ROOT_NAMESPACE, _ELSEWHERE}
+    spaces |= {str(name) for rule in rules for name in items(rule.spec, "exportTo")} - {".", "*"}
+    for host, own in hosts.items():
+        if len(own) == 1 and not own[0].spec.get("exportTo"):
+            continue
+        home = world.services[host].namespace if host in world.services else _home(host)
+        selectors = [(block(r.spec, "workloadSelector") or {}).get("matchLabels") for r in own]
+        callers = [
+            (space, labels) for space in sorted(spaces) for labels in [{}, *filter(None, selectors)]
+        ]
+        found = [index.find(host, home, *caller) for caller in callers]
+        shown = {space: each for (space, _), each in zip(callers, found, strict=True) if each}
+        used = {part for each in found for part in _obeyed(each)}
+        for rule in own:
+            parts = list(_parts(rule))
+            unused = [(path, part) for path, part in parts if id(part) not in used]
+            if unused and len(unused) == len(parts) and len(own) <= _FEW:
+                rest = DestinationRules(
+                    each for each in rules if each is not rule and (each in own or wild(each))
                 )
-                yield diagnosis("KIA0201", rule, ("spec", "subsets", index), what, _merge(older))
+                without = [rest.find(host, home, *caller) for caller in callers]
+                if list(map(_obeyed, without)) != list(map(_obeyed, found)):
+                    continue
+            for path, part in unused:
+                yield _ignored(rule, path, part, host, owners, shown)
+
+
+def _obeyed(rule: Rule | None) -> list[int]:
+    """The parts of a rule as a proxy has it, each by its identity."""
+    return [id(part) for part in (rule.policy, *rule.subsets)] if rule is not None else []
+
+
+def _ignored(
+    rule: Resource,
+    path: Path,
+    part: Fields,
+    host: str,
+    owners: Mapping[int, Resource],
+    shown: Mapping[str, Rule],
+) -> Diagnosis:
+    """What hides a part of a rule, and what to do."""
+    found = shown.get(rule.namespace) or next(iter(shown.values()), None)
+    inner = None
+    if found is not None:
+        inner = found.policy if path[-1] == "trafficPolicy" else found.subset(str(part.get("name")))
+    first = owners.get(id(inner))
+    what = "a trafficPolicy" if path[-1] == "trafficPolicy" else f"the subset {part.get('name')}"
+    if first is None or first is rule:
+        other = f": {found.namespace}/{found.name} counts there" if found is not None else ""
+        return diagnosis(
+            "KIA0201",
+            rule,
+            path,
+            f"no proxy looks here for {what} of {host}{other}",
+            "proxies look in their own namespace, in the Service's and in "
+            f"{ROOT_NAMESPACE}: put it into one of these, and export it to those who need it",
+        )
+    verb = "has" if path[-1] == "trafficPolicy" else "defines"
+    said = f"{title(first)} already {verb} {what} {'for' if verb == 'has' else 'of'} {host}"
+    return diagnosis("KIA0201", rule, path, f"{said}; this one is ignored", _merge(first))
+
+
+_FEW = 40  # rules of one host: with more of them the answer would take too long
+_ELSEWHERE = "-"  # some namespace that nothing here names
+
+
+def _home(host: str) -> str:
+    """The namespace in the name of a Service that is not known here."""
+    suffix = f".{SERVICE_DOMAIN}"
+    return host.removesuffix(suffix).partition(".")[2] if host.endswith(suffix) else ""
+
+
+def _parts(rule: Resource) -> Iterator[tuple[Path, Fields]]:
+    """The parts of a rule that count or not by themselves: its policy, each of its subsets."""
+    policy = block(rule.spec, "trafficPolicy")
+    if policy is not None:
+        yield ("spec", "trafficPolicy"), policy
+    for index, subset in enumerate(items(rule.spec, "subsets")):
+        yield ("spec", "subsets", index), subset
 
 
 def _merge(first: Resource) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from labkit.resources.istio import GATEWAY_LABELS, GATEWAY_PORTS
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
@@ -12,10 +12,14 @@ from labkit.resources.rules.shared import block, items
 
 
 def missing_workload(world: World) -> Iterator[Diagnosis]:
-    """IST0101: no pod has the labels of the selector. Certain on a running mesh only."""
+    """IST0101: no pod has the labels of the selector. Istio's own ingress gateway is taken to be
+    there, unless the world is complete.
+    """
     for gateway in world.all("Gateway"):
         selector = gateway.spec.get("selector") or {}
-        if selector and world.complete and not any(pod.has(selector) for pod in world.pods):
+        ours = not world.complete and is_ingress(selector)
+        judged = world.complete or world.pods
+        if selector and judged and not ours and not any(pod.has(selector) for pod in world.pods):
             yield diagnosis(
                 "IST0101",
                 gateway,
@@ -66,8 +70,12 @@ def _service_ports(world: World, gateway: Resource) -> dict[int, int]:
             for port in items(service.spec, "ports"):
                 target = port.get("targetPort", port.get("port"))
                 found[port.get("port")] = target if isinstance(target, int) else port.get("port")
-    ingress = selector and all(GATEWAY_LABELS.get(key) == value for key, value in selector.items())
-    return found or (dict(GATEWAY_PORTS) if ingress else {})
+    return found or (dict(GATEWAY_PORTS) if is_ingress(selector) else {})
+
+
+def is_ingress(selector: Mapping[str, str]) -> bool:
+    """Whether a selector means the ingress gateway of Istio's installation."""
+    return bool(selector) and all(GATEWAY_LABELS.get(key) == it for key, it in selector.items())
 
 
 def same_host(world: World) -> Iterator[Diagnosis]:

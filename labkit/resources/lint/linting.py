@@ -35,7 +35,7 @@ RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
     references.same_host,
     destination_rules.unknown_host,
     destination_rules.subsets,
-    destination_rules.twice,
+    destination_rules.ignored,
     destination_rules.ejection,
     destination_rules.limits,
     destination_rules.hash_header,

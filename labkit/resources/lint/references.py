@@ -25,17 +25,18 @@ def gateways(world: World) -> Iterator[Diagnosis]:
             path: Path = ("spec", "gateways", index)
             gateway = world.gateway(name, service.namespace)
             if gateway is None:
-                yield from _no_gateway(world, service, path, name)
-            elif hosts and not any(serves(gateway, host, service.namespace) for host in hosts):
+                yield _no_gateway(world, service, path, name)
+                what = f"the Gateway {name} is not known, so it serves none of the hosts"
+            elif any(serves(gateway, host, service.namespace) for host in hosts):
+                continue
+            else:
                 what = f"{title(gateway)} serves none of the hosts {', '.join(hosts)}"
-                yield diagnosis(
-                    "IST0132", service, path, what, "name the same host in both objects"
-                )
+            yield diagnosis("IST0132", service, path, what, "name the same host in both objects")
         if not names or names == [MESH]:
             yield from _not_at_gateway(world, service, hosts)
 
 
-def _no_gateway(world: World, service: Resource, path: Path, name: str) -> Iterator[Diagnosis]:
+def _no_gateway(world: World, service: Resource, path: Path, name: str) -> Diagnosis:
     namespace, short = gateway_key(name, service.namespace)
     other = next((g for g in world.all("Gateway") if g.name == short), None)
     if other is not None:
@@ -43,15 +44,11 @@ def _no_gateway(world: World, service: Resource, path: Path, name: str) -> Itera
             f"write {other.namespace}/{other.name}: without a namespace it means one in "
             f"{service.namespace}"
         )
-    elif world.knows("Gateway", namespace):
-        there = (
-            ", ".join(g.name for g in world.all("Gateway") if g.namespace == namespace) or "none"
-        )
-        fix = f"apply it, or name an existing one ({there})"
     else:
-        return
+        there = ", ".join(g.name for g in world.all("Gateway") if g.namespace == namespace)
+        fix = f"apply it, or name an existing one ({there or 'none is known here'})"
     what = f"there is no Gateway {short} in namespace {namespace}"
-    yield diagnosis("IST0101", service, path, what, fix, also="KIA1102")
+    return diagnosis("IST0101", service, path, what, fix, also="KIA1102")
 
 
 def _not_at_gateway(world: World, service: Resource, hosts: list[str]) -> Iterator[Diagnosis]:
@@ -132,18 +129,22 @@ def _subset(
 
 
 def same_host(world: World) -> Iterator[Diagnosis]:
-    """IST0109 inside the mesh, KIA1106 at a gateway: two VirtualServices for one host. Told of the
-    younger one.
+    """IST0109 inside the mesh, KIA1106 at a gateway: two VirtualServices for one host, of which
+    some namespace sees both. Told of the younger one.
     """
-    seen: dict[tuple[str, str], Resource] = {}
+    seen: dict[tuple[str, str], list[Resource]] = {}
     for service in world.all("VirtualService"):
         for name in items(service.spec, "gateways") or [MESH]:
             place = MESH if name == MESH else "/".join(gateway_key(name, service.namespace))
             for index, host in enumerate(items(service.spec, "hosts")):
-                first = seen.setdefault((place, full_host(host, service.namespace)), service)
-                if first is not service:
+                older = seen.setdefault((place, full_host(host, service.namespace)), [])
+                others = [each for each in older if each is not service and _meet(each, service)]
+                if service not in older:
+                    older.append(service)
+                if others:
                     code = "IST0109" if place == MESH else "KIA1106"
-                    what = f"{title(first)} already has the host {host}"
+                    have = "has" if len(others) == 1 else "have"
+                    what = f"{', '.join(map(title, others))} already {have} the host {host}"
                     path: Path = ("spec", "hosts", index)
                     yield diagnosis(
                         code,
@@ -152,6 +153,20 @@ def same_host(world: World) -> Iterator[Diagnosis]:
                         what,
                         "put all routes of a host into one VirtualService",
                     )
+
+
+def _meet(one: Resource, other: Resource) -> bool:
+    """Whether some namespace sees both objects."""
+    mine, theirs = _seen_in(one), _seen_in(other)
+    return bool(mine and theirs and ("*" in mine or "*" in theirs or mine & theirs))
+
+
+def _seen_in(resource: Resource) -> set[str]:
+    """The namespaces that `exportTo` lets see an object; `*` for all, none for `~`."""
+    said = {str(name) for name in items(resource.spec, "exportTo")} or {"*"}
+    if "*" in said:
+        return {"*"}
+    return {resource.namespace if name == "." else name for name in said - {"~"}}
 
 
 def _destinations(service: Resource) -> Iterator[tuple[Path, Fields]]:

@@ -6,28 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labkit.resources.istio import INJECT_POD, INJECTED, INJECTION, PROXY, REVISION, ROOT_NAMESPACE
+from labkit.resources import protocols
+from labkit.resources.injection import gets_sidecar
+from labkit.resources.istio import INJECTED, INJECTION, PROXY, REVISION, ROOT_NAMESPACE
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
 from labkit.resources.lint.world import World
 from labkit.resources.model import Resource
 from labkit.resources.rules.shared import items
-
-PROTOCOLS = (
-    *(
-        "http",
-        "http2",
-        "https",
-        "grpc",
-        "grpc-web",
-        "tcp",
-        "tls",
-        "udp",
-        "mongo",
-        "redis",
-        "mysql",
-        "http_proxy",
-    ),
-)
 
 
 def not_injected(world: World) -> Iterator[Diagnosis]:
@@ -48,19 +33,19 @@ def not_injected(world: World) -> Iterator[Diagnosis]:
 
 
 def without_proxy(world: World) -> Iterator[Diagnosis]:
-    """IST0103: a running pod without a sidecar in a namespace that asks for one."""
-    injected = {n.name for n in world.all("Namespace") if n.labels.get(INJECTION) == INJECTED}
+    """IST0103: a running pod without a sidecar that would get one if it were made now."""
+    namespaces = {n.name: n.labels for n in world.all("Namespace")}
     for pod in world.pods:
-        if not pod.live or pod.namespace not in injected or PROXY in pod.containers:
+        if not pod.live or PROXY in pod.containers:
             continue
-        if str(pod.labels.get(INJECT_POD)).lower() == "false":
+        if not gets_sidecar(pod.namespace, namespaces.get(pod.namespace), pod.resource.body):
             continue
         owner = _owner(pod.resource)
         yield diagnosis(
             "IST0103",
             pod.resource,
             (),
-            f"the pod {pod.name} has no container {PROXY}, though its namespace asks for one",
+            f"the pod {pod.name} has no container {PROXY}, and would get one now",
             f"kubectl rollout restart deployment {owner} -n {pod.namespace}"
             if owner
             else "make the pod anew",
@@ -82,15 +67,18 @@ def port_names(world: World) -> Iterator[Diagnosis]:
             continue
         for index, port in enumerate(items(service.spec, "ports")):
             name = str(port.get("name") or "")
-            if port.get("appProtocol") or port.get("protocol") == "UDP":
-                continue
-            if name.lower().partition("-")[0] in PROTOCOLS or name.lower().startswith("grpc-web"):
+            number, app = port.get("port") or 0, port.get("appProtocol")
+            transport = port.get("protocol") or protocols.TCP
+            if protocols.of_port(number, name, transport, app) != protocols.UNKNOWN:
                 continue
             said = f'the name "{name}" of port' if name else "port"
+            if app is not None:
+                said = f'appProtocol "{app}" of port'
             yield diagnosis(
                 "IST0118",
                 service,
                 ("spec", "ports", index),
-                f"{said} {port.get('port')} does not say the protocol",
-                "name: http, or http- and a word, or set appProtocol: http",
+                f"{said} {number} does not say the protocol",
+                "name it for what it speaks, such as http, grpc or tcp, alone or with a dash and "
+                "a word after it; or set appProtocol to that",
             )
