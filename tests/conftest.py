@@ -15,6 +15,10 @@ settings.register_profile("labkit", deadline=None)
 settings.load_profile("labkit")
 
 
+TESTS = Path(__file__).resolve().parent
+ASKED_FOR = ("browser", "cluster", "minikube")
+"""Suites, each in a folder named like its marker, that run only where -m names them."""
+
 # What starts programs of its own, or tries thousands of inputs: `make quick` leaves it to
 # `make test`.
 SLOW = (
@@ -30,6 +34,18 @@ SLOW = (
 # The shop of lesson 12 has so many Envoys that two of them at once may use up the 128 instances of
 # inotify that Linux gives a user.
 SHOP = ("test_capstone.py", "12_capstone]", "of_a_new_run[part2]")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where all tests are asked for, whole suites that -m leaves out are not even imported, which
+    each worker would do.
+    """
+    if [Path(arg).resolve() for arg in config.args] != [TESTS]:
+        return None
+    name = f"tests/{collection_path.relative_to(TESTS).as_posix()}"
+    left_out = [f"tests/{mark}/" for mark in ASKED_FOR if f"not {mark}" in config.option.markexpr]
+    left_out += SLOW if "not slow" in config.option.markexpr else ()
+    return (name if name.endswith(".py") else f"{name}/") in left_out or None
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
