@@ -33,7 +33,7 @@ SLOW = (
 
 # The shop of lesson 12 has so many Envoys that two of them at once may use up the 128 instances of
 # inotify that Linux gives a user.
-SHOP = ("test_capstone.py", "12_capstone]", "of_a_new_run[part2]")
+SHOP = ("test_capstone.py", "12_capstone]", "of_a_new_run[part2]", "many_meshes")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

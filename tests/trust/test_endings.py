@@ -248,23 +248,27 @@ def test_a_gateway_that_is_killed_twice_is_back_at_once_each_time(own: EmbeddedM
     assert gateway.sidecar is not None
     monotonic = time.monotonic
     with under_load(own, 200) as codes:
-        took = []
+        took, noticed = [], []
         for kill in (1, 2):
             ran = monotonic() - gateway.backoff["sidecar"].last
             if ran < CALM_S:
                 own.wait_for(lambda: monotonic() - gateway.backoff["sidecar"].last > CALM_S, "calm")
-            gateway.sidecar.kill()
             began = monotonic()
+            assert gateway.sidecar.process is not None
+            gateway.sidecar.process.kill()
             own.wait_for(lambda k=kill: gateway.restarts == k and gateway.ready, "the restart")
             took.append(monotonic() - began)
+            noticed.append(gateway.backoff["sidecar"].last - began)
     assert max(took) < 3
     assert gateway.backoff["sidecar"].streak == 1
     measured(
         "killed-gateway",
         "the gateway killed twice, at 200 requests a second",
-        "started again at once, each time",
+        "started again at once, each time; lost is what comes while an Envoy starts, as with one "
+        "gateway pod on a cluster",
         requests=sum(codes.values()),
         lost=lost(codes),
+        noticed_after_s=max(noticed),
         recovered_s=max(took),
     )
 

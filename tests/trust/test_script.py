@@ -250,7 +250,7 @@ spec:
 @pytest.fixture(scope="module")
 def mesh() -> Iterator[Mesh]:
     """A mesh in which all that may hold script does: the pods' version, annotations, headers."""
-    hello = HELLO.read_text("utf-8").replace('value: "v1"', "value: '<img src=x onerror=alert(1)>'")
+    hello = HELLO.read_text("utf-8").replace("value: v1\n", f"value: {SHORT!r}\n")
     with labkit.open_mesh() as found:
         found.apply(hello, GATEWAY, RULE)
         yield found
@@ -258,12 +258,15 @@ def mesh() -> Iterator[Mesh]:
 
 @pytest.mark.embedded
 def test_panels(mesh: Mesh, tmp_path: Path) -> None:
-    answers = mesh.curl(f"{URL}%3Cimg%20src=x%20onerror=alert(1)%3E", headers={"x-evil": EVIL}, n=4)
+    path = f"{URL}%3Cimg%20src=x%20onerror=alert(1)%3E"
+    answers = mesh.curl(path, headers={"x-evil": EVIL, "accept": "text/html"}, n=6)
+    assert SHORT in set(answers.frame["version"])
     file = tmp_path / "rule.yaml"
     file.write_text(RULE)
     policy = PolicyPanel(mesh, file)
     traffic = TrafficPanel(mesh, URL + "?<script>alert(1)</script>")
     shown = [
+        *[answer.body.decode() for answer in answers.responses],  # the application's own pages
         answers._repr_html_(),
         policy.page(),
         traffic.page(),
