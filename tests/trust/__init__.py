@@ -36,5 +36,7 @@ def measured(row: str, done: str, seen: str, **numbers: float | int | str) -> No
     # "tests/trust/test_endings.py::test_it[owner-1] (call)"
     test = os.environ["PYTEST_CURRENT_TEST"].rpartition(" (")[0].partition("[")[0]
     long = LONG or "LABKIT_GENERATED" in os.environ
+    load = round(os.getloadavg()[0] / (os.cpu_count() or 1), 1)  # programs that want a processor
     known[row] = {"done": done, "seen": seen, "test": test, "long": long, "numbers": before}
+    known[row]["load"] = load
     FILE.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")

@@ -47,10 +47,12 @@ def running(pids: list[int]) -> list[int]:
 
 
 def ends_within(pids: list[int], began: float, limit_s: float) -> float:
-    """How long after `began` none of these runs any more, in seconds."""
+    """How long after `began` none of these runs any more, in seconds. On a machine that has more to
+    do than processors, each gets that much less of them.
+    """
     wait_until(lambda: not running(pids), 10, "all processes to end", longest_s=0.005)
     took = time.monotonic() - began
-    assert took < limit_s
+    assert took < limit_s * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     return took
 
 
@@ -97,6 +99,8 @@ def test_whatever_signal_ends_the_owner_nothing_is_left(folder: Path, name: str)
         assert len(pids) >= 2
         began = time.monotonic()
         process.send_signal(getattr(signal, f"SIG{name}"))
+        process.wait()
+        ended = time.monotonic()
         took = ends_within(pids, began, 1)
         wait_until(lambda: not Path(mesh["folder"]).exists(), 1, "the folder to go")
         process.kill()
@@ -106,6 +110,7 @@ def test_whatever_signal_ends_the_owner_nothing_is_left(folder: Path, name: str)
         "all processes end, and the folder goes",
         left=0,
         gone_after_s=took,
+        after_the_owner_s=began + took - ended,
     )
 
 

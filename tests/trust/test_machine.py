@@ -360,6 +360,6 @@ def test_a_clock_that_jumps(own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch) 
         "the clock set an hour on and two back, again and again: `apply`, `scale`, load, a gate, "
         "the access log",
         "nothing waits longer or shorter; what a plot shows keeps its distances",
-        seconds=took,
+        in_all_s=took,
         lost=0,
     )
