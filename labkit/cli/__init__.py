@@ -60,6 +60,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         argcomplete.autocomplete(parser)  # prints and exits
     args, unknown = parser.parse_known_args(words)
+    more = getattr(args, "more", "")
+    if more:  # argparse takes only those that stand together
+        files = [word for word in unknown if word == "-" or not word.startswith("-")]
+        getattr(args, more).extend(files)
+        unknown = [word for word in unknown if word not in files]
     if unknown:  # argparse by itself would show the usage of labkit, not of the command
         getattr(args, "usage_error", parser.error)("unrecognized arguments: " + " ".join(unknown))
     try:

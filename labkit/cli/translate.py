@@ -1,12 +1,20 @@
-"""`labkit translate`: the Envoy configuration that Istio makes of manifests, as JSON."""
+"""`labkit translate`: the Envoy configuration that Istio makes of manifests, in the manner of
+`istioctl proxy-config`.
+
+labkit translate --proxy gateway shop.yaml                     # what counts, as JSON
+labkit translate routes --proxy gateway shop.yaml --port 80    # one of four tables
+labkit translate --proxy gateway shop.yaml -o config_dump      # Envoy's own shape, whole
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from labkit.cli.terminal import read_stdin
 from labkit.errors import NotFound, ParseError
@@ -21,7 +29,10 @@ from labkit.translate import (
     registry_of,
     sidecar_config,
 )
+from labkit.translate.config_dump import config_dump
+from labkit.translate.model import ProxyConfig
 from labkit.translate.normalise import normalised
+from labkit.translate.tables import VIEWS, chosen, messages, table
 
 STDIN = "-"
 
@@ -39,12 +50,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="a manifest, a folder of manifests, a JSON file with a list of objects, or - for "
-        "standard input",
+        f"standard input. The first may be one of {', '.join(VIEWS)}: that part alone, as a table",
     )
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("json", "yaml", "table", "config_dump"),
+        help="config_dump is Envoy's own shape, which `istioctl proxy-config --file` reads; json "
+        "and yaml of one part are Envoy's own messages, of all parts what counts in them",
+    )
+    parser.add_argument("--service", default="", metavar="HOST", help="what is about this Service")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="NUMBER", help="what is about this port"
+    )
+    parser.set_defaults(more="files")
 
 
 def run(args: argparse.Namespace) -> int:
-    resources = [resource for file in args.files for resource in read(file)]
+    view, files = view_of(args.files)
+    resources = [resource for file in files for resource in read(file)]
     # before validation, which knows fewer kinds and would say less
     check_supported(resource for resource in resources if has_shape(resource))
     registry = registry_of(load(resources))
@@ -52,9 +76,46 @@ def run(args: argparse.Namespace) -> int:
         config = gateway_config(registry)
     else:
         config = sidecar_config(registry, pod_of(registry, args.proxy))
-    json.dump(normalised(config, registry.pods), sys.stdout, indent=1, sort_keys=True)
-    print()
+    print(shown(config, registry, view, args))
     return 0
+
+
+def view_of(words: list[str]) -> tuple[str, list[str]]:
+    """The part that is asked for ("" for all), and the files. A file of such a name is a file.
+
+    >>> view_of(["routes", "shop.yaml"]), view_of(["shop.yaml"])
+    (('routes', ['shop.yaml']), ('', ['shop.yaml']))
+    """
+    first, *rest = words
+    named = next((view for view in VIEWS if first in (view, view[:-1])), "")
+    return (named, rest) if named and rest and not Path(first).exists() else ("", words)
+
+
+def shown(config: ProxyConfig, registry: Registry, view: str, args: argparse.Namespace) -> str:
+    """What is printed of a configuration."""
+    output = args.output or ("table" if view else "json")
+    parts = {
+        name: chosen(messages(config, name), name, service=args.service, port=args.port)
+        for name in ((view,) if view else VIEWS)
+    }
+    if output == "table":
+        tables = ["\n".join(table(found, name)) for name, found in parts.items()]
+        return "\n\n".join(tables)
+    if view and output != "config_dump":
+        value: Any = parts[view]
+    else:
+        raw = {
+            name: tuple(chosen(getattr(config, name), name, service=args.service, port=args.port))
+            for name in VIEWS
+        }
+        config = replace(config, **raw)
+        if output == "config_dump":
+            return json.dumps(config_dump(config, registry.pods), indent=1)
+        value = normalised(config, registry.pods, whole=True)
+    if output == "yaml":
+        text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
+        return text.rstrip("\n")
+    return json.dumps(value, indent=1, sort_keys=True)
 
 
 def read(file: str) -> list[Resource]:

@@ -7,6 +7,7 @@ addresses of its own, and makes its `Registry` of those.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from labkit.jsontypes import Json
 from labkit.resources.injection import gets_sidecar
@@ -50,7 +51,8 @@ def registry_of(resources: Iterable[Resource]) -> Registry:
             address = known_address or next_address(FIRST_POD_IP, len(pods))
             labels = namespaces.get(resource.namespace)
             injected = gets_sidecar(resource.namespace, labels, template)
-            pods.append(pod_of(template, name, resource.namespace, address, injected))
+            pod = pod_of(template, name, resource.namespace, address, injected)
+            pods.append(replace(pod, workload=resource.name))
     service_ips: dict[tuple[str, str], str] = {}
     allocated = 0
     for resource in known:

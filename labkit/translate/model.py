@@ -22,6 +22,8 @@ class Pod:
     named_ports: Mapping[str, int] = field(default_factory=dict)
     ready: bool = True
     injected: bool = True
+    workload: str = ""
+    """The Deployment that it belongs to, or its own name; "" where a mesh has no need of it."""
 
     @property
     def group(self) -> str:

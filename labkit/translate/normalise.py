@@ -2,8 +2,8 @@
 decides.
 
 Left out: what a mesh without certificates and telemetry has no use for (transport sockets,
-metadata, statistics' names), Istio's own listeners and clusters, and services outside the lesson's
-namespace.
+metadata, statistics' names), Istio's own listeners and clusters; and, unless the whole is asked
+for, services outside the lesson's namespace.
 """
 
 from __future__ import annotations
@@ -39,21 +39,24 @@ DROPPED = {
 }
 
 
-def normalised(config: ProxyConfig, pods: Iterable[Pod]) -> Json:
+def normalised(config: ProxyConfig, pods: Iterable[Pod], *, whole: bool = False) -> Json:
     """`{"clusters": …, "endpoints": …, "routes": …, "listeners": …}`, with pods named by
-    Deployment.
+    Deployment. With `whole` services of every name, and all settings of a route.
 
     >>> normalised(gateway_config(registry), registry.pods)["endpoints"]
     {'outbound|80||hello-world.hello-world.svc.cluster.local': [['hello-world-v1', 1], …]}
     """
     groups = {pod.ip: pod.group for pod in pods}
-    clusters = {c["name"]: cluster_view(c) for c in config.clusters if concerns_lesson(c["name"])}
+    concerns = is_own if whole else concerns_lesson
+    clusters = {
+        c["name"]: cluster_view(c, whole=whole) for c in config.clusters if concerns(c["name"])
+    }
     endpoints: dict[str, list[list[Any]]] = {name: [] for name in clusters}
     for assignment in config.endpoints:
         name = assignment["cluster_name"]
         if name in clusters and clusters[name]["type"] == "EDS":
             endpoints[name] = sorted(rows_of(assignment, groups))
-    routes = {r["name"]: hosts_of_lesson(r) for r in config.routes}
+    routes = {r["name"]: hosts_of(r) if whole else hosts_of_lesson(r) for r in config.routes}
     return {
         "clusters": clusters,
         "endpoints": endpoints,
@@ -62,17 +65,22 @@ def normalised(config: ProxyConfig, pods: Iterable[Pod]) -> Json:
     }
 
 
+def is_own(name: str) -> bool:
+    """Whether a cluster leads to a Service, or to the application."""
+    return bool(OWN_CLUSTERS.match(name))
+
+
 def concerns_lesson(name: str) -> bool:
     """Whether a cluster is compared: one of the lesson's Services, or to the application."""
     return bool(OWN_CLUSTERS.match(name)) and (LESSON in name or name.startswith("inbound|"))
 
 
-def cluster_view(cluster: Json) -> Json:
+def cluster_view(cluster: Json, *, whole: bool = False) -> Json:
     """A cluster without what is not compared; its HTTP options under `http_protocol_options`."""
     rest = {
         key: value for key, value in cluster.items() if key != "typed_extension_protocol_options"
     }
-    found: Json = strip(rest)
+    found: Json = strip(rest, whole=whole)
     http = (cluster.get("typed_extension_protocol_options") or {}).get(HTTP_PROTOCOL_OPTIONS)
     if http:
         found["http_protocol_options"] = strip(http)
@@ -93,6 +101,12 @@ def hosts_of_lesson(route_config: Json) -> list[Any]:
     """The virtual hosts that speak of the lesson's namespace, and those that answer 404."""
     hosts = route_config.get("virtual_hosts", [])
     return [strip(h) for h in hosts if mentions(h, LESSON) or "blackhole" in h.get("name", "")]
+
+
+def hosts_of(route_config: Json) -> list[Any]:
+    """The virtual hosts, without the one by which Istio lets everything else pass."""
+    hosts = route_config.get("virtual_hosts", [])
+    return [strip(h, whole=True) for h in hosts if h.get("name") != "allow_any"]
 
 
 def mentions(value: Any, word: str) -> bool:
@@ -127,13 +141,15 @@ def route_names(value: Any) -> Iterable[str]:
             yield from route_names(inner)
 
 
-def strip(value: Any) -> Any:
+def strip(value: Any, *, whole: bool = False) -> Any:
     """Drops the fields above, and empty values, at every depth (an empty panic threshold means
-    "off": it stays).
+    "off": it stays). With `whole`, the settings of all filters stay.
     """
     if isinstance(value, dict):
-        kept = {key: strip(inner) for key, inner in value.items() if key not in DROPPED}
-        if "typed_per_filter_config" in kept:
+        kept = {
+            key: strip(inner, whole=whole) for key, inner in value.items() if key not in DROPPED
+        }
+        if "typed_per_filter_config" in kept and not whole:
             filters = kept["typed_per_filter_config"]
             kept["typed_per_filter_config"] = {k: v for k, v in filters.items() if k == FAULT}
         return {
@@ -142,5 +158,5 @@ def strip(value: Any) -> Any:
             if v not in ({}, [], None) or k == "healthy_panic_threshold"
         }
     if isinstance(value, list):
-        return [strip(inner) for inner in value]
+        return [strip(inner, whole=whole) for inner in value]
     return value

@@ -1,0 +1,194 @@
+"""Five inputs with other names than the course's, whole: what `labkit translate -o config_dump`
+prints of them is what a real istiod gave its proxies.
+
+The recordings (`data/any/`) keep of a dump what traffic management decides; `whole` does the same
+with ours.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.cli import main
+from tests.translate.recorded import differences
+
+DATA = Path(__file__).parent / "data" / "any"
+NAMES = ("a-all-v1", "a-cors", "a-exportto-dot", "a-front", "a-team-gateway")
+PROXIES = ("gateway", "sidecar:bookshop/page-v1", "sidecar:team/api")
+HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+NO_MATTER = {
+    "@type", "alt_stat_name", "decorator", "eds_cluster_config", "filter_metadata", "filters",
+    "max_grpc_timeout", "metadata", "service_name", "stat_prefix", "upstream_bind_config",
+    "transport_socket", "transport_socket_matches", "typed_extension_protocol_options",
+}  # fmt: skip
+ALSO_EMPTY = {"healthy_panic_threshold", "load_balancing_weight", "weight", "cors", "value"}
+
+
+def plain(value: Any) -> Any:
+    """Without what does not matter, and without values that are Envoy's defaults."""
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: plain(each) for key, each in value.items() if key not in NO_MATTER}
+    empty: tuple[Any, ...] = ({}, [], None, "", False, 0)
+    return {key: each for key, each in kept.items() if key in ALSO_EMPTY or each not in empty}
+
+
+def parts(dump: Any, kind: str, field: str) -> Iterator[Any]:
+    for part in dump["configs"]:
+        if part["@type"].endswith(f".{kind}ConfigDump"):
+            yield from part.get(field, ())
+
+
+def whole(dump: Any) -> dict[str, Any]:
+    clusters = {}
+    for item in parts(dump, "Clusters", "dynamic_active_clusters"):
+        cluster = item["cluster"]
+        if "|" in cluster["name"]:
+            seen = plain(cluster)
+            del seen["name"]
+            options = plain((cluster.get("typed_extension_protocol_options") or {}).get(HTTP, {}))
+            clusters[cluster["name"]] = {
+                **seen, **({"http_protocol_options": options} if options else {})
+            }  # fmt: skip
+    endpoints = {}
+    for item in parts(dump, "Endpoints", "dynamic_endpoint_configs"):
+        assignment = item["endpoint_config"]
+        endpoints[assignment["cluster_name"]] = [
+            {"pods": rows(group), "weight": group["load_balancing_weight"]}
+            for group in assignment.get("endpoints", ())
+            if group["lb_endpoints"]
+        ]
+    listeners = {}
+    for item in parts(dump, "Listeners", "dynamic_listeners"):
+        listener = item["active_state"]["listener"]
+        if not 15000 <= listener["address"]["socket_address"]["port_value"] < 15100:
+            listeners[listener["name"]] = list(chains(listener))
+    named = set(re.findall(r'"http": "([^"]+)"', json.dumps(listeners)))
+    routes = {
+        item["route_config"]["name"]: [plain(h) for h in item["route_config"]["virtual_hosts"]]
+        for item in parts(dump, "Routes", "dynamic_route_configs")
+    }
+    return {
+        "clusters": clusters,
+        "endpoints": endpoints,
+        "routes": {name: hosts for name, hosts in routes.items() if name in named},
+        "listeners": listeners,
+    }
+
+
+def rows(group: Any) -> list[Any]:
+    return sorted([who(row), row.get("load_balancing_weight", 1)] for row in group["lb_endpoints"])
+
+
+def who(row: Any) -> str:
+    workload, namespace = row["metadata"]["filter_metadata"]["istio"]["workload"].split(";")[:2]
+    port = row["endpoint"]["address"]["socket_address"]["port_value"]
+    return f"{workload}.{namespace}:{port}"
+
+
+def chains(listener: Any) -> Iterator[Any]:
+    last = listener.get("default_filter_chain")
+    for chain in [*listener["filter_chains"], *([last] if last else [])]:
+        match = plain(chain.get("filter_chain_match", {}))
+        found: dict[str, Any] = {"match": match} if match else {}
+        for each in chain["filters"]:
+            config = each["typed_config"]
+            if "rds" in config:
+                found["http"] = config["rds"]["route_config_name"]
+            elif each["name"].endswith("tcp_proxy"):
+                found["tcp"] = plain(config)
+        yield {**found, "default": True} if chain is last else found
+
+
+def translated(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        main(["translate", *words])
+    captured = capsys.readouterr()
+    assert not left.value.code, captured.err
+    return captured.out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_whole_configuration_is_istiods(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = json.loads((DATA / f"{name}.json").read_text())
+    file = tmp_path / "objects.json"
+    file.write_text(json.dumps(case["objects"]))
+    assert set(case["proxies"]) == set(PROXIES)
+    for proxy, expected in case["proxies"].items():
+        out = translated(capsys, "--proxy", proxy, str(file), "-o", "config_dump")
+        assert list(differences(expected, whole(json.loads(out)))) == []
+
+
+SHOP = str(Path(__file__).parents[1] / "resources/data/cases/translate-other-namespace-shop.yaml")
+
+
+def test_a_service_of_any_name_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(translated(capsys, "--proxy", "gateway", SHOP))
+    assert list(found["clusters"]) == ["outbound|80||api.shop.svc.cluster.local"]
+    (host,) = found["routes"]["http.8080"]
+    assert host["name"] == "shop.example.com:80"
+    assert host["routes"][0]["route"]["timeout"] == "3s"
+
+
+def test_the_filters_of_a_route_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[2]
+    files = [
+        root / "manifests/hello-world.yaml",
+        root / "manifests/11_mistake_gallery/gateway.yaml",
+    ]
+    files.append(Path(SHOP).with_name("cors-header-vs.yaml"))
+    found = json.loads(translated(capsys, "--proxy", "gateway", *map(str, files)))
+    (host,) = found["routes"]["http.8080"]
+    cors = host["routes"][0]["typed_per_filter_config"]["envoy.filters.http.cors"]
+    assert cors["allow_methods"] == "GET,POST"
+    assert cors["max_age"] == "86400"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["clusters"], "api.shop.svc.cluster.local 80 - outbound EDS"),
+        (["routes"], "http.8080 shop.example.com:80 shop.example.com /* api.shop"),
+        (["listeners"], "0.0.0.0 8080 ALL Route: http.8080"),
+        (["clusters", "--service", "api"], "api.shop.svc.cluster.local 80 - outbound EDS"),
+        (["routes", "--port", "80"], "http.8080 shop.example.com:80 shop.example.com /* api.shop"),
+        (["clusters", "--port", "81"], ""),
+        (["clusters", "--service", "ap"], ""),
+        (["endpoints"], ""),
+    ],
+)
+def test_the_tables_of_istioctl(
+    words: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, *rest = translated(capsys, *words, "--proxy", "gateway", SHOP).splitlines()
+    assert head.isupper()
+    assert [" ".join(each.split()) for each in rest] == ([line] if line else [])
+
+
+def test_one_part_as_envoys_own_messages(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("routes", "--proxy", "gateway", SHOP)
+    (found,) = json.loads(translated(capsys, *words, "-o", "json"))
+    assert found["virtual_hosts"][0]["domains"] == ["shop.example.com"]
+    assert translated(capsys, *words, "-o", "yaml").startswith("- name: http.8080\n")
+    every = translated(capsys, "--proxy", "gateway", SHOP, "-o", "table")
+    assert [block.split()[0] for block in every.split("\n\n")] == [
+        "SERVICE", "NAME", "ADDRESS", "ENDPOINT",
+    ]  # fmt: skip
+
+
+def test_incoming_connections_of_a_sidecar_are_one_listener_as_on_a_cluster(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hello = str(Path(__file__).parents[2] / "manifests/hello-world.yaml")
+    out = translated(capsys, "listeners", "--proxy", "sidecar:hello-world-v1", hello)
+    assert "0.0.0.0     15006     Port: 8080" in out
