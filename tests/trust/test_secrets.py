@@ -25,7 +25,7 @@ from labkit.mesh.embedded import EmbeddedMesh
 from labkit.mesh.embedded.pod import ControlPort
 from tests.mesh.cluster.test_nothing_goes_out import kubeconfig, listening
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, URL
-from tests.trust import measured
+from tests.trust import LONG, measured
 
 TOKEN = "planted-token-0123456789abcdef"
 KEY = "planted-key-0123456789abcdef"
@@ -130,6 +130,7 @@ except labkit.LabkitError as error:
 
 
 @pytest.mark.notebook
+@pytest.mark.skipif(not LONG, reason="LABKIT_LONG=1: what it runs is tried above without a kernel")
 def test_a_lesson_that_ran_holds_no_secret(cluster: tuple[Path, Path], tmp_path: Path) -> None:
     notebook = new_notebook(cells=[new_code_cell(NOTEBOOK)])
     python = {"name": "python3", "display_name": "Python 3", "language": "python"}
