@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from labkit.cli.terminal import read_stdin
+from labkit.envoy.dump import dump_of
 from labkit.errors import NotFound, ParseError
 from labkit.resources import Resource, load, load_text
 from labkit.resources.rules.shape import has_shape
@@ -29,9 +30,9 @@ from labkit.translate import (
     registry_of,
     sidecar_config,
 )
-from labkit.translate.config_dump import config_dump
 from labkit.translate.model import ProxyConfig
 from labkit.translate.normalise import normalised
+from labkit.translate.on_a_cluster import as_on_a_cluster, with_workloads
 from labkit.translate.tables import VIEWS, chosen, messages, table
 
 STDIN = "-"
@@ -110,12 +111,22 @@ def shown(config: ProxyConfig, registry: Registry, view: str, args: argparse.Nam
         }
         config = replace(config, **raw)
         if output == "config_dump":
-            return json.dumps(config_dump(config, registry.pods), indent=1)
+            return json.dumps(config_dump(config, registry), indent=1)
         value = normalised(config, registry.pods, whole=True)
     if output == "yaml":
         text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
         return text.rstrip("\n")
     return json.dumps(value, indent=1, sort_keys=True)
+
+
+def config_dump(config: ProxyConfig, registry: Registry) -> dict[str, Any]:
+    """A configuration in Envoy's own shape."""
+    return dump_of(
+        clusters=config.clusters,
+        listeners=as_on_a_cluster(config.listeners),
+        routes=config.routes,
+        endpoints=with_workloads(config.endpoints, registry.pods),
+    )
 
 
 def read(file: str) -> list[Resource]:

@@ -99,6 +99,54 @@ def changed(dump: Dump, part: str, change: Callable[[Json], Json | None]) -> Jso
     return {**dump, _SECTIONS: sections}
 
 
+_ADMIN = "type.googleapis.com/envoy.admin.v3."
+_CONFIG = "type.googleapis.com/envoy.config."
+
+
+def dump_of(
+    *,
+    clusters: Iterable[Json],
+    listeners: Iterable[Json],
+    routes: Iterable[Json],
+    endpoints: Iterable[Json],
+) -> Json:
+    """Messages in the shape of Envoy's own `config_dump?include_eds`, so that what reads a proxy's
+    dump reads them: `istioctl proxy-config … --file`, for one.
+
+    >>> [part["@type"].rpartition(".")[2] for part in dump_of(**nothing)["configs"]]
+    ['ClustersConfigDump', 'ListenersConfigDump', 'RoutesConfigDump', 'EndpointsConfigDump']
+    """
+
+    def item(field: str, kind: str, message: Json) -> Json:
+        return {field: {"@type": _CONFIG + kind, **message}}
+
+    parts = {
+        CLUSTERS: ("Clusters", [item("cluster", "cluster.v3.Cluster", c) for c in clusters]),
+        LISTENERS: (
+            "Listeners",
+            [
+                {"name": each["name"], _IN_FORCE: item("listener", "listener.v3.Listener", each)}
+                for each in listeners
+            ],
+        ),
+        ROUTES: (
+            "Routes",
+            [item("route_config", "route.v3.RouteConfiguration", each) for each in routes],
+        ),
+        ENDPOINTS: (
+            "Endpoints",
+            [
+                item("endpoint_config", "endpoint.v3.ClusterLoadAssignment", each)
+                for each in endpoints
+            ],
+        ),
+    }
+    sections = [
+        {"@type": f"{_ADMIN}{kind}ConfigDump", part: found} for part, (kind, found) in parts.items()
+    ]
+    return {_SECTIONS: sections}
+
+
 def refusals(value: Any) -> list[str]:
     """Every reason for which an Envoy refused something, as its config_dump has it."""
     if isinstance(value, dict):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from labkit.jsontypes import Json
-from labkit.translate.config_dump import as_on_a_cluster
 from labkit.translate.model import ProxyConfig
+from labkit.translate.on_a_cluster import as_on_a_cluster
 from labkit.translate.values import at
 
 Row = tuple[str, ...]

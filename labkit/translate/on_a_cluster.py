@@ -1,51 +1,17 @@
-"""A ProxyConfig in the shape of Envoy's own `config_dump?include_eds`.
-
-So whatever reads a proxy's dump reads a translation: `istioctl proxy-config … --file`, for one.
-"""
+"""What a cluster's proxy has otherwise than ours, for those who read or compare configurations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from labkit.jsontypes import Json
-from labkit.translate.model import Pod, ProxyConfig
-
-INBOUND_PORT = 15006
-NO_ADDRESS = "0.0.0.0"
-_ADMIN = "type.googleapis.com/envoy.admin.v3."
-_TYPES = {
-    "cluster": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-    "endpoint_config": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-    "listener": "type.googleapis.com/envoy.config.listener.v3.Listener",
-    "route_config": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-}
-
-
-def config_dump(config: ProxyConfig, pods: Iterable[Pod] = ()) -> Json:
-    """`{"configs": […]}` with clusters, listeners, routes and endpoints; the endpoints of `pods`
-    say whose they are, as Istio's do.
-
-    >>> [part["@type"].rpartition(".")[2] for part in config_dump(config)["configs"]]
-    ['ClustersConfigDump', 'ListenersConfigDump', 'RoutesConfigDump', 'EndpointsConfigDump']
-    """
-    workloads = {pod.ip: workload_of(pod) for pod in pods}
-    endpoints = [_told(each, workloads) for each in config.endpoints]
-    listeners = [
-        {"name": listener["name"], "active_state": _item("listener", listener)}
-        for listener in as_on_a_cluster(config.listeners)
-    ]
-    return {
-        "configs": [
-            _part("Clusters", "dynamic_active_clusters", _items("cluster", config.clusters)),
-            _part("Listeners", "dynamic_listeners", listeners),
-            _part("Routes", "dynamic_route_configs", _items("route_config", config.routes)),
-            _part("Endpoints", "dynamic_endpoint_configs", _items("endpoint_config", endpoints)),
-        ]
-    }
+from labkit.resources.istio import INBOUND_PORT
+from labkit.translate.model import Pod
+from labkit.translate.registry import NO_ADDRESS
 
 
 def as_on_a_cluster(listeners: Iterable[Json]) -> list[Json]:
-    """Listeners with those of incoming connections made into one, at port 15006: on a cluster all
+    """Listeners with those of incoming connections made into one: on a cluster all
     of them arrive there, and each chain says for which port of the pod it is.
     """
     out: list[Json] = []
@@ -71,16 +37,10 @@ def as_on_a_cluster(listeners: Iterable[Json]) -> list[Json]:
     return out
 
 
-def _part(kind: str, field: str, items: list[Json]) -> Json:
-    return {"@type": f"{_ADMIN}{kind}ConfigDump", field: items}
-
-
-def _items(field: str, messages: Iterable[Json]) -> list[Json]:
-    return [_item(field, message) for message in messages]
-
-
-def _item(field: str, message: Json) -> Json:
-    return {field: {"@type": _TYPES[field], **message}}
+def with_workloads(endpoints: Iterable[Json], pods: Iterable[Pod]) -> list[Json]:
+    """ClusterLoadAssignments whose endpoints say which workload is behind them, as Istio's do."""
+    workloads = {pod.ip: workload_of(pod) for pod in pods}
+    return [_told(each, workloads) for each in endpoints]
 
 
 def workload_of(pod: Pod) -> str:
