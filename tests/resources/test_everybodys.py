@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labkit.errors import ParseError, UnsupportedError
+from labkit.errors import LabkitError, ParseError, UnsupportedError
 from labkit.resources import check, load
 from labkit.resources.lint import Diagnoses, lint
 from labkit.resources.lint.headers import refused_at
@@ -228,3 +229,66 @@ def test_no_protocol_is_advised_that_nobody_has_named() -> None:
     (found,) = lint(text, context=CONTEXT)
     assert found.code == "IST0118"
     assert "http, grpc or tcp" in found.fix
+
+
+def virtual_service(spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "a", "namespace": "b"},
+        "spec": {"hosts": ["a.b"], **spec},
+    }
+
+
+def deployment(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "a", "namespace": "b"},
+        "spec": spec,
+    }
+
+
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+WRONG_TYPES = {
+    "a list in tcp": virtual_service({"tcp": [[{}]]}),
+    "a text as match": virtual_service({"http": [{"match": ["/api"]}]}),
+    "a text as http": virtual_service({"http": "all"}),
+    "a number as hosts": virtual_service({"hosts": 5}),
+    "headers as a list": virtual_service({"http": [{"headers": [1]}]}),
+    "a rewrite that is text": virtual_service(
+        {"http": [{"rewrite": "/", "match": [{"uri": "/"}]}]}
+    ),
+    "a template that is text": deployment(template="x", selector="y", replicas=[1]),
+    "containers that are none": deployment(template={"spec": {"containers": [1, None]}}),
+    "labels that are a list": deployment(template={"metadata": {"labels": ["a"]}}),
+    "a list as spec": {**deployment(), "spec": [1]},
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_what_has_the_wrong_types_is_refused_and_nothing_more_is_said(name: str) -> None:
+    body = WRONG_TYPES[name]
+    (verdict,) = check(body)
+    assert verdict.verdict == "refused"
+    assert lint(body, context=CONTEXT).codes == ("IST0106",)
+    with pytest.raises(LabkitError):
+        registry_of(load(body))
+
+
+@pytest.mark.parametrize("depth", [150, 1000, 100_000])
+def test_objects_that_are_nested_deep(depth: int) -> None:
+    for body in (
+        virtual_service({"http": [nested(depth)]}),
+        deployment(template=nested(depth)),
+    ):
+        began = time.monotonic()
+        assert check(body)[0].verdict == "refused"
+        lint(body, context=CONTEXT)
+        assert time.monotonic() - began < 1
