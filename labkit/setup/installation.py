@@ -39,11 +39,11 @@ from labkit.setup.footprint import footprint, made_since
 from labkit.setup.installers import Installer, ToolOptions, access_to, choose, installers
 from labkit.setup.istio_rollout import (
     check_complete,
-    deployments,
     make_namespace,
     pods_now,
     too_small,
     wait_ready,
+    wait_restarted,
 )
 from labkit.setup.local_cluster import what_up_does
 from labkit.setup.machine import machine
@@ -111,7 +111,7 @@ class Up:
             )
             self.install(pinned, api)
         elif self.started:  # Kubernetes answers before the pods of the last time run again
-            wait_ready(api, self.say, deployments(api))
+            wait_restarted(api, self.say)
         self.look(api)
         self.say(f"Ready after {time.monotonic() - began:.0f} s")
         return api

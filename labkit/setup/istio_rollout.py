@@ -5,16 +5,17 @@ lesson needs is there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from labkit.errors import MeshError, NotReady
 from labkit.jsontypes import Json
 from labkit.mesh.cluster.client.api import Api, path_of
 from labkit.mesh.cluster.istio import gateways, injectors
 from labkit.mesh.cluster.ownership.owner import MANAGED
-from labkit.mesh.cluster.pods import info, rolled_out, why_not
+from labkit.mesh.cluster.pods import info, is_terminating, rolled_out, why_not
 from labkit.resources import istio
 from labkit.resources.quantity import WHOLE, amount
+from labkit.waiting import wait_until
 
 READY_TIMEOUT_S = 300.0
 ENOUGH_CPUS, ENOUGH_MB = 4, 7000  # a node with less gets an Istio that asks for less
@@ -35,19 +36,34 @@ def make_namespace(api: Api, say: Callable[[str], None]) -> None:
         )
 
 
-NEEDED = ("istiod", istio.GATEWAY)
-"""The Deployments that the lessons need."""
+def wait_restarted(api: Api, say: Callable[[str], None]) -> None:
+    """Waits until all pods of Istio's namespace run again after a stop of the whole cluster, for
+    300 s at most. Raises NotReady.
 
-
-def deployments(api: Api) -> tuple[str, ...]:
-    """The names of all Deployments of Istio's namespace."""
-    return tuple(one["metadata"]["name"] for one in api.list("Deployment", istio.NAMESPACE))
-
-
-def wait_ready(api: Api, say: Callable[[str], None], wanted: Collection[str] = NEEDED) -> None:
-    """Watches Deployments of Istio's namespace until all are ready, for 300 s at most. Raises
-    NotReady.
+    The pods tell, and not their Deployments: these keep their state of before for some seconds.
     """
+
+    def again() -> bool:
+        pods = [pod for pod in api.list("Pod", istio.NAMESPACE) if not is_terminating(pod)]
+        return all(info(pod).is_ready for pod in pods)
+
+    say(f"$ kubectl -n {istio.NAMESPACE} wait pods --all --for=condition=Ready")
+    began = time.monotonic()
+    wait_until(
+        again,
+        READY_TIMEOUT_S,
+        "Istio's pods to be ready again",
+        longest_s=0.5,
+        explain=lambda: pods_now(api),
+    )
+    say(f"  done after {time.monotonic() - began:.0f} s")
+
+
+def wait_ready(api: Api, say: Callable[[str], None]) -> None:
+    """Watches the two Deployments that the lessons need, until both are ready, for 300 s at most.
+    Raises NotReady.
+    """
+    wanted = ("istiod", istio.GATEWAY)
     shown = ""
 
     def done(found: Mapping[str, Json]) -> bool:
