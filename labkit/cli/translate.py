@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import yaml
 from labkit.cli.terminal import read_stdin
 from labkit.envoy.dump import dump_of
 from labkit.errors import NotFound, ParseError
-from labkit.resources import Resource, load, load_text
+from labkit.resources import Resource, kinds, load, load_text
 from labkit.resources.rules.shape import has_shape
 from labkit.resources.yaml.loading import read_text
 from labkit.translate import (
@@ -69,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     view, files = view_of(args.files)
-    resources = [resource for file in files for resource in read(file)]
+    resources = heard_of([resource for file in files for resource in read(file)])
     # before validation, which knows fewer kinds and would say less
     check_supported(resource for resource in resources if has_shape(resource))
     registry = registry_of(load(resources))
@@ -79,6 +80,16 @@ def run(args: argparse.Namespace) -> int:
         config = sidecar_config(registry, pod_of(registry, args.proxy))
     print(shown(config, registry, view, args))
     return 0
+
+
+def heard_of(resources: list[Resource]) -> list[Resource]:
+    """The objects without those that no proxy hears of; these are named on the standard error."""
+    silent = [r for r in resources if (r.api_version.rpartition("/")[0], r.kind) in kinds.SILENT]
+    if silent:
+        names = sorted({resource.kind for resource in silent})
+        text = f"labkit translate: passed over, since no proxy hears of them: {', '.join(names)}"
+        print(text, file=sys.stderr)
+    return [resource for resource in resources if resource not in silent]
 
 
 def view_of(words: list[str]) -> tuple[str, list[str]]:

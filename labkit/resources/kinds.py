@@ -145,6 +145,20 @@ TABLE: tuple[Kind, ...] = (
     Kind("StorageClass", "storage.k8s.io", short=("sc",), namespaced=False),
 )
 
+SILENT = frozenset(
+    (CORE, each)
+    for each in (
+        *("Event", "LimitRange", "PersistentVolume", "PersistentVolumeClaim"),
+        *("ResourceQuota", "Secret", "ServiceAccount"),
+    )
+) | frozenset(
+    (row.group, row.kind)
+    for row in TABLE
+    if row.group
+    in (_RBAC, _ADMISSION, "apiextensions.k8s.io", "autoscaling", "policy", "storage.k8s.io")
+)
+"""(group, kind) of what a proxy's configuration does not depend on, and pods do not come from."""
+
 COMPLETE = frozenset({CORE, APPS, "batch", ISTIO_GROUP, ISTIO_SECURITY, _INGRESS})
 """Groups of which the table has every kind: another one there is a mistake."""
 

@@ -192,3 +192,23 @@ def test_incoming_connections_of_a_sidecar_are_one_listener_as_on_a_cluster(
     hello = str(Path(__file__).parents[2] / "manifests/hello-world.yaml")
     out = translated(capsys, "listeners", "--proxy", "sidecar:hello-world-v1", hello)
     assert "0.0.0.0     15006     Port: 8080" in out
+
+
+def test_objects_that_no_proxy_hears_of_are_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "account.yaml"
+    file.write_text("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: shop}\n")
+    with pytest.raises(SystemExit) as left:
+        main(["translate", "clusters", "--proxy", "gateway", SHOP, str(file)])
+    captured = capsys.readouterr()
+    assert left.value.code == 0
+    assert "api.shop.svc.cluster.local" in captured.out
+    assert captured.err.endswith("no proxy hears of them: ServiceAccount\n")
+    file.write_text(
+        file.read_text().replace("v1", "apps/v1").replace("ServiceAccount", "DaemonSet")
+    )
+    with pytest.raises(SystemExit) as left:  # it makes pods
+        main(["translate", "clusters", "--proxy", "gateway", SHOP, str(file)])
+    assert left.value.code == 1
+    assert "DaemonSet" in capsys.readouterr().err
