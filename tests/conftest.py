@@ -67,6 +67,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: ranks[groups[item]])
 
 
+class Groups:
+    """Of the process that shares the tests out."""
+
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Where the groups get lost, each worker opens each module's mesh: that is to be seen."""
+        if ids and not any("@" in one.rpartition("]")[2] for one in ids):
+            raise pytest.UsageError("this pytest-xdist cannot tell this pytest's tests by group")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("dist", "no") == "loadgroup":
+        config.pluginmanager.register(Groups())
+
+
 def group_of(item: pytest.Item) -> str:
     """What goes to one worker, as a whole."""
     if "real_fortio" in getattr(item, "fixturenames", ()):
