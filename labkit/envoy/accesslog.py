@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,17 +35,20 @@ ACCESS_LOG_FORMAT = {
     "request_id": "%REQ(X-REQUEST-ID)%",
 }
 
+DIRECTION = "direction"
+"""One more field: the direction of the listener that the request came to."""
 
-def file_access_log(path: str, **fields: str) -> Json:
-    """The message that makes a HTTP connection manager write this log to a file; `fields` come
-    beside those of ACCESS_LOG_FORMAT.
+
+def file_access_log(path: str, *, direction: str, **fields: str) -> Json:
+    """The message that makes a HTTP connection manager write this log to a file; the listener's
+    direction and `fields` come beside those of ACCESS_LOG_FORMAT.
     """
     return {
         "name": "envoy.access_loggers.file",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "path": path,
-            "log_format": {"json_format": {**ACCESS_LOG_FORMAT, **fields}},
+            "log_format": {"json_format": {**ACCESS_LOG_FORMAT, **fields, DIRECTION: direction}},
         },
     }
 
@@ -124,6 +127,13 @@ def entry_of(line: bytes) -> Entry | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def frame_of_log(entries: Sequence[Entry]) -> pd.DataFrame:
+    """Entries as a frame, a row each; one of an empty log has the same columns."""
+    import pandas as pd
+
+    return pd.DataFrame(entries, columns=None if entries else [*ACCESS_LOG_FORMAT, DIRECTION])
 
 
 def rows_of_log(entries: Iterable[Entry], run: str) -> pd.DataFrame:

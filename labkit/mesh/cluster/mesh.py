@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.app import CONTROL_PORT
-from labkit.envoy.accesslog import rows_of_log
+from labkit.envoy.accesslog import frame_of_log, rows_of_log
 from labkit.errors import LabkitError, MeshError, NotFound, TrafficError
 from labkit.jsontypes import Json
 from labkit.mesh.base import Mesh
@@ -285,9 +285,7 @@ class ClusterMesh(Mesh):
             raise
 
     def access_log(self, proxy: str = GATEWAY) -> pd.DataFrame:
-        import pandas as pd
-
-        return pd.DataFrame(self._log_of(proxy).complete())
+        return frame_of_log(self._log_of(proxy).complete())
 
     def _log_of(self, proxy: str) -> ProxyLog:
         return ProxyLog(

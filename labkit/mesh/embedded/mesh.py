@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.app import TOKEN_HEADER
 from labkit.envoy import envoy_path
-from labkit.envoy.accesslog import AccessLog, rows_of_log
+from labkit.envoy.accesslog import AccessLog, frame_of_log, rows_of_log
 from labkit.envoy.admin import Admin
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
 from labkit.mesh.base import Mesh
@@ -262,9 +262,7 @@ class EmbeddedMesh(Mesh):
         return lambda address, port: behind.get(port, Backing(f"{address}:{port}")), lambda _: True
 
     def access_log(self, proxy: str = GATEWAY) -> pd.DataFrame:
-        import pandas as pd
-
-        return pd.DataFrame(self._proxy(proxy).envoy.access_log.read())
+        return frame_of_log(self._proxy(proxy).envoy.access_log.read())
 
     def _log(self, source: str | None) -> AccessLog:
         """The access log of the proxy that requests from here pass first."""

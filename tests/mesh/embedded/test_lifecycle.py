@@ -133,7 +133,10 @@ def test_close_leaves_no_process_and_no_folder(own: EmbeddedMesh) -> None:
 
 
 OWNER = """
-import json, sys, labkit
+import json, signal, sys, labkit
+for name in ("SIGHUP", "SIGQUIT", "SIGTERM"):  # a run of the tests in the background ignores some
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 mesh = labkit.open_mesh("embedded")
 mesh.apply(*sys.argv[1:])
 print(json.dumps({"group": mesh._controller.family.group, "folder": str(mesh._controller.folder)}), flush=True)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from labkit.envoy.accesslog import DIRECTION, frame_of_log
 from labkit.errors import ConfigRejected
 from labkit.mesh import Mesh
 from labkit.translate.runtime import RUNTIME
@@ -30,6 +31,12 @@ def test_a_path_with_a_fragment_is_answered_without_it(mesh: Mesh) -> None:
     mesh.wait_for(
         lambda: list(mesh.access_log()["path"])[-1:] == ["/a"], "the path in the log", timeout_s=5
     )
+
+
+def test_a_log_without_entries_has_its_columns() -> None:
+    assert list(frame_of_log([])["path"]) == []
+    full = frame_of_log([{"path": "/a", "status": 200, DIRECTION: "inbound"}])
+    assert set(full) <= set(frame_of_log([]))
 
 
 def to_204(regex: str) -> str:
