@@ -1,7 +1,8 @@
 """The protocol that Istio takes a Service's port to speak, from `appProtocol`
 or the port's name.
 
-As istiod's `pkg/config/kube/conversion.go` reads it.
+As istiod's `pkg/config/kube/conversion.go` reads it. And the status codes of gRPC, which a fault
+may name.
 """
 
 from __future__ import annotations
@@ -70,3 +71,25 @@ def is_http(protocol: str) -> bool:
 def is_http_or_unknown(protocol: str) -> bool:
     """Whether traffic may be HTTP: a sidecar looks at it where the port says nothing."""
     return protocol == UNKNOWN or is_http(protocol)
+
+
+GRPC_CODES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+"""The names of gRPC's status codes, each at the place of its number."""

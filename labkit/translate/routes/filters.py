@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from labkit.jsontypes import Json
+from labkit.resources.protocols import GRPC_CODES
 from labkit.translate.values import (
     at,
     duration,
@@ -20,25 +21,6 @@ from labkit.translate.values import (
 
 FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"
-GRPC_CODES = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-]
 
 
 @dataclass(frozen=True)

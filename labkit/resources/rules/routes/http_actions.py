@@ -12,6 +12,7 @@ from labkit.resources.durations import nanoseconds
 from labkit.resources.finding import Report
 from labkit.resources.model import Path
 from labkit.resources.names import header_name
+from labkit.resources.protocols import GRPC_CODES
 from labkit.resources.rules.shared import Fields, block, destination, duration, items, port, regex
 from labkit.resources.words import closest
 
@@ -35,19 +36,6 @@ _STATUS = {
     *(421, 422, 423, 424, 425, 426, 428, 429, 431, 451),
     *(500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511),
 }
-_GRPC = (
-    *(
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-    ),
-    *("PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE"),
-    *("UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"),
-)
 _CORS_METHODS = (
     "GET",
     "HEAD",
@@ -111,13 +99,13 @@ def check_fault(fault: Fields | None, path: Path, report: Report) -> None:
     if abort is not None:
         _fault_percentage(abort, (*path, "abort"), report)
         if "grpcStatus" in abort:
-            if abort["grpcStatus"] not in _GRPC:
-                near = closest(abort["grpcStatus"], _GRPC)
+            if abort["grpcStatus"] not in GRPC_CODES:
+                near = closest(abort["grpcStatus"], GRPC_CODES)
                 report.error(
                     (*path, "abort", "grpcStatus"),
                     "not a status of gRPC",
                     found=abort["grpcStatus"],
-                    allowed=", ".join(_GRPC),
+                    allowed=", ".join(GRPC_CODES),
                     hint=f"did you mean `{near}`?" if near else "",
                 )
         elif "http2Error" in abort:
