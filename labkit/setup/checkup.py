@@ -276,10 +276,10 @@ def connect(context: str | None) -> Api:
 def kubernetes(api: Api, state: str) -> CheckupItem:
     """The cluster's version, and the tool that made it."""
     from labkit.mesh.cluster.istio import kubernetes_version
-    from labkit.setup.local_cluster import described
+    from labkit.setup.local_cluster import described, kind_of
 
     parts = (f"Kubernetes {kubernetes_version(api)}", f"context {api.pinned.context}")
-    return CheckupItem("cluster", GOOD, ", ".join(filter(None, (*parts, described(api)))))
+    return CheckupItem("cluster", GOOD, ", ".join(filter(None, (*parts, described(kind_of(api))))))
 
 
 def istio(api: Api, state: str) -> CheckupItem:

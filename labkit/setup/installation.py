@@ -45,7 +45,7 @@ from labkit.setup.istio_rollout import (
     wait_ready,
     wait_restarted,
 )
-from labkit.setup.local_cluster import what_up_does
+from labkit.setup.local_cluster import kind_of, what_up_does
 from labkit.setup.machine import machine
 from labkit.setup.minikube import LEAST_MB, PROFILE, Minikube, Size, is_of_minikube, size_for
 from labkit.setup.record import Record, key_for, known, load
@@ -96,7 +96,7 @@ class Up:
         self.say(
             f"Kubernetes {kubernetes_version(api)} at {pinned.server}, context {pinned.context}"
         )
-        if words := what_up_does(api, minikube=self.minikube is not None):
+        if self.minikube is None and (words := what_up_does(kind_of(api))):
             self.say(words)
         self.know(pinned, api)
         if self.record.installer and not self.record.done:

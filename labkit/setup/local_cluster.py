@@ -104,26 +104,27 @@ def local_cluster(nodes: list[Json]) -> tuple[LocalCluster, str] | None:
     return None
 
 
-def described(api: Api) -> str:
+def kind_of(api: Api) -> tuple[LocalCluster, str] | None:
+    """The same of a cluster that is asked for its nodes."""
+    return local_cluster(api.items("/api/v1/nodes")[0])
+
+
+def described(found: tuple[LocalCluster, str] | None) -> str:
     """The kind and the name of a cluster in a few words, "kind, cluster lab"; "" for one of no kind
     that is known.
     """
-    found = local_cluster(api.items("/api/v1/nodes")[0])
     if found is None:
         return ""
     kind, name = found
     return f"{kind.name}, cluster {name}" if name not in ("", "true") else kind.name
 
 
-def what_up_does(api: Api, *, minikube: bool = False) -> str:
-    """What `labkit up` says about a cluster of this kind; "" for one of no kind that is known, and
-    for a Minikube that it was asked to start.
-    """
-    found = local_cluster(api.items("/api/v1/nodes")[0])
-    if found is None or minikube:
+def what_up_does(found: tuple[LocalCluster, str] | None) -> str:
+    """What `labkit up` says about a cluster of this kind; "" for one of no kind that is known."""
+    if found is None:
         return ""
     kind, _ = found
     return (
-        f"This is {described(api)}: Istio is installed in it where there is none, and "
+        f"This is {described(found)}: Istio is installed in it where there is none, and "
         f"{kind.handling}. Its gateway gets an address {kind.address}; the lessons need none"
     )
