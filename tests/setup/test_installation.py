@@ -839,14 +839,27 @@ def minikube_istioctl(standins: StandIns) -> None:
     )
 
 
-def test_a_minikube_that_was_made_is_deleted(
-    in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
-) -> None:
+def made_minikube(standins: StandIns) -> None:
+    """`labkit up` makes a Minikube where there is none, and installs Istio in it."""
     standins.program(
         "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
     )
     minikube_istioctl(standins)
     assert labkit("up", "--minikube") == 0
+
+
+def stopped_minikube_is_started(standins: StandIns) -> None:
+    """`labkit up` finds a Minikube that is stopped."""
+    standins.program("minikube", recorded("version"), recorded("profiles: one"))
+    standins.program("minikube", recorded("status: stopped", again=True))
+    standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
+    assert labkit("up", "--minikube") == 0
+
+
+def test_a_minikube_that_was_made_is_deleted(
+    in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_minikube(standins)
     said = capsys.readouterr().out
     assert "$ minikube start --driver=docker --cpus=4 --memory=6144" in said
     # this file's current context is still another one
@@ -868,11 +881,7 @@ def test_a_minikube_that_was_made_is_deleted(
 def test_a_minikube_whose_program_is_gone_can_be_forgotten(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     (standins.folder / "minikube").unlink()
     assert labkit("down") == 1
     assert "there is no minikube on the PATH" in capsys.readouterr().err
@@ -890,11 +899,7 @@ def test_a_minikube_made_anew_by_somebody_else_is_not_deleted(
     """`labkit up --minikube`, then `minikube delete; minikube start` by hand, and work of one's own
     in the new one.
     """
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     in_minikube.add("/api/v1/namespaces/kube-system")  # another uid
     assert labkit(*words) == 0
     assert "is another one by now" in capsys.readouterr().out
@@ -905,11 +910,7 @@ def test_a_minikube_made_anew_by_somebody_else_is_not_deleted(
 def test_a_minikube_made_anew_by_somebody_else_is_not_ours_after_another_up(
     in_minikube: FakeCluster, standins: StandIns, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     in_minikube.add("/api/v1/namespaces/kube-system")
     running = recorded("status: running", again=True)
     standins.program("minikube", recorded("version"), recorded("profiles: one"), running)
@@ -923,16 +924,10 @@ def test_a_minikube_made_anew_by_somebody_else_is_not_ours_after_another_up(
 def test_a_minikube_made_anew_by_somebody_else_and_stopped_is_stopped_again(
     in_minikube: FakeCluster, standins: StandIns
 ) -> None:
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     in_minikube.add("/api/v1/namespaces/kube-system")
-    standins.program("minikube", recorded("version"), recorded("profiles: one"))
-    standins.program("minikube", recorded("status: stopped", again=True), recorded("stop"))
-    standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
-    assert labkit("up", "--minikube") == 0
+    stopped_minikube_is_started(standins)
+    standins.program("minikube", recorded("stop"))
     assert labkit("down") == 0
     assert standins.calls("minikube")[-1] == ["stop"]
 
@@ -941,11 +936,7 @@ def test_after_a_stop_istios_pods_are_waited_for(
     in_minikube: FakeCluster, standins: StandIns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kubernetes answers before the pods of the last time run again."""
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     looks: list[bool] = []
 
     def ready_at_the_third_look(pod: dict[str, Any]) -> Any:
@@ -954,10 +945,7 @@ def test_after_a_stop_istios_pods_are_waited_for(
         return info({**pod, "status": {**pod["status"], "containerStatuses": statuses}})
 
     monkeypatch.setattr(istio_rollout, "info", ready_at_the_third_look)
-    standins.program("minikube", recorded("version"), recorded("profiles: one"))
-    standins.program("minikube", recorded("status: stopped", again=True))
-    standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
-    assert labkit("up", "--minikube") == 0
+    stopped_minikube_is_started(standins)
     assert looks == [False, False, True]
 
 
@@ -970,11 +958,7 @@ def test_another_one_of_the_same_name_is_not_deleted_while_it_is_stopped(
     words: list[str],
 ) -> None:
     """A stopped cluster can't be asked who it is; the certificate of its profile tells."""
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     certificate.write_text("-----BEGIN CERTIFICATE-----\nanother\n")
     with edited_kubeconfig() as config:
         for entry in config["clusters"]:
@@ -991,16 +975,10 @@ def test_another_one_of_the_same_name_is_theirs_after_another_up(
     certificate: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     certificate.write_text("-----BEGIN CERTIFICATE-----\nanother\n")
-    standins.program("minikube", recorded("version"), recorded("profiles: one"))
-    standins.program("minikube", recorded("status: stopped", again=True), recorded("stop"))
-    standins.program("minikube", recorded("start: done", args=["start", "--output=json"]))
-    assert labkit("up", "--minikube") == 0
+    stopped_minikube_is_started(standins)
+    standins.program("minikube", recorded("stop"))
     assert "this is another one" in capsys.readouterr().out
     (record,) = records()
     assert (record.profile_made, record.profile_started) == (False, True)
@@ -1014,11 +992,7 @@ def test_a_minikube_that_up_makes_a_second_time_is_ours(
     """Somebody deleted the first one, and the second `up` was killed before it could ask the new
     one who it is.
     """
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     in_minikube.add("/api/v1/namespaces/kube-system")
     failed = recorded("start: container fails", args=recorded("start: done")["args"])
     standins.program("minikube", recorded("version"), recorded("no profiles"), failed)
@@ -1034,11 +1008,7 @@ def test_the_current_context_of_before_comes_back(
     in_minikube: FakeCluster, standins: StandIns
 ) -> None:
     """`minikube delete` leaves a kubeconfig without a current context."""
-    standins.program(
-        "minikube", recorded("version"), recorded("no profiles"), recorded("start: done")
-    )
-    minikube_istioctl(standins)
-    assert labkit("up", "--minikube") == 0
+    made_minikube(standins)
     file = Path(os.environ["KUBECONFIG"])
     file.write_text(file.read_text().replace("current-context: prod", "current-context: ''"))
     standins.program("minikube", recorded("delete"))
