@@ -352,6 +352,14 @@ def end_group(group: int, *, timeout_s: float = 5.0) -> None:
     wait_until(gone, timeout_s, f"process group {group} to end")
 
 
+def runs(process: psutil.Process) -> bool:
+    """Whether a process still does something; one that has only not been waited for does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def group_members(group: int) -> list[psutil.Process]:
     """The living processes of a group; one that has ended and waits to be
     noticed does not count.
@@ -359,9 +367,9 @@ def group_members(group: int) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+            if os.getpgid(process.pid) == group and runs(process):
                 found.append(process)
-        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+        except (ProcessLookupError, PermissionError):
             continue
     return found
 

@@ -38,7 +38,7 @@ import psutil
 from labkit.errors import MeshError, NotReady
 from labkit.mesh.cluster.client.api import Api
 from labkit.mesh.cluster.istio import gateway_address
-from labkit.processes import Family, tail
+from labkit.processes import Family, runs, tail
 from labkit.setup.commands import Commands, missing
 from labkit.setup.minikube import Minikube, plain
 from labkit.waiting import wait_until
@@ -203,14 +203,6 @@ class MinikubeTunnel:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def runs(process: psutil.Process) -> bool:
-    """Whether a process still does something; one that has only not been waited for does not."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def listens(driver: str, commands: Commands, system: str = sys.platform) -> bool:

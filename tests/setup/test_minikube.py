@@ -18,11 +18,12 @@ import pytest
 
 from labkit.errors import MeshError
 from labkit.mesh.cluster.client.guard import Pinned
+from labkit.processes import runs
 from labkit.setup.commands import Commands
 from labkit.setup.drivers import Driver, choose, find_drivers
 from labkit.setup.machine import Machine, machine
 from labkit.setup.minikube import Minikube, Profile, Size, is_of_minikube, plain, size_for
-from labkit.setup.minikube_tunnel import OFTEN, MinikubeTunnel, runs
+from labkit.setup.minikube_tunnel import OFTEN, MinikubeTunnel
 from labkit.waiting import wait_until
 
 from .standin import RECORDED, StandIns, recorded, timeless
