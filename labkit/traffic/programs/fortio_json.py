@@ -15,7 +15,8 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Any
 
-from labkit.traffic.generator import Generator, is_ok
+from labkit.traffic.exchange import is_ok
+from labkit.traffic.generator import Generator
 from labkit.traffic.histogram import PERCENTILES, histogram
 
 RESOLUTION_S = 0.001
