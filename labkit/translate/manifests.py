@@ -6,8 +6,9 @@ addresses of its own, and makes its `Registry` of those.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
+from itertools import count
 
 from labkit.jsontypes import Json
 from labkit.resources.injection import gets_sidecar
@@ -16,7 +17,10 @@ from labkit.translate.model import Pod
 from labkit.translate.registry import Registry
 from labkit.translate.support import refusal
 
-FIRST_CLUSTER_IP = "10.96.230.27"
+# An API server with kubeadm's default range, 10.96.0.0/12, gives out what is above its first 256
+# addresses, and picks among those at random. In order here, so that equal input has equal output.
+# https://kubernetes.io/docs/concepts/services-networking/cluster-ip-allocation/
+FIRST_CLUSTER_IP = "10.96.1.1"
 FIRST_POD_IP = "10.244.0.12"
 MOST_PODS = 1000
 
@@ -24,8 +28,7 @@ MOST_PODS = 1000
 def registry_of(resources: Iterable[Resource]) -> Registry:
     """A registry in which every Deployment has all its pods, ready.
 
-    A Service without `spec.clusterIP` gets an address in the order of the manifest, from
-    10.96.230.27 on. Raises UnsupportedError, as `Registry` does.
+    A Service without `spec.clusterIP` gets the next address that no other has. Raises UnsupportedError, as `Registry` does.
 
     >>> registry_of(load("manifests/hello-world.yaml")).pods[0].name
     'hello-world-v1-1'
@@ -53,17 +56,28 @@ def registry_of(resources: Iterable[Resource]) -> Registry:
             injected = gets_sidecar(resource.namespace, labels, template)
             pod = pod_of(template, name, resource.namespace, address, injected)
             pods.append(replace(pod, workload=resource.name))
-    service_ips: dict[tuple[str, str], str] = {}
-    allocated = 0
-    for resource in known:
-        if resource.kind != "Service":
-            continue
-        address = str(resource.spec.get("clusterIP") or "")
-        if not address:
-            address = next_address(FIRST_CLUSTER_IP, allocated)
-            allocated += 1
-        service_ips[resource.namespace, resource.name] = address
-    return Registry(known, pods, service_ips)
+    return Registry(known, pods, cluster_ips(known))
+
+
+def cluster_ips(resources: Iterable[Resource]) -> dict[tuple[str, str], str]:
+    """(namespace, name) → the address of each Service: its own wish, or the next that is free."""
+    wanted = {
+        (r.namespace, r.name): str(r.spec.get("clusterIP") or "")
+        for r in resources
+        if r.kind == "Service"
+    }
+    free = free_addresses(FIRST_CLUSTER_IP, taken=frozenset(wanted.values()))
+    return {where: address or next(free) for where, address in wanted.items()}
+
+
+def free_addresses(first: str, *, taken: Container[str] = ()) -> Iterator[str]:
+    """The IPv4 addresses from `first` on that are not taken.
+
+    >>> [address for address, _ in zip(free_addresses("10.96.1.255", taken=["10.96.2.0"]), "ab")]
+    ['10.96.1.255', '10.96.2.1']
+    """
+    everything = (next_address(first, n) for n in count())
+    return (address for address in everything if address not in taken)
 
 
 def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -> Pod:

@@ -10,7 +10,7 @@ from labkit import translate
 
 ALLOWED = {
     *("__future__", "collections", "dataclasses", "decimal", "functools", "http", "ipaddress"),
-    *("re", "typing"),
+    *("itertools", "re", "typing"),
     *("labkit.errors", "labkit.jsontypes", "labkit.resources", "labkit.translate"),
 }
 

@@ -85,15 +85,18 @@ def test_a_pod_alone_is_a_pod_too() -> None:
 
 
 def test_services_without_an_address_get_one() -> None:
-    second = copy.deepcopy(OBJECTS[2])
-    second["metadata"]["name"] = "second"
+    first, second = copy.deepcopy(OBJECTS[2]), copy.deepcopy(OBJECTS[2])
+    first["metadata"]["name"], second["metadata"]["name"] = "first", "second"
+    for service in (first, second):
+        del service["spec"]["clusterIP"]
     fixed = copy.deepcopy(OBJECTS[2])
     fixed["metadata"]["name"] = "fixed"
-    fixed["spec"]["clusterIP"] = "10.96.9.9"
-    assert registry(fixed, second).service_ips == {
+    fixed["spec"]["clusterIP"] = "10.96.1.2"
+    assert registry(first, fixed, second).service_ips == {
         ("hello-world", "hello-world"): "10.96.230.27",
-        ("hello-world", "fixed"): "10.96.9.9",
-        ("hello-world", "second"): "10.96.230.28",
+        ("hello-world", "first"): "10.96.1.1",
+        ("hello-world", "fixed"): "10.96.1.2",
+        ("hello-world", "second"): "10.96.1.3",
     }
 
 

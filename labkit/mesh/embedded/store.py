@@ -64,7 +64,10 @@ class Store:
         if own:
             self.service_ips[where] = str(own)
         elif where not in self.service_ips:
-            self.service_ips[where] = next_address(FIRST_CLUSTER_IP, self.addresses_given)
+            taken = frozenset(self.service_ips.values())
+            while (address := next_address(FIRST_CLUSTER_IP, self.addresses_given)) in taken:
+                self.addresses_given += 1
+            self.service_ips[where] = address
             self.addresses_given += 1
 
     def remove(self, key: Key) -> None:

@@ -98,6 +98,14 @@ class TestStore:
         store.remove(("Namespace", "", "n"))
         assert not list(store.all("DestinationRule"))
 
+    def test_no_two_services_have_one_address(self) -> None:
+        store = Store()
+        for name, wish in (("a", "10.96.1.2"), ("b", ""), ("c", ""), ("d", "None")):
+            metadata = {"name": name, "namespace": "default"}
+            spec = {"clusterIP": wish} if wish else {}
+            store.put(Resource({"kind": "Service", "metadata": metadata, "spec": spec}))
+        assert list(store.service_ips.values()) == ["10.96.1.2", "10.96.1.1", "10.96.1.3", "None"]
+
     def test_a_name_in_two_namespaces_must_be_told_apart(self) -> None:
         store = Store()
         store.put(Resource({"kind": "Namespace", "metadata": {"name": "n"}}))
