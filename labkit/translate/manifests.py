@@ -28,7 +28,8 @@ MOST_PODS = 1000
 def registry_of(resources: Iterable[Resource]) -> Registry:
     """A registry in which every Deployment has all its pods, ready.
 
-    A Service without `spec.clusterIP` gets the next address that no other has. Raises UnsupportedError, as `Registry` does.
+    A Service without `spec.clusterIP` gets the next address that no other has. Raises
+    UnsupportedError, as `Registry` does.
 
     >>> registry_of(load("manifests/hello-world.yaml")).pods[0].name
     'hello-world-v1-1'

@@ -6,8 +6,8 @@ There are two sets under `data/`:
 - `further.json`: many more cases, packed: objects that all cases share are written once, and of
   each proxy only what differs from its configuration without the case's own objects.
 
-A Service has the address that its cluster gave it, in `spec.clusterIP`. `record.py` makes the second
-set from a cluster.
+A Service has the address that its cluster gave it, in `spec.clusterIP`. `record.py` makes
+the second set from a cluster.
 """
 
 from __future__ import annotations
