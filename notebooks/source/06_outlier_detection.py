@@ -96,14 +96,18 @@ mesh.endpoints().query("cluster == @service")[["pod", "health"]]
 
 # %% [markdown]
 # Both pods are `healthy`. But Envoy did count, and its own counters tell what happened: `detected` is how often a pod had seven errors in a
-# row, `overflow` how often it was kept anyway because too many would be out, `enforced` how often it was actually ejected.
+# row, `overflow` how often it was kept anyway because too many would be out, `enforced` how often it was actually ejected. (After the seventh
+# error another thread of Envoy sets the count back. Errors that arrive before it does are not counted, so a busy machine may detect fewer.)
 
 # %% tags=["nbval-ignore-output"]
-def counter(name):
-    """One of the gateway's counters of outlier detection."""
-    return mesh.counter(f"outlier_detection.ejections_{name}", cluster=service)
+stats = mesh.stats(match="outlier_detection")  # the gateway's, all read at one moment
+counts = stats[stats["stat"].str.contains(service, regex=False)]
 
-detected, kept, enforced = (counter(n) for n in ("detected_consecutive_5xx", "overflow", "enforced_total"))
+def count(name):
+    """One of the gateway's counters of outlier detection."""
+    return int(counts.loc[counts["stat"].str.endswith(name), "value"].sum())
+
+detected, kept, enforced = (count(n) for n in ("detected_consecutive_5xx", "overflow", "enforced_total"))
 print(f"detected {detected}, overflow {kept}, enforced {enforced}")
 reveal("06-a", "nobody leaves", "By default at most 10 % of the pods may be out, and one of two is 50 %")
 
@@ -112,7 +116,8 @@ numbers = "consecutive_5xx", "interval", "base_ejection_time"
 policy = configured(mesh, service, "outlier_detection")  # the policy as the gateway's Envoy has it
 check.equal([policy[k] for k in numbers], [7, "300s", "900s"], "the rule is in effect")
 check.that(errors > 7, "the pod has failed more than seven times in a row", seen=errors)
-check.equal((detected, kept), (errors // 7, errors // 7), "every seven errors were detected, and the percentage kept the pod in")
+check.that(1 <= detected <= errors // 7, "seven errors in a row were detected", seen=(detected, errors))
+check.equal(kept, detected, "each time the percentage kept the pod in")
 check.none_ejected(mesh.endpoints(), about="seven errors in a row, and at most 10 % may be out")
 
 # %% [markdown]

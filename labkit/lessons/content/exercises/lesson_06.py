@@ -25,8 +25,8 @@ chosen.
 def one_of_three_leaves(mesh: Mesh) -> Verdict:
     """All pods fail, so the first one leaves at its third error, and the others when they may.
 
-    Envoy's own counters are exact where the moment of an ejection is not: a detection is due at
-    every third error of a pod that is in the pool.
+    Its errors are counted one request at a time, with a look at the pool after each: Envoy's main
+    thread sets the count back, and what comes before it does that is not counted.
     """
     check.equal(len(mesh.pods("hello-world")), PODS, "three pods run")
     start_afresh(mesh)
