@@ -37,7 +37,7 @@ HOMES = {
     r"envoy\.filters\.network\.http_connection_manager": "translate/listeners.py",
     r"https://istio-release\.storage\.googleapis\.com/charts": "setup/installers.py",
     r"10\.244\.0\.12": "translate/manifests.py",
-    r"10\.96\.230\.27": "translate/manifests.py",
+    r"10\.96\.1\.1": "translate/manifests.py",
 }
 """A fact that moves changes its home here; one that stands in a second file is imported there."""
 
