@@ -4,6 +4,7 @@
 labkit translate --proxy gateway shop.yaml                     # what counts, as JSON
 labkit translate routes --proxy gateway shop.yaml --port 80    # one of four tables
 labkit translate --proxy gateway shop.yaml -o config_dump      # Envoy's own shape, whole
+labkit translate routes --proxy sidecar:web --set outboundTrafficPolicy.mode=REGISTRY_ONLY shop.yaml
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import yaml
 from labkit.cli.terminal import read_stdin
 from labkit.envoy.dump import dump_of
 from labkit.errors import NotFound, ParseError
-from labkit.resources import Resource, kinds, load, load_text
+from labkit.resources import Resource, kinds, load, load_text, mesh_config
 from labkit.resources.rules.shape import has_shape
 from labkit.resources.yaml.loading import read_text
 from labkit.translate import (
@@ -34,6 +35,7 @@ from labkit.translate import (
 from labkit.translate.model import ProxyConfig
 from labkit.translate.normalise import normalised
 from labkit.translate.on_a_cluster import as_on_a_cluster, with_workloads
+from labkit.translate.settings import without_effect
 from labkit.translate.tables import VIEWS, chosen, messages, table
 
 STDIN = "-"
@@ -65,6 +67,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", type=int, default=0, metavar="NUMBER", help="what is about this port"
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a field of Istio's MeshConfig, such as outboundTrafficPolicy.mode=REGISTRY_ONLY; may "
+        "be given several times",
+    )
+    parser.add_argument(
+        "--mesh-config",
+        metavar="FILE",
+        help="a MeshConfig, the ConfigMap istio, an IstioOperator, or Helm's values",
+    )
     parser.set_defaults(more="files")
 
 
@@ -73,13 +88,35 @@ def run(args: argparse.Namespace) -> int:
     resources = heard_of([resource for file in files for resource in read(file)])
     # before validation, which knows fewer kinds and would say less
     check_supported(resource for resource in resources if has_shape(resource))
-    registry = registry_of(load(resources))
+    registry = registry_of(with_settings(load(resources), args.mesh_config, args.set))
     if args.proxy == "gateway":
         config = gateway_config(registry)
     else:
         config = sidecar_config(registry, pod_of(registry, args.proxy))
     print(shown(config, registry, view, args))
     return 0
+
+
+def with_settings(
+    resources: list[Resource], file: str | None, assignments: list[str]
+) -> list[Resource]:
+    """The objects with the MeshConfig that was asked for, in place of one that they have. Fields
+    of it that change nothing here are named on the standard error.
+    """
+    own = [resource for resource in resources if mesh_config.is_config_map(resource)]
+    if file is not None:
+        config = mesh_config.read(text_of(file), STDIN if file == STDIN else Path(file).name)
+    else:
+        config = mesh_config.of_config_map(own[-1]) if own else {}
+    for assignment in assignments:
+        config = mesh_config.with_setting(config, assignment)
+    config = mesh_config.checked(config)
+    for line in without_effect(config):
+        print(f"labkit translate: MeshConfig, {line}", file=sys.stderr)
+    if not (config or own):
+        return resources
+    others = [resource for resource in resources if resource not in own]
+    return [*others, mesh_config.config_map(config)]
 
 
 def heard_of(resources: list[Resource]) -> list[Resource]:
@@ -142,15 +179,18 @@ def config_dump(config: ProxyConfig, registry: Registry) -> dict[str, Any]:
 
 def read(file: str) -> list[Resource]:
     """The objects of a file; a JSON file may be a list of them."""
-    if file == STDIN:
-        text, name = read_stdin("<stdin>"), "<stdin>"
-    elif Path(file).suffix == ".json" and Path(file).is_file():
-        text, name = read_text(Path(file)), file
-    else:
+    name = "<stdin>" if file == STDIN else file
+    if file != STDIN and not (Path(file).suffix == ".json" and Path(file).is_file()):
         return load(Path(file), strict=False)
+    text = text_of(file)
     if text.lstrip().startswith("["):
         return load(parsed_list(text, name), strict=False)
     return load_text(text, name, strict=False)
+
+
+def text_of(file: str) -> str:
+    """The text of a file, or of standard input."""
+    return read_stdin("<stdin>") if file == STDIN else read_text(Path(file))
 
 
 def parsed_list(text: str, name: str) -> list[Any]:

@@ -14,7 +14,9 @@ def open_mesh(backend: str = "embedded", **options: Any) -> Mesh:
     """Opens a mesh: a context manager that ends all it started.
 
     `embedded` needs nothing but this package: real Envoy processes and local processes as pods, on
-    127.0.0.1. Its option: seed (of the names of pods; the proxies' own choices can't be seeded).
+    127.0.0.1. Its options: seed (of the names of pods; the proxies' own choices can't be seeded)
+    and settings (Istio's MeshConfig as a dict; later, apply the ConfigMap `istio` in
+    `istio-system`).
 
     `cluster` is a Kubernetes with Istio: the kubeconfig's current context if that is a local one
     (see guard.py). Its options: context (which one; named, it may also be elsewhere) and kubeconfig

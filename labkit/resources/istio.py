@@ -38,6 +38,8 @@ EXPORT_TO = f"{ISTIO_GROUP}/exportTo"
 
 ADMIN_PORT = 15000
 """Envoy's administration, inside a pod."""
+OUTBOUND_PORT = 15001
+"""Where everything arrives that goes out of one."""
 INBOUND_PORT = 15006
 """Where everything arrives that comes in to a pod with a sidecar."""
 STATUS_PORT = 15021

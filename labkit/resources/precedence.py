@@ -53,9 +53,18 @@ ByHost = dict[str, list[Rule]]
 
 
 class DestinationRules:
-    """All DestinationRules. Give them oldest first."""
+    """All DestinationRules. Give them oldest first. The root namespace, and whether a rule without
+    exportTo is for its own namespace alone, are settings of the mesh.
+    """
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    def __init__(
+        self,
+        resources: Iterable[Resource],
+        *,
+        root_namespace: str = ROOT_NAMESPACE,
+        private_by_default: bool = False,
+    ) -> None:
+        self.root_namespace = root_namespace
         rules = [rule_of(resource) for resource in resources]
         # Rules with a workloadSelector come first, so that others' policies never leak into them.
         rules.sort(key=lambda rule: rule.selector is None)
@@ -64,11 +73,12 @@ class DestinationRules:
         self.root_private: ByHost = {}
         for rule in rules:
             own = rule.export_to & {".", rule.namespace}
+            private = private_by_default if not rule.export_to else own and len(rule.export_to) == 1
             if not rule.export_to or own or "*" in rule.export_to:
                 merge_into(self.local.setdefault(rule.namespace, {}), rule)
-            if not (own and len(rule.export_to) == 1):
+            if not private:
                 merge_into(self.exported.setdefault(rule.namespace, {}), rule)
-            elif rule.namespace == ROOT_NAMESPACE:
+            elif rule.namespace == root_namespace:
                 merge_into(self.root_private, rule)
 
     def find(
@@ -100,13 +110,13 @@ class DestinationRules:
         """The rules of the most special host in the first of the three namespaces that has any,
         oldest first.
         """
-        if proxy_namespace == ROOT_NAMESPACE:
+        if proxy_namespace == self.root_namespace:
             own = most_specific(host, self.root_private)
         else:
             own = most_specific(host, self.local.get(proxy_namespace, {}))
         if own is not None:
             return own
-        for namespace in (service_namespace, ROOT_NAMESPACE):
+        for namespace in (service_namespace, self.root_namespace):
             rules = most_specific(host, self.exported.get(namespace, {})) or []
             seen = [r for r in rules if not r.export_to or r.export_to & {"*", proxy_namespace}]
             if seen:

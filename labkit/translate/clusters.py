@@ -15,11 +15,13 @@ from labkit.resources.precedence import Rule
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry, Service, ServicePort, Target
 from labkit.translate.rules.destination_rules import port_policy, subset_policy
+from labkit.translate.settings import Settings
 from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
 from labkit.translate.values import made_of
 
 FOR_EVER = "9223372035s"
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
+BLACKHOLE_CLUSTER = "BlackHoleCluster"
 HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
@@ -39,10 +41,11 @@ class Cluster:
 def outbound(
     registry: Registry, namespace: str, labels: Mapping[str, str], sidecar: bool
 ) -> Iterator[Cluster]:
-    """All clusters of a proxy in `namespace` with `labels`: of each Service that it may see, a
+    """All clusters of a proxy in `namespace` with `labels`: of each Service that it may call, a
     cluster for each port (UDP aside) and, where a DestinationRule has subsets, for each of those.
     """
-    for service in registry.visible_services(namespace):
+    known = registry.services_called if sidecar else registry.visible_services
+    for service in known(namespace):
         rule = registry.destination_rules.find(service.host, service.namespace, namespace, labels)
         for port in service.ports:
             if port.protocol == protocols.UDP:
@@ -63,13 +66,14 @@ def clusters_of_port(
         kind = "ORIGINAL_DST" if service.headless and sidecar else "EDS"
         draft = new_cluster(name, kind, port, sidecar)
         draft.message.update(origin(rule))
-        apply_outbound(draft, policy)
+        apply_outbound(draft, policy, registry.settings, http=protocols.is_http(port.protocol))
         message = finished(draft)
         return Cluster(message, assignment(registry, message, service, port, labels, policy))
 
-    yield made("", {}, port_policy(whole, port.number)[0])
+    base = registry.settings.policy(port_policy(whole, port.number)[0])
+    yield made("", {}, base)
     for subset in rule.subsets if rule else []:
-        policy = subset_policy(whole, subset, port.number)
+        policy = subset_policy(base, subset, port.number)
         yield made(str(subset.get("name") or ""), subset.get("labels") or {}, policy)
 
 
@@ -174,14 +178,24 @@ def inbound(registry: Registry, pod: Pod) -> Iterator[Json]:
         draft.message["upstream_bind_config"] = {
             "source_address": {"address": "127.0.0.6", "port_value": 0}
         }
-        apply_inbound(draft, policy)
+        apply_inbound(draft, policy, registry.settings)
         yield finished(draft)
 
 
-def passthrough() -> Json:
+def catch_alls(settings: Settings) -> list[Json]:
+    """The clusters for what no Service owns: none at all, or wherever the client meant it to go."""
+    blackhole: Json = {
+        "name": BLACKHOLE_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": settings.connect_timeout,
+    }
+    return [blackhole, passthrough(settings)]
+
+
+def passthrough(settings: Settings) -> Json:
     """Where a sidecar sends what no Service owns: on to wherever the client meant it to go."""
     draft = Draft({"name": PASSTHROUGH_CLUSTER, "type": "ORIGINAL_DST"})
     draft.use_client_protocol()
     draft.http["common_http_protocol_options"] = {"idle_timeout": "300s"}
-    apply_inbound(draft, None)
+    apply_inbound(draft, None, settings)
     return finished(draft)

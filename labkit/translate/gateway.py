@@ -69,7 +69,9 @@ def gateway_config(
         original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
         routes=tuple(route_config(registry, port, labels, namespace) for port in ports),
         listeners=tuple(
-            listeners.gateway(port.bind or "0.0.0.0", port.number, port.route_config)
+            listeners.gateway(
+                port.bind or "0.0.0.0", port.number, port.route_config, registry.settings
+            )
             for port in ports
         ),
     )

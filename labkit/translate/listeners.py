@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.jsontypes import Json
 from labkit.translate.routes.retries import inbound_retry_policy
+from labkit.translate.settings import Settings
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 TYPE = "type.googleapis.com/"
@@ -31,7 +32,18 @@ LOOKS_LIKE_HTTP: Json = {
 }
 
 
-def connection_manager(stat_prefix: str, **own: object) -> Json:
+NORMALIZATIONS: dict[str, Json] = {
+    "NONE": {"normalize_path": False},
+    "MERGE_SLASHES": {"merge_slashes": True},
+    "DECODE_AND_MERGE_SLASHES": {
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "UNESCAPE_AND_FORWARD",
+    },
+}
+"""MeshConfig's `pathNormalization` as a connection manager has it, where it is not the default."""
+
+
+def connection_manager(stat_prefix: str, settings: Settings, **own: object) -> Json:
     """A network filter that speaks HTTP. `own` has what differs: where routes come from, and the
     class.
     """
@@ -46,6 +58,7 @@ def connection_manager(stat_prefix: str, **own: object) -> Json:
             "stream_idle_timeout": "0s",
             "normalize_path": True,
             "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+            **NORMALIZATIONS.get(settings.normalization, {}),
             **own,
         },
     }
@@ -65,13 +78,14 @@ def listener(bind: str, port: int, direction: str, name: str = "") -> Json:
     }
 
 
-def gateway(bind: str, port: int, route_config: str) -> Json:
+def gateway(bind: str, port: int, route_config: str, settings: Settings) -> Json:
     """A gateway's listener. It is the first hop: it trusts no X-Forwarded-For, and says it is
     `istio-envoy`.
     """
     found = listener(bind, port, "OUTBOUND")
     manager = connection_manager(
         f"outbound_{bind}_{port}",
+        settings,
         rds=rds(route_config),
         server_name="istio-envoy",
         use_remote_address=True,
@@ -81,20 +95,22 @@ def gateway(bind: str, port: int, route_config: str) -> Json:
     return {**found, "filter_chains": [{"filters": [manager]}]}
 
 
-def outbound(bind: str, port: int, route_config: str, other_traffic: Json) -> Json:
+def outbound(
+    bind: str, port: int, route_config: str, other_traffic: Json, settings: Settings
+) -> Json:
     """A sidecar's listener for what its application sends. What is not HTTP goes to
     `other_traffic`.
     """
     found = listener(bind, port, "OUTBOUND")
     manager = connection_manager(
-        f"outbound_{bind}_{port}", rds=rds(route_config), use_remote_address=False
+        f"outbound_{bind}_{port}", settings, rds=rds(route_config), use_remote_address=False
     )
     return {
         **found,
         "filter_chains": [{"filter_chain_match": LOOKS_LIKE_HTTP, "filters": [manager]}],
         "default_filter_chain": {"filter_chain_match": {}, "filters": [other_traffic]},
         "listener_filters": [HTTP_INSPECTOR],
-        "listener_filters_timeout": "0s",
+        "listener_filters_timeout": settings.detection_timeout,
         "continue_on_listener_filters_timeout": True,
         "bind_to_port": False,
     }
@@ -108,7 +124,7 @@ def outbound_tcp(bind: str, port: int, cluster: str) -> Json:
     return {**found, "filter_chains": [{"filters": [tcp_proxy(cluster)]}], "bind_to_port": False}
 
 
-def inbound(port: int, service_port: int) -> Json:
+def inbound(port: int, service_port: int, settings: Settings) -> Json:
     """A sidecar's listener for what reaches one port of its pod.
 
     Istio has one listener (`virtualInbound`) with a filter chain a port; here each port has a
@@ -129,6 +145,7 @@ def inbound(port: int, service_port: int) -> Json:
     found = listener("0.0.0.0", port, "INBOUND", name=f"inbound_{port}")
     manager = connection_manager(
         f"inbound_0.0.0.0_{port}",
+        settings,
         route_config={"name": cluster, "virtual_hosts": hosts, "validate_clusters": False},
         server_name="istio-envoy",
         use_remote_address=False,

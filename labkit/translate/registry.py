@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.resources import protocols
-from labkit.resources.istio import EXPORT_TO, GATEWAY_PORTS, service_host
+from labkit.resources.istio import EXPORT_TO, GATEWAY_PORTS, MESH, service_host
 from labkit.resources.model import Resource
 from labkit.resources.precedence import DestinationRules
 from labkit.translate.model import Pod
 from labkit.translate.rules.virtual_services import VirtualService, resolve_all
+from labkit.translate.settings import settings_of
 from labkit.translate.support import check_supported
 
 NO_ADDRESS = "0.0.0.0"
@@ -100,30 +101,70 @@ class Registry:
         self.pods = tuple(pods)
         self.service_ips = dict(service_ips)
         check_supported(self.resources)
+        self.settings = settings_of(self.resources)
         by_age = sorted(self.resources, key=age)
         self.services = [service_of(r, self.service_ips) for r in by_age if r.kind == "Service"]
         self.by_host = {service.host: service for service in self.services}
         self.gateways = [r for r in by_age if r.kind == "Gateway"]
         self.virtual_services: list[VirtualService] = resolve_all(
-            [r for r in by_age if r.kind == "VirtualService"]
+            [r for r in by_age if r.kind == "VirtualService"],
+            self.settings.virtual_service_export_to,
         )
         self.destination_rules = DestinationRules(
-            [r for r in by_age if r.kind == "DestinationRule"]
+            [r for r in by_age if r.kind == "DestinationRule"],
+            root_namespace=self.settings.root_namespace,
+            private_by_default=self.settings.private_destination_rules,
+        )
+
+    def knows(self, namespace: str, service: Service, *, sidecar: bool) -> bool:
+        """Whether proxies of a namespace obey rules about a Service: it is visible to them, or a
+        sidecar has a cluster for it all the same.
+        """
+        return self.sees(namespace, service) or (
+            sidecar
+            and service.namespace == namespace
+            and any(called.host == service.host for called in self.services_called(namespace))
         )
 
     def visible_services(self, namespace: str) -> list[Service]:
         """The Services whose `networking.istio.io/exportTo` lets proxies of
         `namespace` see them.
         """
-        return [s for s in self.services if is_visible(s.export_to, s.namespace, namespace)]
+        return [s for s in self.services if self.sees(namespace, s)]
+
+    def sees(self, namespace: str, service: Service) -> bool:
+        """Whether proxies of a namespace may know of a Service."""
+        export_to = service.export_to or self.settings.service_export_to
+        return is_visible(export_to, service.namespace, namespace)
+
+    def services_called(self, namespace: str) -> list[Service]:
+        """The Services that sidecars of `namespace` have clusters for: all that they may see, and
+        those of their own namespace that are hidden even there, as far as a VirtualService leads to
+        them.
+        """
+        seen = self.visible_services(namespace)
+        hidden = {
+            s.host: s
+            for s in self.services
+            if s.namespace == namespace and not self.sees(namespace, s)
+        }
+        if not hidden:
+            return seen
+        ports: dict[str, set[int]] = {}
+        for vs in self.visible_virtual_services(namespace, MESH):
+            for host, number in vs.destinations(namespace):
+                ports.setdefault(host, set()).add(number)
+        for host, service in hidden.items():
+            named = ports.get(host, set())
+            chosen = [port for port in service.ports if 0 in named or port.number in named]
+            if chosen:
+                seen.append(replace(service, ports=tuple(chosen)))
+        return seen
 
     def visible_service(self, host: str, namespace: str) -> Service | None:
         """The Service of that full name, if proxies of `namespace` may see it."""
         service = self.by_host.get(host)
-        visible = service is not None and is_visible(
-            service.export_to, service.namespace, namespace
-        )
-        return service if visible else None
+        return service if service is not None and self.sees(namespace, service) else None
 
     def visible_virtual_services(self, namespace: str, gateway: str) -> list[VirtualService]:
         """The VirtualServices bound to `gateway`: first the namespace's own private ones, then all
@@ -133,13 +174,14 @@ class Registry:
         for vs in self.virtual_services:
             if gateway not in vs.gateways:
                 continue
-            if not vs.export_to or "*" in vs.export_to:
+            export_to = vs.export_to or self.settings.virtual_service_export_to
+            if not export_to or "*" in export_to:
                 public.append(vs)
-            elif "~" in vs.export_to:
+            elif "~" in export_to:
                 continue
-            elif vs.namespace == namespace and vs.export_to & {".", namespace}:
+            elif vs.namespace == namespace and export_to & {".", namespace}:
                 private.append(vs)
-            elif namespace in vs.export_to:
+            elif namespace in export_to:
                 exported.append(vs)
         return private + exported + public
 

@@ -14,7 +14,7 @@ from labkit.resources import protocols
 from labkit.resources.hosts import is_wildcard, matches, specificity, subset_of
 from labkit.resources.istio import MESH, cluster_name
 from labkit.translate import clusters, listeners
-from labkit.translate.clusters import PASSTHROUGH_CLUSTER
+from labkit.translate.clusters import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from labkit.translate.model import Pod, ProxyConfig
 from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
 from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of
@@ -38,7 +38,11 @@ def sidecar_config(registry: Registry, pod: Pod) -> ProxyConfig:
     own = list(clusters.inbound(registry, pod))
     names, listening = outbound_listeners(registry, pod)
     return ProxyConfig(
-        clusters=(*(cluster.message for cluster in found), clusters.passthrough(), *own),
+        clusters=(
+            *(cluster.message for cluster in found),
+            *clusters.catch_alls(registry.settings),
+            *own,
+        ),
         endpoints=tuple(c.assignment for c in found if not c.is_original_dst),
         original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
         routes=tuple(route_config(registry, pod, name) for name in names),
@@ -53,7 +57,8 @@ def inbound_listeners(registry: Registry, pod: Pod) -> list[Json]:
     found: dict[int, Json] = {}
     for target in registry.targets_of(pod):
         if protocols.is_http_or_unknown(target.port.protocol):
-            found.setdefault(target.number, listeners.inbound(target.number, target.port.number))
+            listener = listeners.inbound(target.number, target.port.number, registry.settings)
+            found.setdefault(target.number, listener)
         else:
             found.setdefault(target.number, listeners.inbound_tcp(target.number))
     return list(found.values())
@@ -74,12 +79,15 @@ def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Js
         if name is not None:
             names[name] = None
 
-    passthrough = listeners.tcp_proxy(PASSTHROUGH_CLUSTER)
+    settings = registry.settings
+    elsewhere = BLACKHOLE_CLUSTER if settings.registry_only else PASSTHROUGH_CLUSTER
+    catch_all_tcp = listeners.tcp_proxy(elsewhere)
     shared = {HTTP_PORT_OF_THE_GATEWAY}
     for service in registry.visible_services(pod.namespace):
         shared.update(port.number for port in service.ports if protocols.is_http(port.protocol))
     for number in sorted(shared):
-        add(listeners.outbound(NO_ADDRESS, number, str(number), passthrough), str(number))
+        name = str(number)
+        add(listeners.outbound(NO_ADDRESS, number, name, catch_all_tcp, settings), name)
     for service in registry.visible_services(pod.namespace):
         for port in service.ports:
             if protocols.is_http(port.protocol) or port.protocol == protocols.UDP:
@@ -89,7 +97,7 @@ def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Js
                 if port.protocol == protocols.UNKNOWN:
                     name = f"{service.host}:{port.number}"
                     other = listeners.tcp_proxy(cluster)
-                    add(listeners.outbound(bind, port.number, name, other), name)
+                    add(listeners.outbound(bind, port.number, name, other, settings), name)
                 else:
                     add(listeners.outbound_tcp(bind, port.number, cluster), None)
     return list(names), list(found.values())
@@ -116,7 +124,7 @@ def route_config(registry: Registry, pod: Pod, name: str) -> Json:
         if len(hosts) == 1:
             hosts[0]["domains"] = ["*"]
     else:
-        hosts.append(catch_all())
+        hosts.append(block_all() if registry.settings.registry_only else catch_all())
     return listeners.route_configuration(name, hosts)
 
 
@@ -266,9 +274,11 @@ def default_route(registry: Registry, pod: Pod, service: Service, port: ServiceP
     action: Json = {
         "cluster": cluster_name(port.number, "", service.host),
         "timeout": "0s",
-        "retry_policy": retry_policy(None, hashed=False),
         "max_grpc_timeout": "0s",
     }
+    retries = retry_policy(registry.settings.retries, hashed=False)
+    if retries is not None:
+        action["retry_policy"] = retries
     policy = hash_policy(hash_for_port(rule, port.number))
     if policy is not None:
         action["hash_policy"] = [policy]
@@ -284,5 +294,20 @@ def catch_all() -> Json:
         "name": "allow_any",
         "domains": ["*"],
         "routes": [{"name": "allow_any", "match": {"prefix": "/"}, "route": action}],
+        "include_request_attempt_count": True,
+    }
+
+
+def block_all() -> Json:
+    """What no Service owns is not let out (outboundTrafficPolicy REGISTRY_ONLY)."""
+    route: Json = {
+        "name": "block_all",
+        "match": {"prefix": "/"},
+        "direct_response": {"status": 502},
+    }
+    return {
+        "name": "block_all",
+        "domains": ["*"],
+        "routes": [route],
         "include_request_attempt_count": True,
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.jsontypes import Json
+from labkit.translate.settings import Settings
 from labkit.translate.values import at, double_percent, duration, whole_seconds
 
 UNLIMITED = 4294967295
@@ -38,33 +39,44 @@ class Draft:
         }
 
 
-def apply_outbound(draft: Draft, policy: Json | None) -> None:
-    """Everything that a policy says of traffic to a service."""
-    cluster, http = draft.message, at(policy, "connectionPool", "http") or {}
-    if http.get("h2UpgradePolicy") == "UPGRADE" and not http.get("useClientProtocol"):
+def apply_outbound(draft: Draft, policy: Json | None, settings: Settings, *, http: bool) -> None:
+    """Everything that a policy says of traffic to a service; `http` is whether its port says that
+    it is HTTP.
+    """
+    cluster = draft.message
+    if upgrades(at(policy, "connectionPool", "http") or {}, settings.h2_upgrade and http):
         draft.upgrade_to_http2()
-    apply_connection_pool(draft, at(policy, "connectionPool") or {}, at(policy, "retryBudget"))
+    apply_connection_pool(draft, policy, settings)
     apply_outlier_detection(cluster, at(policy, "outlierDetection"))
     apply_load_balancer(cluster, at(policy, "loadBalancer") or {})
     if cluster["type"] == "ORIGINAL_DST":
         cluster["lb_policy"] = "CLUSTER_PROVIDED"
 
 
-def apply_inbound(draft: Draft, policy: Json | None) -> None:
+def upgrades(http: Json, by_default: bool) -> bool:
+    """Whether a connection pool asks for HTTP/2 towards HTTP/1.1 ports."""
+    wanted = http.get("h2UpgradePolicy")
+    if wanted in (None, "DEFAULT"):
+        wanted = "UPGRADE" if by_default else ""
+    return wanted == "UPGRADE" and not http.get("useClientProtocol")
+
+
+def apply_inbound(draft: Draft, policy: Json | None, settings: Settings) -> None:
     """What a policy says of traffic from a sidecar to its own application: the connection pool
     alone.
     """
-    apply_connection_pool(draft, at(policy, "connectionPool") or {}, at(policy, "retryBudget"))
+    apply_connection_pool(draft, settings.policy(policy), settings)
     draft.message["lb_policy"] = "CLUSTER_PROVIDED"
 
 
-def apply_connection_pool(draft: Draft, pool: Json, retry_budget: Json | None) -> None:
+def apply_connection_pool(draft: Draft, policy: Json | None, settings: Settings) -> None:
     """Circuit breakers, timeouts and connection options. Zero means "not set", as it does to
     Istio.
     """
+    pool, retry_budget = at(policy, "connectionPool") or {}, at(policy, "retryBudget")
     cluster, tcp, http = draft.message, pool.get("tcp") or {}, pool.get("http") or {}
     cluster["connect_timeout"] = (
-        duration(tcp["connectTimeout"]) if tcp.get("connectTimeout") else "10s"
+        duration(tcp["connectTimeout"]) if tcp.get("connectTimeout") else settings.connect_timeout
     )
     thresholds: Json = {
         "max_connections": tcp.get("maxConnections") or UNLIMITED,
@@ -75,9 +87,12 @@ def apply_connection_pool(draft: Draft, pool: Json, retry_budget: Json | None) -
     if retry_budget is not None:
         thresholds["retry_budget"] = retry_budget_of(retry_budget)
     cluster["circuit_breakers"] = {"thresholds": [thresholds]}
-    keepalive = tcp.get("tcpKeepalive")
-    if keepalive is not None:
-        cluster["upstream_connection_options"] = {"tcp_keepalive": tcp_keepalive(keepalive)}
+    keepalives = [k for k in (settings.tcp_keepalive, tcp.get("tcpKeepalive")) if k is not None]
+    if keepalives:
+        kept: Json = {}
+        for keepalive in keepalives:
+            kept.update(tcp_keepalive(keepalive))
+        cluster["upstream_connection_options"] = {"tcp_keepalive": kept}
     apply_http_options(draft, tcp, http)
     if http.get("useClientProtocol"):
         draft.use_client_protocol()

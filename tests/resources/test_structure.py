@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.resources import Resource, check, validate
+from labkit.resources import Resource, check, mesh_config, validate
 from labkit.resources.finding import Report
 from labkit.resources.kinds import ISTIO_KINDS, RUN
 from labkit.resources.rules.schemas import schema_of
@@ -46,6 +46,7 @@ def all_schemas() -> Iterator[dict[str, Any]]:
     for row in RUN:
         found = schema_of(Resource({"apiVersion": row.api_version, "kind": row.kind}))
         yield from parts(dict(found.definitions))
+    yield from parts(dict(mesh_config.schema().definitions))
 
 
 def test_each_cel_rule_of_the_schemas_is_handled() -> None:
@@ -93,9 +94,10 @@ def test_each_word_of_the_schemas_is_known() -> None:
 
 
 def test_each_reference_has_its_definition() -> None:
+    known = {*schema_of(resource("Gateway", {})).definitions, *mesh_config.schema().definitions}
     for part in all_schemas():
         if isinstance(part.get("$ref"), str):
-            assert part["$ref"] in schema_of(resource("Gateway", {})).definitions
+            assert part["$ref"] in known
 
 
 def generated(schema: dict[str, Any]) -> st.SearchStrategy[Any]:

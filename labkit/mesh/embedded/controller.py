@@ -8,7 +8,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -41,14 +41,16 @@ class Controller:
 
     Three kinds of threads meet here under one lock: the caller's, one a pod that watches its
     processes, and one that acts when a pod has changed. The gateway starts at once and on its own;
-    who needs it waits for it.
+    who needs it waits for it. `given` are objects that are there from the start.
     """
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, given: Iterable[Resource] = ()) -> None:
         self.rng = rng
         self.lock = threading.RLock()
         self.changed = threading.Condition(self.lock)
         self.store = Store()
+        for resource in given:
+            self.store.put(resource)
         self.ports = Ports()
         self.control_token = secrets.token_hex(16)
         self.plane = ControlPlane()

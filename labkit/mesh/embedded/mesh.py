@@ -15,6 +15,7 @@ from labkit.envoy import envoy_path
 from labkit.envoy.accesslog import AccessLog, frame_of_log, rows_of_log
 from labkit.envoy.admin import Admin
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
+from labkit.jsontypes import Json
 from labkit.mesh.base import Mesh
 from labkit.mesh.embedded import state, views
 from labkit.mesh.embedded.controller import (
@@ -30,10 +31,11 @@ from labkit.mesh.model import Applied, PodInfo
 from labkit.mesh.proxies import GATEWAY
 from labkit.mesh.table import Table
 from labkit.mesh.views import Backing
-from labkit.resources import Resource, istio, kinds
+from labkit.resources import Resource, istio, kinds, mesh_config
 from labkit.resources.model import Key
 from labkit.traffic import Target
 from labkit.traffic.target import split_authority, split_url
+from labkit.translate.settings import check_supported_settings
 from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -48,10 +50,13 @@ class EmbeddedMesh(Mesh):
 
     backend = "embedded"
 
-    def __init__(self, *, seed: int | None = None) -> None:
+    def __init__(self, *, seed: int | None = None, settings: Json | None = None) -> None:
+        config = mesh_config.checked(settings)
+        check_supported_settings(config)
+        given = [mesh_config.config_map(config)] if config else []
         envoy_path()  # says what is wrong before anything is made
         with in_words(state.root()):
-            self._controller = Controller(random.Random(seed))
+            self._controller = Controller(random.Random(seed), given)
         atexit.register(self.close)
 
     # objects

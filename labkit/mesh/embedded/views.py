@@ -15,7 +15,8 @@ from labkit.mesh.embedded.store import Store
 from labkit.mesh.model import PodInfo
 from labkit.mesh.table import Table, age, table
 from labkit.mesh.views import pairs
-from labkit.resources import Resource, istio, kinds, validate
+from labkit.resources import Resource, istio, kinds, mesh_config, validate
+from labkit.translate.settings import without_effect
 
 if TYPE_CHECKING:
     from labkit.mesh.embedded.controller import Controller
@@ -40,8 +41,12 @@ def info(pod: RunningPod) -> PodInfo:
 
 
 def warnings(resource: Resource) -> Iterator[str]:
-    """What an API server would warn of while it accepts an object."""
+    """What an API server would warn of while it accepts an object, and what of a MeshConfig has no
+    effect here.
+    """
     yield from (found.message for found in validate(resource) if found.level == "warning")
+    if mesh_config.is_config_map(resource):
+        yield from without_effect(mesh_config.of_config_map(resource))
 
 
 def service_names(store: Store, namespace: str) -> set[str]:

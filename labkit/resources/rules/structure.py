@@ -295,7 +295,7 @@ def places(schema: Schema, name: str, value: Any) -> list[str]:
     return found
 
 
-def _at_least_one_ms(value: str, path: Path, report: Report) -> None:
+def _duration(value: str, path: Path, report: Report, least: int | None = None) -> None:
     length = nanoseconds(value)
     if length is None:
         number = re.fullmatch(
@@ -310,8 +310,12 @@ def _at_least_one_ms(value: str, path: Path, report: Report) -> None:
                 else f"did you mean `{number[1]}{unit}`?"
             )
         report.error(path, "not a duration", found=value, allowed=EXAMPLES, hint=hint)
-    elif length < MILLISECOND:
+    elif least is not None and length < least:
         report.error(path, "the duration is too short", found=value, allowed="at least 1ms")
+
+
+def _at_least_one_ms(value: str, path: Path, report: Report) -> None:
+    _duration(value, path, report, MILLISECOND)
 
 
 def _no_wildcard_value(value: str, path: Path, report: Report) -> None:
@@ -346,6 +350,7 @@ def _not_both(one: str, other: str) -> Callable[[Any, Path, Report], None]:
 
 CEL_RULES: dict[str, Callable[[Any, Path, Report], None]] = {
     "duration(self) >= duration('1ms')": _at_least_one_ms,
+    "duration(self)": _duration,  # of a MeshConfig
     '!self.contains("*")': _no_wildcard_value,
     'self.all(key, !key.contains("*"))': _no_wildcard_key,
     "self.all(key, key.size() != 0)": _no_empty_key,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
-from labkit.resources.istio import cluster_name
+from labkit.resources.istio import MESH, cluster_name
 from labkit.translate.registry import Registry, Service
 from labkit.translate.routes import filters as route_filters
 from labkit.translate.routes.match import is_catch_all, route_match
@@ -37,8 +37,9 @@ class Viewer:
         seen.
         """
         host = str(destination.get("host") or "")
-        service = self.registry.visible_service(host, self.namespace)
-        if service is None:
+        service = self.registry.by_host.get(host)
+        sidecar = MESH in self.gateways
+        if service is None or not self.registry.knows(self.namespace, service, sidecar=sidecar):
             return None
         rules = self.registry.destination_rules
         rule = rules.find(host, service.namespace, self.namespace, self.labels)
@@ -155,7 +156,9 @@ def add_action(route: Json, http: Json, authority: str, viewer: Viewer) -> None:
     if policies:
         action["hash_policy"] = policies
     hashed = len(destinations) == 1 and hashes[0] is not None
-    retries = retry_policy(http.get("retries"), hashed)
+    wanted = http.get("retries")
+    wanted = viewer.registry.settings.retries if wanted is None else wanted
+    retries = retry_policy(wanted, hashed)
     if retries is not None:
         action["retry_policy"] = retries
     route["route"] = action

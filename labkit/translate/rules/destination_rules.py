@@ -23,11 +23,10 @@ def port_policy(policy: Json | None, port: int) -> tuple[Json | None, bool]:
     return policy, False
 
 
-def subset_policy(policy: Json | None, subset: Json, port: int) -> Json | None:
-    """A subset's policy for a port. Each part that the subset has replaces the service's part
-    whole.
+def subset_policy(base: Json | None, subset: Json, port: int) -> Json | None:
+    """A subset's policy for a port, of the service's for that port. Each part that the subset has
+    replaces the service's part whole.
     """
-    base, _ = port_policy(policy, port)
     own = subset.get("trafficPolicy")
     if own is None:
         return base

@@ -5,7 +5,7 @@ As istiod's `pilot/pkg/model/virtualservice.go` does it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from labkit.jsontypes import Json
@@ -28,17 +28,34 @@ class VirtualService:
     export_to: frozenset[str]
     http: tuple[Json, ...]
 
+    def destinations(self, namespace: str) -> Iterator[tuple[str, int]]:
+        """(host, port) that callers of a namespace may be led to; 0 is a port that is not said."""
+        for route in self.http:
+            sources = {match.get("sourceNamespace") for match in route.get("match") or ()}
+            if any(sources) and namespace not in sources:
+                continue
+            targets = [entry.get("destination") for entry in route.get("route") or ()]
+            targets += [entry.get("destination") for entry in route.get("mirrors") or ()]
+            for target in (*targets, route.get("mirror")):
+                if target is not None:
+                    number = (target.get("port") or {}).get("number") or 0
+                    yield str(target.get("host") or ""), int(number)
 
-def resolve_all(resources: Iterable[Resource]) -> list[VirtualService]:
+
+def resolve_all(
+    resources: Iterable[Resource], export_to: frozenset[str] = frozenset()
+) -> list[VirtualService]:
     """Give them oldest first; delegates (VirtualServices without hosts) appear only within their
-    roots.
+    roots. `export_to` is the mesh's, for delegates without one of their own.
     """
     known = list(resources)
     delegates = {(r.namespace, r.name): r for r in known if not r.spec.get("hosts")}
-    return [resolved(r, delegates) for r in known if r.spec.get("hosts")]
+    return [resolved(r, delegates, export_to) for r in known if r.spec.get("hosts")]
 
 
-def resolved(resource: Resource, delegates: dict[tuple[str, str], Resource]) -> VirtualService:
+def resolved(
+    resource: Resource, delegates: dict[tuple[str, str], Resource], export_to: frozenset[str]
+) -> VirtualService:
     """One VirtualService; a delegate that is missing, or not exported to it, leaves no route."""
     spec, namespace = resource.spec, resource.namespace
     http: list[Json] = []
@@ -50,7 +67,7 @@ def resolved(resource: Resource, delegates: dict[tuple[str, str], Resource]) -> 
             continue
         key = (str(delegate.get("namespace") or namespace), str(delegate.get("name") or ""))
         target = delegates.get(key)
-        if target is not None and exports_to(target, namespace):
+        if target is not None and exports_to(target, namespace, export_to):
             routes = [resolved_route(r, target.namespace) for r in target.spec.get("http") or []]
             http.extend(merge_routes(own, routes))
     return VirtualService(
@@ -63,9 +80,9 @@ def resolved(resource: Resource, delegates: dict[tuple[str, str], Resource]) -> 
     )
 
 
-def exports_to(delegate: Resource, namespace: str) -> bool:
+def exports_to(delegate: Resource, namespace: str, by_default: frozenset[str]) -> bool:
     """Whether a delegate lets roots of `namespace` use it."""
-    names = set(delegate.spec.get("exportTo") or ["*"])
+    names = set(delegate.spec.get("exportTo") or by_default or ["*"])
     return "*" in names or namespace in names or ("." in names and delegate.namespace == namespace)
 
 

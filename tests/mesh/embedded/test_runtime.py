@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from labkit.envoy.accesslog import DIRECTION, frame_of_log
-from labkit.errors import ConfigRejected
-from labkit.mesh import Mesh
+from labkit.errors import ConfigRejected, UnsupportedError, ValidationError
+from labkit.mesh import Mesh, open_mesh
+from labkit.resources.mesh_config import config_map
 from labkit.translate.runtime import RUNTIME
 from tests.mesh.conftest import URL, virtual_service
 
@@ -54,6 +55,35 @@ def test_a_long_regular_expression_is_taken_and_one_without_end_is_not(mesh: Mes
     with pytest.raises(ConfigRejected, match="32768"):
         mesh.apply(to_204("/" + "[^a]{1000}" * 20))
     assert mesh.curl(URL + "item-99").codes == {204: 1}
+
+
+def test_a_mesh_config_is_applied_and_taken_back(mesh: Mesh) -> None:
+    mesh.apply(
+        virtual_service(
+            "[{match: [{uri: {exact: /a}}], directResponse: {status: 204}}, "
+            "{route: [{destination: {host: hello-world}}]}]"
+        )
+    )
+    assert mesh.curl(URL + "/a").codes == {200: 1}
+    merged = config_map({"pathNormalization": {"normalization": "MERGE_SLASHES"}})
+    mesh.apply(merged)
+    assert mesh.curl(URL + "/a").codes == {204: 1}
+    with pytest.raises(UnsupportedError, match="proxyHttpPort"):
+        mesh.apply(config_map({"proxyHttpPort": 8888}))
+    with pytest.raises(ValidationError, match="did you mean `pathNormalization`"):
+        mesh.apply(config_map({"pathNormalisation": {}}))
+    assert mesh.curl(URL + "/a").codes == {204: 1}
+    mesh.delete(merged)
+    assert mesh.curl(URL + "/a").codes == {200: 1}
+
+
+def test_settings_that_are_wrong_are_said_before_a_mesh_is_made() -> None:
+    with pytest.raises(ValidationError, match="outboundTrafficPolicy"):
+        open_mesh("embedded", settings={"outboundTraficPolicy": {}})
+    with pytest.raises(UnsupportedError, match="discoverySelectors"):
+        open_mesh("embedded", settings={"discoverySelectors": [{"matchLabels": {"a": "b"}}]})
+    with open_mesh("embedded", settings={"accessLogFile": "/dev/stdout"}) as found:
+        assert "accessLogFile" in str([each.body for each in found.objects()])
 
 
 def test_the_settings_are_in_the_bootstrap_that_envoy_holds(mesh: Mesh) -> None:
