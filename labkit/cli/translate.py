@@ -19,8 +19,9 @@ from typing import Any
 import yaml
 
 from labkit.cli.terminal import read_stdin
-from labkit.envoy.dump import dump_of
+from labkit.envoy.dump import clusters_of, dump_of
 from labkit.errors import NotFound, ParseError
+from labkit.jsontypes import Json
 from labkit.resources import Resource, kinds, load, load_text, mesh_config
 from labkit.resources.rules.shape import has_shape
 from labkit.resources.yaml.loading import read_text
@@ -36,7 +37,7 @@ from labkit.translate.model import ProxyConfig
 from labkit.translate.normalise import normalised
 from labkit.translate.on_a_cluster import as_on_a_cluster, with_workloads
 from labkit.translate.settings import without_effect
-from labkit.translate.tables import VIEWS, chosen, messages, table
+from labkit.translate.tables import VIEWS, chosen, table
 
 STDIN = "-"
 
@@ -59,13 +60,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        choices=("json", "yaml", "table", "config_dump"),
-        help="config_dump is Envoy's own shape, which `istioctl proxy-config --file` reads; json "
-        "and yaml of one part are Envoy's own messages, of all parts what counts in them",
+        choices=("json", "yaml", "table", "config_dump", "clusters"),
+        help="config_dump is Envoy's own shape, which `istioctl proxy-config --file` reads, and "
+        "clusters that of its /clusters, which `istioctl proxy-config endpoints --file` reads; "
+        "json and yaml of one part are Envoy's own messages, of all parts what counts in them",
     )
     parser.add_argument("--service", default="", metavar="HOST", help="what is about this Service")
     parser.add_argument(
-        "--port", type=int, default=0, metavar="NUMBER", help="what is about this port"
+        "--port",
+        type=int,
+        default=0,
+        metavar="NUMBER",
+        help="what is about this port of a Service, a listener or an endpoint",
     )
     parser.add_argument(
         "--set",
@@ -144,20 +150,20 @@ def shown(config: ProxyConfig, registry: Registry, view: str, args: argparse.Nam
     """What is printed of a configuration."""
     output = args.output or ("table" if view else "json")
     parts = {
-        name: chosen(messages(config, name), name, service=args.service, port=args.port)
+        name: chosen(config, name, service=args.service, port=args.port)
         for name in ((view,) if view else VIEWS)
     }
     if output == "table":
-        tables = ["\n".join(table(found, name)) for name, found in parts.items()]
+        tables = ["\n".join(table(found, name)) for name, (found, _) in parts.items()]
         return "\n\n".join(tables)
-    if view and output != "config_dump":
-        value: Any = parts[view]
+    if view and output not in ("config_dump", "clusters"):
+        value: Any = parts[view][0]
     else:
-        raw = {
-            name: tuple(chosen(getattr(config, name), name, service=args.service, port=args.port))
-            for name in VIEWS
-        }
-        config = replace(config, **raw)
+        nothing: dict[str, tuple[Json, ...]] = dict.fromkeys(VIEWS, ())
+        raw = {name: tuple(own) for name, (_, own) in parts.items()}
+        config = replace(config, **{**nothing, **raw})
+        if output == "clusters":
+            return json.dumps(clusters_of(config.endpoints), indent=1)
         if output == "config_dump":
             return json.dumps(config_dump(config, registry), indent=1)
         value = normalised(config, registry.pods, whole=True)

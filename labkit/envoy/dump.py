@@ -147,6 +147,29 @@ def dump_of(
     return {_SECTIONS: sections}
 
 
+def clusters_of(assignments: Iterable[Json]) -> Json:
+    """Load assignments in the shape of Envoy's own `/clusters?format=json`, of a proxy that nobody
+    has called yet: `istioctl proxy-config endpoints --file` reads it.
+
+    >>> clusters_of([{"cluster_name": "outbound|80||web.shop.svc.cluster.local"}])
+    {'cluster_statuses': [{'name': 'outbound|80||…', 'added_via_api': True, 'host_statuses': []}]}
+    """
+    statuses = []
+    for assignment in assignments:
+        hosts = [
+            {
+                "address": row["endpoint"]["address"],
+                "health_status": {"eds_health_status": row.get("health_status", "HEALTHY")},
+                "weight": row.get("load_balancing_weight", 1),
+            }
+            for group in assignment.get("endpoints", ())
+            for row in group.get("lb_endpoints", ())
+        ]
+        name = assignment["cluster_name"]
+        statuses.append({"name": name, "added_via_api": True, "host_statuses": hosts})
+    return {"cluster_statuses": statuses}
+
+
 def refusals(value: Any) -> list[str]:
     """Every reason for which an Envoy refused something, as its config_dump has it."""
     if isinstance(value, dict):

@@ -182,7 +182,7 @@ def test_one_part_as_envoys_own_messages(capsys: pytest.CaptureFixture[str]) -> 
     assert translated(capsys, *words, "-o", "yaml").startswith("- name: http.8080\n")
     every = translated(capsys, "--proxy", "gateway", SHOP, "-o", "table")
     assert [block.split()[0] for block in every.split("\n\n")] == [
-        "SERVICE", "NAME", "ADDRESS", "ENDPOINT",
+        "SERVICE", "NAME", "ADDRESSES", "ENDPOINT",
     ]  # fmt: skip
 
 
@@ -191,7 +191,8 @@ def test_incoming_connections_of_a_sidecar_are_one_listener_as_on_a_cluster(
 ) -> None:
     hello = str(Path(__file__).parents[2] / "manifests/hello-world.yaml")
     out = translated(capsys, "listeners", "--proxy", "sidecar:hello-world-v1", hello)
-    assert "0.0.0.0     15006     Port: 8080" in out
+    words = ["0.0.0.0", "15006", "Addr:", "*:8080", "Cluster:", "inbound|8080||"]
+    assert out.splitlines()[-1].split() == words
 
 
 def test_objects_that_no_proxy_hears_of_are_passed_over(
@@ -212,3 +213,51 @@ def test_objects_that_no_proxy_hears_of_are_passed_over(
         main(["translate", "clusters", "--proxy", "gateway", SHOP, str(file)])
     assert left.value.code == 1
     assert "DaemonSet" in capsys.readouterr().err
+
+
+PRINTED = Path(__file__).parent / "data" / "proxy-config.txt"
+"""What `istioctl proxy-config … --file` printed of our own `-o config_dump` (endpoints: of our
+`-o clusters`), of the objects of `mesh-config.json`."""
+
+
+def test_the_tables_are_those_that_istioctl_makes_of_the_same_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "objects.json"
+    objects = json.loads((PRINTED.parent / "mesh-config.json").read_text())["objects"]
+    file.write_text(json.dumps(objects))
+    tables = re.split(r"^# ", PRINTED.read_text(), flags=re.MULTILINE)[1:]
+    assert len(tables) == 8
+    for each in tables:
+        title, *lines = each.splitlines()
+        proxy, view = title.split()
+        ours = translated(capsys, view, "--proxy", proxy, str(file)).splitlines()
+        assert [line.split() for line in ours] == [line.split() for line in lines], title
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("listeners --service cart", ["0.0.0.0_80", "10.96.9.2_81", "10.96.9.2_82"]),
+        ("listeners --service plain.other", ["0.0.0.0_80"]),
+        ("listeners --service nobody", []),
+        ("listeners --port 82", ["10.96.9.2_82"]),
+        ("routes --service cart.shop.svc.cluster.local", ["80", "cart.shop.svc.cluster.local:81"]),
+        ("routes --service cart --port 81", ["cart.shop.svc.cluster.local:81"]),
+        ("clusters --service cart --port 82", ["outbound|82||cart.shop.svc.cluster.local"]),
+        ("endpoints --service cart --port 82", ["outbound|82||cart.shop.svc.cluster.local"]),
+        ("endpoints --port 8082", ["outbound|82||cart.shop.svc.cluster.local"]),
+        ("endpoints --port 83", []),
+    ],
+)
+def test_a_part_is_chosen_by_service_and_port(
+    words: str, names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "objects.json"
+    objects = json.loads((PRINTED.parent / "mesh-config.json").read_text())["objects"]
+    file.write_text(json.dumps(objects))
+    proxy = ("--proxy", "sidecar:shop/web", str(file))
+    found = json.loads(translated(capsys, *words.split(), *proxy, "-o", "json"))
+    assert [each.get("name") or each.get("cluster_name") for each in found] == names
+    dump = json.loads(translated(capsys, *words.split(), *proxy, "-o", "config_dump"))
+    assert sum(len(list(part.values())[1]) for part in dump["configs"]) == len(names)

@@ -290,13 +290,13 @@ def test_the_command_line_takes_settings(
     file.write_text(
         yaml.safe_dump({"meshConfig": {**REGISTRY_ONLY, "accessLogFile": "/dev/stdout"}})
     )
-    assert "allow_any" in run(capsys, *ROUTES)[1]
+    assert "block_all" not in run(capsys, *ROUTES)[1]
     assert "block_all" in run(capsys, *ROUTES, "--set", f"{mode}REGISTRY_ONLY")[1]
     status, out, err = run(capsys, *ROUTES, "--mesh-config", str(file))
     assert (status, "block_all" in out) == (0, True)
     assert "accessLogFile: without effect here" in err
     later = ("--mesh-config", str(file), "--set", f"{mode}ALLOW_ANY")
-    assert "allow_any" in run(capsys, *ROUTES, *later)[1]
+    assert "block_all" not in run(capsys, *ROUTES, *later)[1]
     file.write_text(yaml.safe_dump(FORMS["ConfigMap"]))
     assert "block_all" in run(capsys, *ROUTES, str(file))[1]  # as among other manifests
     status, out, err = run(capsys, *ROUTES, "--set", f"{mode}REGISTRYONLY")
