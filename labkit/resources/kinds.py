@@ -145,17 +145,23 @@ TABLE: tuple[Kind, ...] = (
     Kind("StorageClass", "storage.k8s.io", short=("sc",), namespaced=False),
 )
 
-SILENT = frozenset(
-    (CORE, each)
-    for each in (
+_SILENT_GROUPS = frozenset(
+    {
+        *(_RBAC, _ADMISSION, "apiextensions.k8s.io", "autoscaling", "coordination.k8s.io"),
+        *("policy", "storage.k8s.io"),
+    }
+)
+_SILENT_KINDS = {
+    CORE: (
         *("Event", "LimitRange", "PersistentVolume", "PersistentVolumeClaim"),
         *("ResourceQuota", "Secret", "ServiceAccount"),
-    )
-) | frozenset(
+    ),
+    _INGRESS: ("IngressClass", "NetworkPolicy"),
+}
+SILENT = frozenset(
     (row.group, row.kind)
     for row in TABLE
-    if row.group
-    in (_RBAC, _ADMISSION, "apiextensions.k8s.io", "autoscaling", "policy", "storage.k8s.io")
+    if row.group in _SILENT_GROUPS or row.kind in _SILENT_KINDS.get(row.group, ())
 )
 """(group, kind) of what a proxy's configuration does not depend on, and pods do not come from."""
 

@@ -449,3 +449,16 @@ def test_findings_as_text_html_and_values() -> None:
     assert not lint(hashed("x-user")).serious
     assert str(lint()) == "No findings."
     assert "No findings" in lint()._repr_html_()
+
+
+def test_thirty_objects_without_a_namespace_are_one_mistake() -> None:
+    text = "\n---\n".join(
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a{number}}}" for number in range(3)
+    )
+    cluster_wide = (
+        "\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: a}"
+        "\n---\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+    )
+    (found,) = [each for each in lint(text + cluster_wide) if each.code == "LAB03"]
+    assert (found.line, found.object) == (3, "ConfigMap default/a0")
+    assert found.what.endswith("So it is for 2 more objects of this file")

@@ -131,3 +131,25 @@ def differences(expected: Any, actual: Any, path: str = "") -> Iterator[str]:
             yield from differences(one, other, f"{path}[{number}]")
     elif expected != actual:
         yield f"{path}: istiod has {json.dumps(expected)[:200]}, found {json.dumps(actual)[:200]}"
+
+
+def filled(view: Any, changes: Any = (), proxy: str = "") -> dict[str, Any]:
+    """Each single value of a configuration by its path, without those that are empty, once the
+    changes for a proxy are made. Each change names the proxies that it is for.
+    """
+    found = dict(leaves(view))
+    for change in changes:
+        if proxy in change["proxies"]:
+            found.update(change["to"])
+    return {path: value for path, value in found.items() if value not in (None, {}, [])}
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key in value:
+            yield from leaves(value[key], f"{path}/{key}")
+    elif isinstance(value, list) and value:
+        for number, each in enumerate(value):
+            yield from leaves(each, f"{path}/{number}")
+    else:
+        yield path, value

@@ -27,6 +27,7 @@ from labkit.translate.settings import (
 )
 from tests.each import assert_each
 
+from .recorded import filled
 from .test_any_names import HTTP, parts, whole
 
 RECORD = Path(__file__).parent / "data" / "mesh-config.json"
@@ -35,18 +36,6 @@ RECORD = Path(__file__).parent / "data" / "mesh-config.json"
 @cache
 def record() -> Any:
     return json.loads(RECORD.read_text())
-
-
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Each single value with its path; an empty block or list is one."""
-    if isinstance(value, dict) and value:
-        for key in value:
-            yield from leaves(value[key], f"{path}/{key}")
-    elif isinstance(value, list) and value:
-        for number, each in enumerate(value):
-            yield from leaves(each, f"{path}/{number}")
-    else:
-        yield path, value
 
 
 def further(dump: Any) -> dict[str, Any]:
@@ -92,17 +81,9 @@ def ours(config: Any, proxy: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("proxy", ["gateway", "sidecar:shop/web"])
 def test_a_mesh_config_does_what_it_does_in_istiod(proxy: str) -> None:
-    base = dict(leaves(record()["proxies"][proxy]))
-
     def holds(case: Any) -> None:
-        expected = dict(base)
-        for change in case["changes"]:
-            if proxy in change["proxies"]:
-                expected.update(change["to"])
-        found = dict(leaves(ours(case["config"], proxy)))
-        expected = {path: value for path, value in expected.items() if value not in (None, {}, [])}
-        found = {path: value for path, value in found.items() if value not in (None, {}, [])}
-        assert found == expected
+        found = filled(ours(case["config"], proxy))
+        assert found == filled(record()["proxies"][proxy], case["changes"], proxy)
 
     assert_each(record()["cases"].items(), holds)
 

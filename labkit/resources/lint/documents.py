@@ -5,9 +5,12 @@ a namespace.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from labkit.errors import UnsupportedError
+from labkit.resources import kinds
 from labkit.resources.finding import Admission, Finding
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.routes import is_of_reachability
@@ -35,7 +38,7 @@ def of_admission(admission: Admission, *, accepted: bool = False) -> Iterator[Di
             yield _of_finding(resource, finding)
     if (
         resource.source is not None
-        and resource.kind != "Namespace"
+        and _is_namespaced(resource)
         and not resource.metadata.get("namespace")
     ):
         yield diagnosis(
@@ -46,6 +49,29 @@ def of_admission(admission: Admission, *, accepted: bool = False) -> Iterator[Di
             "`default`",
             "add `namespace:` under `metadata:`, next to the name",
         )
+
+
+def _is_namespaced(resource: Resource) -> bool:
+    """Whether a kind is known to be in namespaces: not all are known."""
+    row = kinds.find(resource.kind, resource.api_version.rpartition("/")[0])
+    return row is not None and row.namespaced
+
+
+def once_a_file(found: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
+    """The same diagnoses with one LAB03 a file: who writes no namespace writes it nowhere, and what
+    thirty objects lack is one mistake.
+    """
+    found = list(found)
+    lacking = Counter(each.file for each in found if each.code == "LAB03" and each.file)
+    told: set[str] = set()
+    for each in found:
+        more = lacking[each.file] - 1
+        if each.code != "LAB03" or more < 1:
+            yield each
+        elif each.file not in told:
+            told.add(each.file)
+            others = "1 more object" if more == 1 else f"{more} more objects"
+            yield replace(each, what=f"{each.what}. So it is for {others} of this file")
 
 
 def _of_finding(resource: Resource, finding: Finding) -> Diagnosis:

@@ -15,7 +15,7 @@ from labkit.resources.lint import (
     workloads,
 )
 from labkit.resources.lint.diagnosis import Diagnoses, Diagnosis
-from labkit.resources.lint.documents import of_admission
+from labkit.resources.lint.documents import of_admission, once_a_file
 from labkit.resources.lint.world import World
 from labkit.resources.model import Key, Resource
 from labkit.resources.rules.shape import has_shape
@@ -87,12 +87,11 @@ def lint_admissions(
             found.extend(
                 each for each in _rules({**objects, key: version}, complete) if each.key == key
             )
-    return Diagnoses(
-        sorted(
-            dict.fromkeys(found),
-            key=lambda each: (files.get(each.file, len(files)), each.line, each.code),
-        )
+    ordered = sorted(
+        dict.fromkeys(found),
+        key=lambda each: (files.get(each.file, len(files)), each.line, each.code),
     )
+    return Diagnoses(once_a_file(ordered))
 
 
 def _rules(objects: Mapping[Key, Resource], complete: bool) -> Iterator[Diagnosis]:
