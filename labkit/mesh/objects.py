@@ -19,7 +19,7 @@ from labkit.mesh.history import History
 from labkit.mesh.lookup import kind_of
 from labkit.mesh.model import Applied
 from labkit.mesh.table import Table
-from labkit.resources import Resource, load
+from labkit.resources import Resource, kinds, load
 from labkit.resources.model import Key
 
 if TYPE_CHECKING:
@@ -193,7 +193,17 @@ class MeshObjects(ABC):
         keys = [r.key for r in resources]
         applied = self._change(keys, write, lambda: keys, wait=wait, timeout_s=timeout_s, what=what)
         texts = dict.fromkeys(text for warned in warnings for text in warned)
+        texts |= dict.fromkeys(self._strays(resources))
         return Applied(applied.lines, tuple(texts), applied.propagation_ms)
+
+    def _strays(self, resources: Sequence[Resource]) -> Iterable[str]:
+        """What is warned of where an object landed in `default` unasked."""
+        rules = [r for r in resources if r.kind in kinds.ISTIO_KINDS]
+        if all(rule.metadata.get("namespace") for rule in rules):
+            return ()  # so it mostly is, and needs no look at everything that is applied
+        from labkit.resources.lint.stray import strays
+
+        return strays(rules, self.objects())
 
     def _remove(self, keys: Sequence[Key]) -> Applied:
         """Deletes objects by their keys."""

@@ -46,6 +46,9 @@ class DictMesh(Mesh):
 
     def check_open(self) -> None: ...
 
+    def objects(self) -> list[Resource]:
+        return list(self.kept.values())
+
     def _find(self, kind: str, name: str, namespace: str | None) -> Resource:
         found = [r for r in self.kept.values() if (r.kind, r.name) == (kind, name)]
         return only_one(found, kind, name, namespace, lambda: ())
@@ -190,3 +193,51 @@ def test_on_a_cluster_a_deleted_rule_comes_back_unless_its_namespace_goes() -> N
         api.reset_mock()
         undo()
         assert api.apply.call_count == comes_back
+
+
+def landed(spec: dict[str, Any], kind: str = "DestinationRule", **metadata: str) -> tuple[str, ...]:
+    """What is warned of when an object is applied beside the Service shop/web and its Gateway."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": SPACED, "spec": {"ports": [PORT]}}
+    server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["a.example"]}
+    gateway = {**RULE, "kind": "Gateway", "spec": {"servers": [server]}}
+    mesh = DictMesh(SPACE, service, gateway)
+    body = {**RULE, "kind": kind, "metadata": {"name": "mine", **metadata}, "spec": spec}
+    return tuple(text for text in mesh.apply(body).warnings if text != "careful")
+
+
+PORT = {"name": "http", "port": 80}
+SPACED = {"name": "web", "namespace": "shop"}
+ROUTE = [{"route": [{"destination": {"host": "web.shop.svc.cluster.local"}}]}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "missing"),
+    [
+        ("DestinationRule", {"host": "web"}, "there is no Service web.default"),
+        (
+            "VirtualService",
+            {"hosts": ["a.example"], "gateways": ["web"], "http": ROUTE},
+            "there is no Gateway web in namespace default",
+        ),
+    ],
+)
+def test_what_lands_in_default_unasked_and_unused_says_so(
+    kind: str, spec: dict[str, Any], missing: str
+) -> None:
+    (said,) = landed(spec, kind)
+    assert said.startswith(f"{kind.lower()}/mine names no namespace, so it is in `default`")
+    assert missing in said
+    assert "shop" in said, "what to write instead"
+    assert not landed(spec, kind, namespace="shop")
+    assert not landed(spec, kind, namespace="default"), "it was asked for"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("DestinationRule", {"host": "web.shop.svc.cluster.local"}),
+        ("VirtualService", {"hosts": ["a.example"], "gateways": ["shop/web"], "http": ROUTE}),
+    ],
+)
+def test_what_is_used_from_default_is_not_warned_of(kind: str, spec: dict[str, Any]) -> None:
+    assert not landed(spec, kind)

@@ -114,6 +114,22 @@ def test_deep_nesting_is_refused_before_the_parser_sees_it(text: str) -> None:
         load(text + "\n")
 
 
+def test_a_name_that_is_one_of_the_course_says_how_to_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "manifests/03_x").mkdir(parents=True)
+    (tmp_path / "manifests/03_x/random.yaml").touch()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    with pytest.raises(
+        ParseError, match=r'next: the course has it: manifest\("03_x/random.yaml"\)'
+    ):
+        load("03_x/random.yaml")
+    for other in ("03_x/other.yaml", "../03_x/random.yaml", "/03_x/random.yaml"):
+        with pytest.raises(ParseError, match="next: ls "):
+            load(other)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ParseError, match="no such file"):
         load(tmp_path / "nothing.yaml")

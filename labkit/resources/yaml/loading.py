@@ -177,10 +177,24 @@ def read_text(path: FilePath) -> str:
         with open(path, "rb") as file:
             data = file.read(LARGEST + 1)
     except FileNotFoundError as error:
-        raise ParseError(f"{path}: there is no such file", try_next=f"ls {path.parent}") from error
+        raise ParseError(
+            f"{path}: there is no such file",
+            try_next=of_course(path) or f"ls {path.parent}",
+        ) from error
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise ParseError(f"{path}: the file can't be read", seen=str(error)) from error
     return as_text(data, str(path))
+
+
+def of_course(path: FilePath) -> str:
+    """How a file is called that the course has in its manifests/; "" where it has none such."""
+    if path.is_absolute() or ".." in path.parts:
+        return ""
+    here = FilePath.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "manifests" / path).is_file():
+            return f'the course has it: manifest("{path.as_posix()}") in a lesson'
+    return ""
 
 
 def as_text(data: bytes, name: str) -> str:
