@@ -5,6 +5,7 @@ needs no paths.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from labkit.errors import LessonError
@@ -48,6 +49,32 @@ def manifest(name: str) -> Path:
     return path
 
 
+def my_copy(name: str) -> Path:
+    """A folder of the course's manifests as files of your own, to edit: the course's stay as they
+    are.
+
+    Copied when first asked for; a file that is there already is left as you have it. Delete one to
+    have it as it was at first. They are in the course's folder, under mine/ (or in LABKIT_MINE).
+    Raises LessonError where they can't be written.
+
+    >>> mesh.apply(my_copy("12_capstone/broken"))
+    """
+    source = manifest(name)
+    folder = Path(os.environ.get("LABKIT_MINE") or course_folder() / "mine") / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted(source.glob("*.yaml")):
+            if not (folder / file.name).exists():
+                shutil.copyfile(file, folder / file.name)
+    except OSError as error:
+        raise LessonError(
+            f"Can't copy {name} to {folder}",
+            seen=str(error),
+            try_next="set LABKIT_MINE to a folder that you may write in, and restart the kernel",
+        ) from error
+    return folder
+
+
 class Listing(str):
     """Text of a file that a notebook shows with colours, and anything else as plain text."""
 
@@ -66,4 +93,7 @@ def show(name: str | Path) -> Listing:
     >>> show("03_load_balancing/random.yaml")
     """
     path = name if isinstance(name, Path) else manifest(name)
+    if not path.is_file():
+        there = ", ".join(repr(str(p.name)) for p in sorted(path.glob("*.yaml"))) or "nothing"
+        raise LessonError(f"{path} is no file", seen=f"in it: {there}", try_next="name one of them")
     return Listing(path.read_text(encoding="utf-8"))

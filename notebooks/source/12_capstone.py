@@ -19,11 +19,12 @@ seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, grade, manifest, show, start_lesson, task
+from labkit.lessons import check, finish_lesson, grade, manifest, my_copy, show, start_lesson, task
 from labkit.ui import MeshView
 
-mesh = labkit.open_mesh(backend)
 start_lesson("12")
+mesh = labkit.open_mesh(backend)
+mine = my_copy("12_capstone/broken")  # the rules, as files that are yours to edit
 
 # %% [markdown]
 # ## The shop
@@ -63,10 +64,11 @@ mesh.lint()
 # For each wish there are two cells: one for you, and one that checks it. Go on when it says PASS. If you get stuck, ask for a hint:
 # `task("12-4").hint()`.
 #
-# The rules are files in `manifests/12_capstone/broken/`. Read one with `show("12_capstone/broken/gateway.yaml")`, and apply yours with
-# `mesh.apply`: edit the file and apply it again, or put the text between triple quotes. But first ask the mesh: `mesh.curl(…)` with its
-# `codes`, `flags` and `pods`, `mesh.get("pods", namespace="shop")`, `mesh.endpoints()`. Or look at it: `MeshView(mesh)` in a new cell shows
-# which pods get the requests, and which are out of the pool.
+# The rules are files, and you have a copy of your own: the folder `mine`, which is `mine/12_capstone/broken` in the course's folder. Edit the
+# files there, and apply one with `mesh.apply(mine / "gateway.yaml")`, or all of them with `mesh.apply(mine)`, after a restart too. Or put the
+# text between triple quotes. But first ask the mesh: `mesh.curl(…)` with its `codes`, `flags` and `pods`, `mesh.get("pods",
+# namespace="shop")`, `mesh.endpoints()`. Or look at it: `MeshView(mesh)` in a new cell shows which pods get the requests, and which are out of
+# the pool.
 #
 # ## The way in: wishes 1 to 4
 #

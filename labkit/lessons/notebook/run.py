@@ -164,8 +164,8 @@ def run_notebook(
     """Runs the cells of a notebook in a new kernel that works in `folder`.
 
     Without `strict` it is run as by someone who has just begun: an open exercise says NOT YET.
-    Either way nobody's progress is read or written. What its checks looked at goes to the file
-    `record` (see recording.py).
+    Either way nobody's progress or files are read or written. What its checks looked at goes to the
+    file `record` (see recording.py).
     """
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -187,6 +187,7 @@ def run_notebook(
         "LABKIT_STRICT": "1" if strict else "",
         recording.VARIABLE: str(record.resolve()) if record else "",
         "LABKIT_PROGRESS": "" if strict else str(Path(scratch.name) / "progress.json"),
+        "LABKIT_MINE": str(Path(scratch.name) / "mine"),
     }
     try:
         # The kernel's folder goes in `resources`, not in papermill's `cwd`: that one moves the
