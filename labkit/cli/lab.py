@@ -55,11 +55,13 @@ def run(args: argparse.Namespace) -> int:
 
 def environment() -> dict[str, str]:
     """Adds our settings of JupyterLab, which a learner's own override: no question about news, no
-    look for updates.
+    look for updates; and what each kernel runs first, where a learner has nothing there.
     """
-    ours = str(Path(__file__).with_name("jupyter"))
+    ours = Path(__file__).with_name("jupyter")
     paths = os.environ.get("JUPYTER_CONFIG_PATH")
-    return os.environ | {"JUPYTER_CONFIG_PATH": f"{paths}{os.pathsep}{ours}" if paths else ours}
+    start = os.environ.get("PYTHONSTARTUP") or str(ours / "startup.py")
+    both = f"{paths}{os.pathsep}{ours}" if paths else str(ours)
+    return os.environ | {"JUPYTER_CONFIG_PATH": both, "PYTHONSTARTUP": start}
 
 
 def course_folder() -> Path:

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from labkit.lessons.content.traps import TRAPS, trap
     from labkit.lessons.coursemap import CourseMap, course_map
     from labkit.lessons.exercises import Exercise, Hint
-    from labkit.lessons.files import manifest, show
+    from labkit.lessons.files import manifest, my_copy, show
     from labkit.lessons.predictions import Prediction, predict, reveal
-    from labkit.lessons.progress import finish_lesson, keep, kept, start_lesson
+    from labkit.lessons.progress import finish_lesson, keep, kept
+    from labkit.lessons.wayback import catch_up, start_lesson
 
 _HOMES = {
     "Caller": "checks.ejections",
@@ -43,6 +44,7 @@ _HOMES = {
     "Verdict": "checks.verdict",
     "Why": "checks.verdict",
     "canary": "content.canary",
+    "catch_up": "wayback",
     "check": "checks.check",
     "configured": "checks.config_dump",
     "configured_weights": "checks.config_dump",
@@ -54,11 +56,12 @@ _HOMES = {
     "kept": "progress",
     "manifest": "files",
     "measure_pace": "checks.pace",
+    "my_copy": "files",
     "power": "checks.power",
     "predict": "predictions",
     "reveal": "predictions",
     "show": "files",
-    "start_lesson": "progress",
+    "start_lesson": "wayback",
     "task": "content.tasks",
     "trap": "content.traps",
     "walk": "content.trap",
@@ -78,6 +81,7 @@ __all__ = [
     "Verdict",
     "Why",
     "canary",
+    "catch_up",
     "check",
     "configured",
     "configured_weights",
@@ -89,6 +93,7 @@ __all__ = [
     "kept",
     "manifest",
     "measure_pace",
+    "my_copy",
     "power",
     "predict",
     "reveal",

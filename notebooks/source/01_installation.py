@@ -4,7 +4,9 @@
 # This lesson starts a small service mesh on your own machine and looks inside it. You don't need to know anything about Istio. It takes about
 # fifteen minutes.
 #
-# How to use it: read a cell, then press **Shift + Enter**. You can't break anything. To start over, choose *Kernel → Restart Kernel*.
+# How to use it: read a cell, then press **Shift + Enter**. You can't break anything. To start over, choose *Kernel → Restart Kernel*. After a
+# restart you need not run a whole lesson again: `from labkit.lessons import catch_up`, then `catch_up("Apply a manifest")` in a new cell brings
+# you to the section with that heading.
 
 # %% [markdown]
 # ## Objectives
@@ -72,8 +74,8 @@ import json
 import labkit
 from labkit.lessons import check, course_map, finish_lesson, manifest, show, start_lesson, task
 
-mesh = labkit.open_mesh(backend)
 start_lesson("01")
+mesh = labkit.open_mesh(backend)
 
 # %% [markdown]
 # ## Look at what runs

@@ -24,8 +24,8 @@ import labkit
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
 from labkit.ui import plots
 
-mesh = labkit.open_mesh(backend)
 start_lesson("02")
+mesh = labkit.open_mesh(backend)
 url = "http://test.example.com/"
 
 # %% [markdown]

@@ -26,8 +26,8 @@ import labkit
 from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import PolicyPanel, plots
 
-mesh = labkit.open_mesh(backend)
 start_lesson("03")
+mesh = labkit.open_mesh(backend)
 url = "http://test.example.com/"
 
 # %% [markdown]

@@ -28,8 +28,8 @@ from labkit.traffic import Target, curl
 from labkit.traffic.programs.curl import real_curl
 from labkit.ui import MeshView
 
-mesh = labkit.open_mesh(backend)
 start_lesson("04")
+mesh = labkit.open_mesh(backend)
 url = "http://test.example.com/"
 
 # %% [markdown]

@@ -25,8 +25,8 @@ import pandas as pd
 from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
 from labkit.ui import PolicyPanel, plots
 
-mesh = labkit.open_mesh(backend)
 start_lesson("05")
+mesh = labkit.open_mesh(backend)
 url = "http://test.example.com/"
 
 # %% [markdown]

@@ -23,8 +23,8 @@ import labkit
 from labkit.lessons import Caller, check, configured, finish_lesson, manifest, measure_pace, predict, reveal, show, start_lesson, task, watch_callers
 from labkit.ui import BreakerTimeline, MeshView, plots
 
-mesh = labkit.open_mesh(backend)
 start_lesson("06")
+mesh = labkit.open_mesh(backend)
 url, inside = "http://test.example.com/", "http://hello-world/"
 service = "outbound|80||hello-world.hello-world.svc.cluster.local"
 

@@ -24,8 +24,8 @@ import labkit
 from labkit.lessons import check, configured, finish_lesson, manifest, show, start_lesson, task
 from labkit.ui import Compare, TrafficPanel, plots
 
-mesh = labkit.open_mesh(backend)
 start_lesson("07")
+mesh = labkit.open_mesh(backend)
 url, inside = "http://test.example.com/", "http://hello-world/"
 # Envoy's names: from the gateway to the Service, and from a pod's sidecar to its application
 service, inbound = "outbound|80||hello-world.hello-world.svc.cluster.local", "inbound|8080||"

@@ -23,8 +23,8 @@ import labkit
 from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import PolicyPanel, plots
 
-mesh = labkit.open_mesh(backend)
 start_lesson("08")
+mesh = labkit.open_mesh(backend)
 url, lesson = "http://test.example.com", "08_subsets_and_rewrite"
 way_in = [manifest(f"04_gateway_and_virtual_service/{name}.yaml") for name in ("gateway", "virtual-service")]
 mesh.apply(manifest("hello-world.yaml"), *way_in)

@@ -23,8 +23,8 @@ import labkit
 from labkit.lessons import canary, check, configured_weights, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import PolicyPanel, TrafficPanel, plots, rollout
 
-mesh = labkit.open_mesh(backend)
 start_lesson("09")
+mesh = labkit.open_mesh(backend)
 url = "http://test.example.com/"
 
 # %% [markdown]

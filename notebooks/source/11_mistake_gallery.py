@@ -24,8 +24,8 @@ import labkit
 from labkit.lessons import TRAPS, check, finish_lesson, manifest, show, start_lesson, task, trap, walk
 from labkit.resources.lint import lint
 
-mesh = labkit.open_mesh(backend)
 start_lesson("11")
+mesh = labkit.open_mesh(backend)
 url = "http://test.example.com/"
 
 # %% [markdown]
