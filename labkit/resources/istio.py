@@ -54,6 +54,12 @@ GATEWAY_PORTS: Mapping[int, int] = MappingProxyType({STATUS_PORT: STATUS_PORT, *
 """All ports of that Service."""
 
 
+MOST_REGEX_INSTRUCTIONS = 32768
+"""Istio starts its Envoys so that they refuse a route whose regular expression is larger than this
+as a program of RE2; Envoy's own limit is 100.
+"""
+
+
 def service_host(name: str, namespace: str) -> str:
     """The full name of a Service.
 

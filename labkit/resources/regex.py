@@ -9,9 +9,11 @@ what Istio's webhook uses. A test compares this with Go's.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _MOST_REPEATS = 1000
+_LAST_CHARACTER = 0x10FFFF
 _REPEAT = re.compile(r"\{(0|[1-9][0-9]*)(,(0|[1-9][0-9]*)?)?\}")
 _NAMED_GROUP = re.compile(r"\(\?P?<([^>]*)>")
 _FLAGS = re.compile(r"\(\?([imsU]*)(-[imsU]+)?([:)])")
@@ -20,9 +22,7 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _LETTERS = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
-_NAMED_CLASSES = """
-alnum alpha ascii blank cntrl digit graph lower print punct space upper word xdigit
-"""
+
 # Go's package, since 1.25, knows no script of several words (such as Old_Italic), and so Istio
 # refuses them.
 _UNICODE = """
@@ -42,7 +42,40 @@ nko nushu ogham oriya osage osmanya palmyrene phoenician rejang runic samaritan 
 siddham sinhala sogdian soyombo sundanese syriac tagalog tagbanwa takri tamil tangsa tangut telugu thaana
 thai tibetan tifinagh tirhuta toto ugaritic vai vithkuqi wancho yezidi yi
 """  # noqa: E501
-_NAMED = frozenset(_NAMED_CLASSES.split())
+
+
+def _ranges(ends: str) -> list[tuple[int, int]]:
+    """Ranges by their first and last characters: "09AZ" is 0 to 9 and A to Z."""
+    numbers = [ord(character) for character in ends]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _inverse(ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    at = 0
+    for first, last in sorted(ranges):
+        if first > at:
+            yield at, first - 1
+        at = last + 1
+    yield at, _LAST_CHARACTER
+
+
+_POSIX = {
+    "alnum": _ranges("09AZaz"),
+    "alpha": _ranges("AZaz"),
+    "ascii": _ranges("\x00\x7f"),
+    "blank": _ranges("\t\t  "),
+    "cntrl": _ranges("\x00\x1f\x7f\x7f"),
+    "digit": _ranges("09"),
+    "graph": _ranges("!~"),
+    "lower": _ranges("az"),
+    "print": _ranges(" ~"),
+    "punct": _ranges("!/:@[`{~"),
+    "space": _ranges("\t\r  "),
+    "upper": _ranges("AZ"),
+    "word": _ranges("09AZaz__"),
+    "xdigit": _ranges("09AFaf"),
+}
+_SHORTHANDS = {"d": _POSIX["digit"], "s": _ranges("\t\n\f\r  "), "w": _POSIX["word"]}
 _PROPERTIES = frozenset(_UNICODE.split())
 
 
@@ -53,14 +86,19 @@ def problem(text: str) -> str:
     ('', 'a [ that is not closed', 'RE2 does not know (?=')
     """
     try:
-        _Parser(text).run()
-    except _Wrong as wrong:
+        Parser(text).run()
+    except Wrong as wrong:
         return str(wrong)
     return ""
 
 
-class _Wrong(Exception):
-    pass
+class Wrong(ValueError):
+    """An expression that RE2 refuses, in words."""
+
+
+Ranges = list["tuple[int, int] | str"]
+"""What a class of characters has: ranges (first, last), and properties of Unicode by name, with a
+`^` before the name for their opposite."""
 
 
 @dataclass
@@ -72,14 +110,19 @@ class _Group:
     most: int = 1
     atom: int = 0
     """How often the last part repeats its own parts; 0 where there is none."""
+    capturing: bool = True
 
     def close(self) -> None:
         self.most = max(self.most, self.atom)
         self.atom = 0
 
 
-class _Parser:
-    """One pass over the text with a stack of open groups; nothing is built, only checked."""
+class Parser:
+    """One pass over the text with a stack of open groups; nothing is built, only checked.
+
+    Who wants to know more of an expression overrides the methods `seen_…`, which are told of its
+    parts in their order.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -102,18 +145,48 @@ class _Parser:
             elif character in "*+?":
                 self.at += 1
                 self.repeat(character, 1, before)
+                self.seen_repeat(1 if character == "+" else 0, 1 if character == "?" else -1)
             elif character == "{":
                 self.counted(before)
             elif character == "[":
                 self.char_class()
                 self.atom()
+            elif character in ".^$":
+                self.at += 1
+                if character == ".":
+                    self.seen_dot()
+                else:
+                    self.seen_nothing()
+                self.atom()
             elif character == "\\":
                 self.backslash()
             else:
                 self.at += 1
+                self.seen_character(character)
                 self.atom()
         if len(self.groups) > 1:
-            raise _Wrong("a ( that is not closed")
+            raise Wrong("a ( that is not closed")
+
+    def seen_character(self, character: str) -> None:
+        """A character that stands for itself."""
+
+    def seen_class(self, ranges: Ranges, negated: bool) -> None:
+        """A class of characters, such as `[^a-z]` or `\\pL`."""
+
+    def seen_dot(self) -> None:
+        """A dot: any character."""
+
+    def seen_nothing(self) -> None:
+        """An assertion such as `^`, which takes no character."""
+
+    def seen_group(self) -> None:
+        """A ( has been read."""
+
+    def seen_end(self, capturing: bool) -> None:
+        """The ) of a group has been read."""
+
+    def seen_repeat(self, least: int, most: int) -> None:
+        """The last part is repeated; `most` is -1 where there is no limit."""
 
     def atom(self, weight: int = 1) -> None:
         """Something that a repetition can follow has been read."""
@@ -125,27 +198,31 @@ class _Parser:
         if not self.text.startswith("(?", self.at):
             self.at += 1
             self.groups.append(_Group())
+            self.seen_group()
             return
         named = _NAMED_GROUP.match(self.text, self.at)
         if named:
             if not re.fullmatch(r"\w+", named[1], re.ASCII):
-                raise _Wrong(f"{named[0]} is not the start of a named group")
+                raise Wrong(f"{named[0]} is not the start of a named group")
             self.at = named.end()
             self.groups.append(_Group())
+            self.seen_group()
             return
         flags = _FLAGS.match(self.text, self.at)
         if flags is None:
-            raise _Wrong(f"RE2 does not know {self.text[self.at : self.at + 3]}")
+            raise Wrong(f"RE2 does not know {self.text[self.at : self.at + 3]}")
         self.at = flags.end()
         if flags[3] == ":":
-            self.groups.append(_Group())
+            self.groups.append(_Group(capturing=False))
+            self.seen_group()
 
     def close(self) -> None:
         if len(self.groups) == 1:
-            raise _Wrong("a ) without its (")
+            raise Wrong("a ) without its (")
         group = self.groups.pop()
         group.close()
         self.at += 1
+        self.seen_end(group.capturing)
         self.atom(group.most)
 
     def counted(self, before: bool) -> None:
@@ -153,26 +230,28 @@ class _Parser:
         found = _REPEAT.match(self.text, self.at)
         if found is None:
             self.at += 1
+            self.seen_character("{")
             self.atom()
             return
         least = int(found[1])
         most = least if found[2] is None else int(found[3]) if found[3] else -1
         if least > _MOST_REPEATS or most > _MOST_REPEATS or -1 < most < least:
-            raise _Wrong(f"{found[0]} is not a repetition (at most {_MOST_REPEATS} times)")
+            raise Wrong(f"{found[0]} is not a repetition (at most {_MOST_REPEATS} times)")
         self.at = found.end()
         self.repeat(found[0], least if most < 0 else most, before, counted=least >= 2 or most >= 2)
+        self.seen_repeat(least, most)
 
     def repeat(self, shown: str, times: int, before: bool, *, counted: bool = False) -> None:
         if self.text.startswith("?", self.at):
             self.at += 1
         if before:
-            raise _Wrong(f"{shown} after another repetition")
+            raise Wrong(f"{shown} after another repetition")
         group = self.groups[-1]
         if not group.atom:
-            raise _Wrong(f"nothing that {shown} could repeat")
+            raise Wrong(f"nothing that {shown} could repeat")
         group.atom = group.atom * times or 1
         if counted and group.atom > _MOST_REPEATS:
-            raise _Wrong(
+            raise Wrong(
                 f"repetitions inside each other that come to more than {_MOST_REPEATS} times"
             )
         self.repeated = True
@@ -184,51 +263,57 @@ class _Parser:
             end = text.find("\\E", self.at + 2)
             quoted = text[self.at + 2 :] if end < 0 else text[self.at + 2 : end]
             self.at = len(text) if end < 0 else end + 2
-            if quoted:
+            for character in quoted:
+                self.seen_character(character)
                 self.atom()
             return
         if following and following in "AbBz":
             self.at += 2
-        elif not self.shorthand():
-            self.escape()
+            self.seen_nothing()
+        elif (ranges := self.shorthand()) is not None:
+            self.seen_class(ranges, negated=False)
+        else:
+            self.seen_character(chr(self.escape()))
         self.atom()
 
-    def shorthand(self) -> bool:
-        r"""`\d` and its like, `\pL`, `\p{Greek}`."""
+    def shorthand(self) -> Ranges | None:
+        r"""`\d` and its like, `\pL`, `\p{Greek}`; None where there is none."""
         text = self.text
         following = text[self.at + 1 : self.at + 2] if text.startswith("\\", self.at) else ""
         if following and following in "dDsSwW":
             self.at += 2
-            return True
+            ranges = _SHORTHANDS[following.lower()]
+            return list(_inverse(ranges) if following.isupper() else ranges)
         if not following or following not in "pP" or self.at + 2 >= len(text):
-            return False
+            return None
         end = self.at + 3
         name = text[self.at + 2]
         if name == "{":
             close = text.find("}", self.at)
             if close < 0:
-                raise _Wrong("a { that is not closed")
+                raise Wrong("a { that is not closed")
             name, end = text[self.at + 3 : close], close + 1
         if (
             name.removeprefix("^").replace("_", "").replace("-", "").replace(" ", "").lower()
             not in _PROPERTIES
         ):
-            raise _Wrong(f"{text[self.at : end]} is not a class of characters")
+            raise Wrong(f"{text[self.at : end]} is not a class of characters")
         self.at = end
-        return True
+        opposite = (following == "P") != name.startswith("^")
+        return [("^" if opposite else "") + name.removeprefix("^")]
 
     def escape(self) -> int:
         """One escaped character; returns its number."""
         found = _ESCAPE.match(self.text, self.at)
         if found is None:
             if self.at + 1 == len(self.text):
-                raise _Wrong("a backslash at the end")
-            raise _Wrong(f"RE2 does not know {self.text[self.at : self.at + 2]}")
+                raise Wrong("a backslash at the end")
+            raise Wrong(f"RE2 does not know {self.text[self.at : self.at + 2]}")
         self.at = found.end()
         if found[1] or found[2]:
             number = int(found[1] or found[2], 16)
-            if number > 0x10FFFF:
-                raise _Wrong(f"{found[0]} is not a character")
+            if number > _LAST_CHARACTER:
+                raise Wrong(f"{found[0]} is not a character")
             return number
         if found[3]:
             return int(found[3], 8)
@@ -236,33 +321,42 @@ class _Parser:
 
     def char_class(self) -> None:
         text = self.text
-        self.at += 2 if text.startswith("[^", self.at) else 1
+        negated = text.startswith("[^", self.at)
+        self.at += 2 if negated else 1
+        ranges: Ranges = []
         first = True
         while first or not text.startswith("]", self.at):
             first = False
             if self.at >= len(text):
-                raise _Wrong("a [ that is not closed")
+                raise Wrong("a [ that is not closed")
             close = text.find(":]", self.at + 2) if text.startswith("[:", self.at) else -1
             if close >= 0:
-                if text[self.at + 2 : close].removeprefix("^") not in _NAMED:
-                    raise _Wrong(f"{text[self.at : close + 2]} is not a class of characters")
+                if text[self.at + 2 : close].removeprefix("^") not in _POSIX:
+                    raise Wrong(f"{text[self.at : close + 2]} is not a class of characters")
+                name = text[self.at + 2 : close]
                 self.at = close + 2
+                own = _POSIX[name.removeprefix("^")]
+                ranges += _inverse(own) if name.startswith("^") else own
                 continue
-            if self.shorthand():
+            short = self.shorthand()
+            if short is not None:
+                ranges += short
                 continue
             start = self.at
-            low = self.one()
+            low = high = self.one()
             if (
                 text.startswith("-", self.at)
                 and self.at + 1 < len(text)
                 and text[self.at + 1] != "]"
             ):
                 self.at += 1
-                if self.one() < low:
-                    raise _Wrong(
+                if (high := self.one()) < low:
+                    raise Wrong(
                         f"{text[start : self.at]} is not a range: its end comes before its start"
                     )
+            ranges.append((low, high))
         self.at += 1
+        self.seen_class(ranges, negated)
 
     def one(self) -> int:
         """One character of a class."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from labkit.resources.istio import MOST_REGEX_INSTRUCTIONS
+
 RUNTIME: Mapping[str, bool | str] = {
-    # Envoy refuses a route whose regular expression is larger than this as a program of RE2
-    "re2.max_program_size.error_level": "32768",
+    "re2.max_program_size.error_level": str(MOST_REGEX_INSTRUCTIONS),
     "envoy.deprecated_features:"
     "envoy.config.listener.v3.Listener.hidden_envoy_deprecated_use_original_dst": True,
     # `GET /a#b` is answered as `GET /a`: Envoy alone says 400

@@ -294,6 +294,11 @@ WRONG_AND_RIGHT = {
         [matched("{exact: '^/v[0-9]+$'}")],
         [matched("{exact: /wiki/Foo_(bar)}")],
     ),
+    "expression that becomes too large": (
+        "LAB12",
+        [matched("{regex: '[^/]{1000}[^/]{1000}[^/]{1000}[^/]{1000}[^/]{1000}'}")],
+        [matched("{regex: '[^/]{1000}'}")],
+    ),
     "reference in a rewrite": (
         "LAB11",
         [matched("{prefix: /api/}", "rewrite: {uri: /$2}, ")],

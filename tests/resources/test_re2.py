@@ -4,11 +4,15 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labkit.resources.istio import MOST_REGEX_INSTRUCTIONS
+from labkit.resources.lint import Diagnoses, lint
+from labkit.resources.lint.program_size import program_size
 from labkit.resources.regex import problem
 
 # What Go 1.26 says of expressions; the test at the end asks it again, of many more.
@@ -169,3 +173,67 @@ def test_gos_own_package_agrees(tmp_path: Path) -> None:
         text for text, answer in zip(texts, answers, strict=True) if (problem(text) == "") != answer
     ]
     assert differences == []
+
+
+SIZES = {
+    "": 4,
+    "/api/.*": 17,
+    "[^/]{1000}": 8004,
+    "[^a]{1000}" * 4: 32004,
+    "/" + "[^a]{1000}" * 20: 160005,
+    ".{1000}" * 5: 40004,
+    r"[\pL0-9]{30}": 35914,
+    r"\pL{27}": 32296,
+    r"\pL{28}": 33492,
+    r"[^\pL]{27}": 32350,
+    r"\PL{27}": 32350,
+    "(?i)[a-z]{1000}": 6004,
+    "(?:[^/]{1,64}/){15}": 8644,
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){3}": 754,
+    r"\S{1000}" * 3: 30004,
+    r"([^/]{1,64}){10}": 5774,
+    "日本{100}": 307,
+    r"[\x{100}-\x{2000}]{100}": 904,
+    "(?:[^/?#]+/){200}": 2404,
+    r"[\w.-]{1,253}": 1268,
+    r"(\d{1,3}\.){3}\d{1,3}": 33,
+    r"\Q[a]\E{100}x*?": 107,
+}
+"""What google-re2 1.1 says of `RE2::ProgramSize`."""
+
+
+def test_the_size_of_a_program_is_known_to_some_per_cent() -> None:
+    for text, size in SIZES.items():
+        assert program_size(text) == pytest.approx(size, rel=0.02, abs=4), text
+        assert (program_size(text) > MOST_REGEX_INSTRUCTIONS) == (size > MOST_REGEX_INSTRUCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("route", "path"),
+    [
+        ({"match": [{"uri": {"regex": "X"}}]}, "match[0].uri.regex"),
+        ({"match": [{"headers": {"a.b": {"regex": "X"}}}]}, "match[0].headers[a.b].regex"),
+        (
+            {"rewrite": {"uriRegexRewrite": {"match": "X", "rewrite": "/"}}},
+            "rewrite.uriRegexRewrite.match",
+        ),
+        ({"corsPolicy": {"allowOrigins": [{"regex": "X"}]}}, "corsPolicy.allowOrigins[0].regex"),
+    ],
+)
+def test_an_expression_that_is_too_large_is_found(route: dict[str, Any], path: str) -> None:
+    def linted(text: str) -> Diagnoses:
+        body = json.loads(json.dumps(route).replace("X", text))
+        body.setdefault("route", [{"destination": {"host": "a"}}])
+        return lint(
+            {
+                "apiVersion": "networking.istio.io/v1",
+                "kind": "VirtualService",
+                "metadata": {"name": "a", "namespace": "b"},
+                "spec": {"hosts": ["a"], "http": [body]},
+            }
+        )
+
+    (found,) = linted("[^a]{1000}" * 5)
+    assert (found.code, found.path) == ("LAB12", f"spec.http[0].{path}")
+    assert "40,004 instructions" in found.what
+    assert linted("[^a]{1000}" * 4).codes == ()

@@ -246,6 +246,14 @@ _ALL = (
         "Only `regex` is a pattern. In `exact`, `prefix` and `rewrite.uri` each character stands "
         "for itself: requests do not match, and get 404 or the next route.",
     ),
+    Code(
+        "LAB12",
+        "RegexTooLarge",
+        "error",
+        "Istio checks that an expression is valid, not how large it becomes. Envoy refuses all "
+        "routes of the listener for one that is too large: what was in effect before stays, for "
+        "every host.",
+    ),
 )
 
 CODES = {entry.code: entry for entry in _ALL}

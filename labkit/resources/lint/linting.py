@@ -29,6 +29,7 @@ RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
     routes.weights,
     routes.prefixes,
     patterns.plain_text,
+    patterns.too_large,
     headers.unknown_commands,
     references.gateways,
     references.destinations,

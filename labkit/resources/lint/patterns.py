@@ -1,13 +1,21 @@
-"""Patterns where Istio reads plain text: `prefix: /api/*`, `rewrite: {uri: /$2}`."""
+"""Patterns where Istio reads plain text: `prefix: /api/*`, `rewrite: {uri: /$2}`; and patterns that
+are too large for Envoy.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+from labkit.resources.finding import shown
+from labkit.resources.istio import MOST_REGEX_INSTRUCTIONS
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
+from labkit.resources.lint.program_size import program_size
 from labkit.resources.lint.sections import routes_of
 from labkit.resources.lint.world import World
+from labkit.resources.model import Path
+from labkit.resources.regex import problem
 from labkit.resources.rules.shared import block, items
 
 # What is a part of a regular expression, and hardly of a path or a host. Parentheses, dots and
@@ -54,6 +62,40 @@ def plain_text(world: World) -> Iterator[Diagnosis]:
                     f"`{part}` in the new path {uri} is plain text",
                     "use uriRegexRewrite, with `match: ^(…)$` and `rewrite: \\1`",
                 )
+
+
+def too_large(world: World) -> Iterator[Diagnosis]:
+    """LAB12: a regular expression that Istio accepts and Envoy refuses, since its program is too
+    large.
+    """
+    for service in world.all("VirtualService"):
+        for path, text in _expressions(service.spec, ("spec",)):
+            if "{" not in text and "\\" not in text:
+                continue  # 1,024 bytes of others are never that large
+            size = 0 if problem(text) else program_size(text)
+            if size > MOST_REGEX_INSTRUCTIONS:
+                what = (
+                    f"as a program of RE2 {shown(text)} has about {size:,} instructions, and Envoy "
+                    f"takes {MOST_REGEX_INSTRUCTIONS:,}"
+                )
+                fix = "repeat less: each copy of a repeated part has instructions of its own, and "
+                fix += "`+` or `*` in place of `{…}` has one copy"
+                yield diagnosis("LAB12", service, path, what, fix)
+
+
+def _expressions(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each regular expression in a VirtualService, at whatever depth."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            if isinstance(each, str) and (
+                name == "regex" or (name == "match" and path[-1:] == ("uriRegexRewrite",))
+            ):
+                yield (*path, name), each
+            else:
+                yield from _expressions(each, (*path, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _expressions(each, (*path, index))
 
 
 def _instead(text: str, how: str) -> str:
