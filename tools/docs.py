@@ -1,7 +1,7 @@
 """Brings all that is generated up to date: `python -m tools.docs`, or `make docs`.
 
-The tables of README.md, the pages docs/checks.md and docs/traps.md, and the application's text in
-the manifests that carry it. With `--check` it writes nothing, names what is stale and exits with 1.
+The tables of README.md, four pages of docs/, and the application's text in the manifests that carry
+it. With `--check` it writes nothing, names what is stale and exits with 1.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labkit.app.__main__ import sources, with_app
 from labkit.lessons.notebook.sources import lessons, read_source, title_of
-from tools import checks_table, coverage, traps_table, trust_table
+from tools import checks_table, coverage, fields_table, traps_table, trust_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,6 +55,7 @@ def manifest(text: str) -> str:
 GENERATED: dict[str, Callable[[str], str]] = {
     "README.md": readme,
     "docs/checks.md": lambda _: checks_table.table(),
+    "docs/fields.md": lambda _: fields_table.table(),
     "docs/traps.md": lambda _: traps_table.table(),
     "docs/trust.md": lambda _: trust_table.table(),
     "manifests/hello-world.yaml": manifest,

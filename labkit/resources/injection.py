@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labkit.resources.istio import INJECT_POD, INJECTED, INJECTION, REVISION
+from labkit.resources.istio import INJECT_POD, INJECTED, INJECTION, OWN_REVISION, REVISION
 from labkit.resources.rules.shared import block
 
 NEVER = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 """Namespaces whose pods never get a sidecar, whatever they say."""
-_OWN_REVISION = "default"
 
 
 def gets_sidecar(
@@ -50,7 +49,7 @@ def _webhook_is_called(namespace: Mapping[str, Any], pod: Mapping[str, Any]) -> 
     if INJECTION in namespace:  # where both labels are there, this one counts
         return bool(namespace[INJECTION] == INJECTED)
     if REVISION in namespace:
-        return bool(namespace[REVISION] == _OWN_REVISION)
+        return bool(namespace[REVISION] == OWN_REVISION)
     if REVISION in pod:
-        return bool(pod[REVISION] == _OWN_REVISION)
+        return bool(pod[REVISION] == OWN_REVISION)
     return bool(pod.get(INJECT_POD) == "true")

@@ -20,6 +20,8 @@ from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
 from labkit.translate.values import made_of
 
 FOR_EVER = "9223372035s"
+DRAINING = "istio.io/draining"
+"""With any value, this label takes a pod out of service."""
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
 HTTP_PROTOCOL_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -128,18 +130,19 @@ def assignment(
     """The endpoints of a cluster.
 
     A pod that is not ready is sent too, as unhealthy, so that Envoy knows of it; but not where a
-    `minHealthPercent` turns panic mode on, since panic would then send it traffic. The endpoints of
-    an ORIGINAL_DST cluster, which a client chooses without regard to labels, are not sent to Envoy
-    at all.
+    `minHealthPercent` turns panic mode on, since panic would then send it traffic. A Service with
+    `publishNotReadyAddresses` has no such pods; one that is labelled as draining is sent to nobody.
+    The endpoints of an ORIGINAL_DST cluster, which a client chooses without regard to labels, are
+    not sent to Envoy at all.
     """
     if cluster["type"] != "EDS":
         labels = {}
     with_unready = not ((policy or {}).get("outlierDetection") or {}).get("minHealthPercent")
-    rows = [
-        endpoint(pod, number)
-        for pod, number in registry.pods_of(service, port, labels)
-        if pod.ready or with_unready
-    ]
+    rows = []
+    for pod, number in registry.pods_of(service, port, labels):
+        ready = pod.ready or service.publishes_unready
+        if (ready or with_unready) and not pod.labels.get(DRAINING):
+            rows.append(endpoint(pod, number, ready))
     found: Json = {"cluster_name": cluster["name"]}
     if rows:
         found["endpoints"] = [
@@ -148,11 +151,11 @@ def assignment(
     return found
 
 
-def endpoint(pod: Pod, port: int) -> Json:
-    """One LbEndpoint: the pod's address, the port, and whether the pod is ready."""
+def endpoint(pod: Pod, port: int, ready: bool) -> Json:
+    """One LbEndpoint: the pod's address, the port, and whether it counts as ready."""
     return {
         "endpoint": {"address": {"socket_address": {"address": pod.ip, "port_value": port}}},
-        "health_status": "HEALTHY" if pod.ready else "UNHEALTHY",
+        "health_status": "HEALTHY" if ready else "UNHEALTHY",
         "load_balancing_weight": 1,
     }
 

@@ -87,10 +87,12 @@ def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -
     >>> pod_of({"metadata": {"labels": {"app": "client"}}}, "client-1", "hello-world", "10.244.0.15", True).group
     'client'
     """  # noqa: E501
-    metadata = template.get("metadata") or {}
+    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    # an init container that stays is a sidecar like any other
+    staying = [c for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
     ports = [
         port
-        for container in (template.get("spec") or {}).get("containers") or []
+        for container in [*(spec.get("containers") or []), *staying]
         for port in container.get("ports") or []
     ]
     return Pod(
@@ -100,7 +102,9 @@ def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -
         ip=ip,
         containers_ports=tuple(int(port["containerPort"]) for port in ports),
         named_ports={
-            port["name"]: int(port["containerPort"]) for port in ports if port.get("name")
+            port["name"]: int(port["containerPort"])
+            for port in reversed(ports)  # of two with one name the first counts
+            if port.get("name") and port.get("protocol") in (None, "", "TCP")
         },
         injected=injected,
     )

@@ -50,7 +50,7 @@ def workload_of(pod: Pod) -> str:
     >>> workload_of(Pod("web-v1-1", "shop", {"app": "web"}, "10.244.0.12", workload="web-v1"))
     'web-v1;shop;web;latest;Kubernetes'
     """
-    name = pod.workload or pod.name
+    name = pod.labels.get("service.istio.io/workload-name") or pod.workload or pod.name
     service = next((pod.labels[key] for key in _SERVICE if key in pod.labels), name)
     version = next((pod.labels[key] for key in _VERSION if key in pod.labels), "latest")
     return f"{name};{pod.namespace};{service};{version};Kubernetes"

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.resources import protocols
-from labkit.resources.istio import EXPORT_TO, GATEWAY_PORTS, MESH, service_host
+from labkit.resources.istio import (
+    EXPORT_TO,
+    GATEWAY_PORTS,
+    MESH,
+    OWN_REVISION,
+    REVISION,
+    service_host,
+)
 from labkit.resources.model import Resource
 from labkit.resources.precedence import DestinationRules
 from labkit.translate.model import Pod
@@ -45,6 +52,8 @@ class Service:
     headless: bool
     selector: Mapping[str, str]
     export_to: frozenset[str]
+    publishes_unready: bool = False
+    """Whether pods count as ready behind it that are not: Kubernetes says so to everybody."""
 
     @property
     def host(self) -> str:
@@ -105,13 +114,15 @@ class Registry:
         by_age = sorted(self.resources, key=age)
         self.services = [service_of(r, self.service_ips) for r in by_age if r.kind == "Service"]
         self.by_host = {service.host: service for service in self.services}
-        self.gateways = [r for r in by_age if r.kind == "Gateway"]
+        # istiod reads no policy that is labelled for an istiod of another revision
+        read = [r for r in by_age if r.labels.get(REVISION, OWN_REVISION) == OWN_REVISION]
+        self.gateways = [r for r in read if r.kind == "Gateway"]
         self.virtual_services: list[VirtualService] = resolve_all(
-            [r for r in by_age if r.kind == "VirtualService"],
+            [r for r in read if r.kind == "VirtualService"],
             self.settings.virtual_service_export_to,
         )
         self.destination_rules = DestinationRules(
-            [r for r in by_age if r.kind == "DestinationRule"],
+            [r for r in read if r.kind == "DestinationRule"],
             root_namespace=self.settings.root_namespace,
             private_by_default=self.settings.private_destination_rules,
         )
@@ -278,6 +289,7 @@ def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> 
         headless=headless,
         selector=spec.get("selector") or {},
         export_to=frozenset(part.strip() for part in export_to.split(",") if part.strip()),
+        publishes_unready=bool(spec.get("publishNotReadyAddresses")),
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from labkit.app import FILES
 from labkit.errors import UnsupportedError
+from labkit.translate.fates import refused_in
 
 PYTHON = re.compile(r"^(docker\.io/library/|docker\.io/|library/)?python:3(\.\d+)*(-[a-z0-9.]+)*$")
 WAITING = re.compile(r"^(docker\.io/)?(curlimages/curl|library/busybox|busybox)(:[\w.-]+)?$")
@@ -64,8 +65,8 @@ def program_of(
             f"{len(containers)} containers in one pod",
             "one container (the sidecar is not counted)",
         )
-    if spec.get("initContainers"):
-        raise refused(owner, "initContainers", "a pod without them")
+    for path, why in refused_in("Pod", template, when_run=True):
+        raise refused(owner, path, why=why)
     container = containers[0]
     image, name = str(container.get("image", "")), str(container.get("name", ""))
     words = [str(w) for w in (container.get("command") or []) + (container.get("args") or [])]
@@ -145,10 +146,11 @@ def mounted(
     )
 
 
-def refused(owner: str, seen: str, known: str) -> UnsupportedError:
-    """The error that says what of a pod template can't be run here, and what can."""
+def refused(owner: str, seen: str, known: str = "", *, why: str = "") -> UnsupportedError:
+    """The error that says what of a pod template can't be run here, and what can, or why not."""
     return UnsupportedError(
         f"The embedded mesh can't run {owner}: {seen}",
-        seen=f"known here: {known}",
-        try_next="use one of those, or a cluster: labkit.open_mesh('cluster')",
+        seen=why or f"known here: {known}",
+        try_next=f"{'leave it out' if why else 'use one of those'}, or a cluster: "
+        "labkit.open_mesh('cluster')",
     )

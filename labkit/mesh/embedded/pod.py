@@ -180,8 +180,8 @@ class RunningPod:
         """Starts the application's process, where the pod has one."""
         if self.spec.program is None:
             return
-        env = {"PATH": os.environ.get("PATH", ""), **self.spec.program.env}
-        env |= {"POD_NAME": self.spec.name, "HOSTNAME": self.spec.name, "BIND": "127.0.0.1"}
+        env = {"PATH": os.environ.get("PATH", ""), "HOSTNAME": self.spec.name}
+        env |= {"POD_NAME": self.spec.name, **self.spec.program.env, "BIND": "127.0.0.1"}
         if self.app_port is not None:
             env["PORT"] = str(self.app_port)
         if self.controls is not None:
