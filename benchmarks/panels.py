@@ -31,7 +31,6 @@ policy""",
 # itself
 CLICK = """n => new Promise((done, failed) => {
   const figure = document.querySelector('.labkit-plot');
-  const image = figure.querySelector('img');
   const button = [...document.querySelectorAll('.labkit-policy button')].find(b => b.textContent.startsWith('Apply'));
   const began = performance.now();
   let first = null;
@@ -39,13 +38,14 @@ CLICK = """n => new Promise((done, failed) => {
   panel.observe(button.closest('.labkit-panel'), {subtree: true, childList: true, characterData: true});
   const painted = () => {
     if (Number(figure.dataset.marks) < n) return;
-    image.removeEventListener('load', painted);
+    drawn.disconnect();
     requestAnimationFrame(() => setTimeout(() => {
       panel.disconnect();
       done([first, performance.now() - began]);
     }, 0));
   };
-  image.addEventListener('load', painted);
+  const drawn = new MutationObserver(painted);
+  drawn.observe(figure, {attributes: true, attributeFilter: ['data-marks']});
   setTimeout(() => failed(new Error('no line after 20 s')), 20000);
   button.click();
 })"""  # noqa: E501

@@ -68,7 +68,7 @@ def worth_seeing(cells: list[dict[str, Any]]) -> int:
     none.
     """
     pictures = [
-        i for i, cell in enumerate(cells) if "image/png" in json.dumps(cell.get("outputs", []))
+        i for i, cell in enumerate(cells) if "labkit-picture" in json.dumps(cell.get("outputs", []))
     ]
     verdicts = [i for i, cell in enumerate(cells) if "check" in cell["metadata"].get("tags", [])]
     return max((v for i in pictures for v in verdicts if i <= v < i + 3), default=0)

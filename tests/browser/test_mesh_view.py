@@ -201,7 +201,8 @@ def test_an_ejection_is_a_bar_while_it_lasts(book: Notebook) -> None:
     )
     book.ask("mesh.control(bad, reset=True)")
     page.wait_for_function(
-        "() => /^[2-9]\\d* ejections/.test(document.querySelector('.labkit-plot img').alt)",
+        "() => /^[2-9]\\d* ejections/"
+        ".test(document.querySelector('.labkit-plot figcaption').textContent)",
         timeout=30_000,
     )
     book.panel.get_by_role("button", name="Stop watching").click()

@@ -71,8 +71,7 @@ def columns(book: Notebook) -> list[str]:
 def painted(book: Notebook) -> None:
     """Waits until the picture is really there."""
     book.page.wait_for_function(
-        "() => { const i = document.querySelector('.labkit-plot img'); return i?.complete && "
-        "i.naturalWidth > 100; }",
+        "() => document.querySelector('.labkit-plot svg')?.getBoundingClientRect().width > 100",
         timeout=30_000,
     )
 
@@ -98,8 +97,8 @@ def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
         {f"{name} %": 100 * n / 60 for name, n in counts.items()}, abs=0.06
     )
     assert (
-        panel.locator("figure img")
-        .get_attribute("alt")
+        panel.locator("figure svg[role=img]")
+        .get_attribute("aria-label")
         .startswith("Share of 60 requests by version")
     )
     assert book.violations() == []
@@ -129,7 +128,8 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     )
     panel.get_by_label("Plot").select_option("Status codes over time")
     book.page.wait_for_function(
-        "() => document.querySelector('.labkit-plot img').alt.includes('by status')", timeout=30_000
+        "() => document.querySelector('.labkit-plot figcaption').textContent.includes('by status')",
+        timeout=30_000,
     )
     panel.get_by_role("button", name="Stop").click()
     done(book, "Stopped")
@@ -164,7 +164,7 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
         }
         alt = next(words for name, words in alt.items() if plot.startswith(name))
         book.page.wait_for_function(
-            "alt => document.querySelector('.labkit-plot img').alt.includes(alt)",
+            "alt => document.querySelector('.labkit-plot figcaption').textContent.includes(alt)",
             arg=alt,
             timeout=30_000,
         )

@@ -219,8 +219,8 @@ def test_reports(tmp_path: Path) -> None:
 
 
 def test_no_script_of_ours_makes_html_of_text() -> None:
-    """Only the picture of the mesh is put into a page as markup, and it is made here."""
-    known = {"meshview.js": 1, "policy_parts.js": 2}  # the latter only reads
+    """Only pictures are put into a page as markup, and they are made here."""
+    known = {"live.js": 1, "meshview.js": 1, "policy_parts.js": 2}  # the latter only reads
     for file in sorted((Path(labkit.__file__).parent / "ui" / "static").glob("*.js")):
         text = file.read_text("utf-8")
         assert text.count("innerHTML") == known.get(file.name, 0), file.name

@@ -104,6 +104,8 @@ class Panel(anywidget.AnyWidget):
     default {render}`.
     """
     styles: ClassVar[tuple[str, ...]] = ()
+    looks: ClassVar[str] = ""
+    """CSS that is made, beside that of the files `styles`."""
 
     heading = traitlets.Unicode("").tag(sync=True)
     error = traitlets.Dict().tag(sync=True)
@@ -120,7 +122,8 @@ class Panel(anywidget.AnyWidget):
         # each instance gets a class of its own from traitlets, where it is a trait
         if "_esm" not in cls.__dict__:
             cls._esm = "\n".join(static(name) for name in ("panel.js", *cls.scripts))
-            cls._css = "\n".join(static(name) for name in ("panel.css", *cls.styles))
+            styles = [static(name) for name in ("panel.css", *cls.styles)]
+            cls._css = "\n".join([*styles, cls.looks])
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **traits: Any) -> None:

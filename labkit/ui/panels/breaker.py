@@ -16,18 +16,17 @@ from labkit.ui.panels.live import LivePanel, Ticker, weakly
 from labkit.ui.panels.meshwatch import MeshWatch
 from labkit.ui.panels.samples import COUNTERS
 from labkit.ui.panels.watching import WatchingPanel
-from labkit.ui.plots.axes import new_axes, styled
-from labkit.ui.plots.charts import frame_of
-from labkit.ui.plots.style import BLACK, BLUE, ORANGE, VERMILLION
-from labkit.ui.plots.timelines import PAD, Mark, finish, heights, marks_in, short, step_of
+from labkit.ui.plots.axes import ROW, new_axes
+from labkit.ui.plots.charts import fitting, frame_of, told
+from labkit.ui.plots.style import GRID, PAPER, STATES, Look
+from labkit.ui.plots.timelines import Mark, finish, marks_in, step_of
 from labkit.waiting import steady_time
 
-KINDS = (("refused", ORANGE, "++"), ("retries", BLUE, ".."))
+KINDS = (("refused", STATES["refused"]), ("retries", STATES["retried"]))
 CALM_S = 2.0  # while nothing happens, only the axis grows: it is drawn that seldom
 BUSY_S = 0.5
 
 
-@styled
 def timeline(
     ejections: Any,
     counts: pd.DataFrame | None = None,
@@ -51,64 +50,41 @@ def timeline(
     shown = marks_in(marks, start, start + last)
     pods = sorted(set(frame["pod"]))
     rows: list[Any] = [*pods, *(kind for kind in KINDS if len(counts))]
-    axes = new_axes(table(frame, counts, last), height=heights(max(1, len(rows)), shown))
+    axes = new_axes(table(frame, counts, last), height=1.7 * ROW * len(rows))
     for pod, since, until, words in spans(frame, last):
         at = len(rows) - 1 - pods.index(pod)
+        style = STATES["ejected"]
         axes.barh(
-            at + 0.35,
+            at + 0.3,
             until - since,
             left=since,
-            height=0.5,
-            color=VERMILLION,
-            hatch="//",
-            edgecolor="white",
+            height=0.44,
+            color=style.colour,
+            hatch=style.hatch,
+            edgecolor=PAPER,
             zorder=3,
         )
-        label = fitting(words, (until - since) / last)
-        axes.annotate(
-            label,
-            ((since + until) / 2, at + 0.62),
-            ha="center",
-            va="bottom",
-            fontsize=11,
-            color=BLACK,
-        )
+        start_of = " ".join(words.split(" ", 2)[:2])
+        label = fitting((words, start_of), (until - since) / last)
+        axes.note(label, (since + until) / 2, at + 0.54, dx=0, ha="center", va="bottom")
     for kind in (row for row in rows if not isinstance(row, str)):
         lane(axes, len(rows) - 1 - rows.index(kind), kind, counts, last)
     for at in range(len(rows)):
-        axes.axhline(at, color="#BBBBBB", linewidth=0.8, zorder=0)
-    labels = [
-        short(row) if isinstance(row, str) else f"{row[0]}\n({COUNTERS[row[0]][12:]})"
-        for row in rows
-    ]
+        axes.axhline(at, color=GRID, linewidth=1, zorder=0)
+    labels = told(pods)
+    labels += [f"{row[0]}\n({COUNTERS[row[0]][12:]})" for row in rows if not isinstance(row, str)]
     axes.set_yticks([len(rows) - 1 - number + 0.4 for number in range(len(rows))], labels)
-    axes.tick_params(axis="y", length=0)
     axes.set_ylim(0, max(1, len(rows)))
     axes.set_title(
-        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (bar: out of the pool)",
-        pad=PAD if shown else None,
+        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (bar: out of the pool)", loc="left"
     )
     finish(axes, start, start + last, shown, "since the panel was made")
     return axes
 
 
-LETTER = 0.0145  # of the width of the axes
-
-
-def fitting(words: str, part: float) -> str:
-    """The label of a bar that has so large a part of the axes: the whole, its beginning, or nothing
-    (the table has it).
-
-    >>> [fitting("2 × 1.1 s (2.4 s)", part) for part in (0.5, 0.1, 0.01)]
-    ['2 × 1.1 s (2.4 s)', '2 ×', '']
-    """
-    start = words.split(" ", 2)
-    return next((text for text in (words, " ".join(start[:2])) if len(text) * LETTER <= part), "")
-
-
-def lane(axes: Any, at: int, kind: tuple[str, str, str], counts: pd.DataFrame, last: float) -> None:
+def lane(axes: Any, at: int, kind: tuple[str, Look], counts: pd.DataFrame, last: float) -> None:
     """How much one counter grew in each step, and at the right how much in all."""
-    name, colour, hatch = kind
+    name, style = kind
     step = step_of(last, 10**6)
     grown = counts[name].diff().fillna(counts[name])
     sums = grown.groupby((counts["at_s"] / step + 1e-6).astype(int)).sum()
@@ -116,15 +92,11 @@ def lane(axes: Any, at: int, kind: tuple[str, str, str], counts: pd.DataFrame, l
     highest = max([1.0, *steps])
     edges = [step * number for number in range(len(steps) + 1)]
     tops = [at + 0.8 * value / highest for value in steps]
-    axes.stairs(tops, edges, baseline=at, fill=True, color=colour, hatch=hatch, linewidth=0)
-    total = int(counts[name].iloc[-1])
-    axes.annotate(
-        f" {total}",
-        (1, at + 0.4),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        annotation_clip=False,
+    axes.stairs(
+        tops, edges, baseline=at, fill=True, color=style.colour, hatch=style.hatch, linewidth=0
     )
+    total = int(counts[name].iloc[-1])
+    axes.note(str(total), 1, at + 0.4, beyond=True)
 
 
 def last_of(frame: pd.DataFrame, counts: pd.DataFrame) -> float:
@@ -155,7 +127,7 @@ def table(frame: pd.DataFrame, counts: pd.DataFrame, last: float) -> pd.DataFram
         (f"{pod} out of the pool", round(since, 2), round(until, 2), words)
         for pod, since, until, words in spans(frame, last)
     ]
-    for name, _, _ in KINDS if len(counts) else ():
+    for name, _ in KINDS if len(counts) else ():
         grew = counts[counts[name].diff().fillna(counts[name]) > 0]["at_s"]
         first, final = (
             (round(float(grew.iloc[0]), 2), round(float(grew.iloc[-1]), 2))

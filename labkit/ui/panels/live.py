@@ -15,6 +15,7 @@ from typing import Any
 import traitlets
 
 from labkit.ui.panels.base import Panel
+from labkit.ui.plots.style import css
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +80,10 @@ class LivePanel(Panel):
     it.
     """
 
-    picture = traitlets.Bytes(b"").tag(sync=True)
-    """A PNG; its view shows it as an image with `caption` for those who can't see it."""
+    looks = css()
+
+    picture = traitlets.Unicode("").tag(sync=True)
+    """The picture as HTML, made here; its view shows it under `caption`."""
     caption = traitlets.Unicode("").tag(sync=True)
     cells = traitlets.Dict().tag(sync=True)
     """The table under the picture: {"columns": […], "rows": [[…], …]}."""
@@ -93,7 +96,7 @@ class LivePanel(Panel):
 
     def show(self, axes: Any, marks: int = 0) -> None:
         """Puts axes (see plots.py) into the panel: their picture, and their table."""
-        picture = axes.png(quick=True)
+        picture = axes.picture()
         self.axes = axes
         with self.hold_sync():
             self.picture = picture

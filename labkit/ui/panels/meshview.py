@@ -13,6 +13,7 @@ from labkit.mesh import Mesh
 from labkit.ui.panels import picture
 from labkit.ui.panels.live import cells_of
 from labkit.ui.panels.watching import WatchingPanel
+from labkit.ui.plots.style import css
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ class MeshView(WatchingPanel):
     title = "The mesh"
     scripts = ("live.js", "watching.js", "meshview.js")
     styles = ("live.css",)
+    looks = css()
 
     svg = traitlets.Unicode("").tag(sync=True)
 
@@ -67,7 +69,7 @@ class MeshView(WatchingPanel):
     def page(self) -> str:
         table = self.table.to_html(index=False, border=0)
         return (
-            f"<figure style='margin:0'>{self.svg}"
+            f"<figure class='labkit-mesh' style='margin:0'><style>{css()}</style>{self.svg}"
             f"<figcaption>{html.escape(self.status)}</figcaption>"
             f"<details><summary>The same as a table</summary>{table}</details></figure>"
         )

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from labkit.mesh import PodInfo
 from labkit.ui.panels.meshwatch import MeshWatch, SeenEjection
 from labkit.ui.panels.samples import COUNTERS, MeshSample
-from labkit.ui.plots.style import BLACK, GREY, VERMILLION, look
-from labkit.ui.plots.timelines import short
+from labkit.ui.plots.names import short_names
+from labkit.ui.plots.style import EJECTED as OUT
+from labkit.ui.plots.style import GREY, INK, PAPER, look, themed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +156,8 @@ def summary(of: Mapping[str, Any]) -> str:
         for group in of["groups"]
         if of["per_second"]
     ]
-    parts += [f"{short(pod['name'])} is {pod['words']}" for pod in pods if pod["state"] != READY]
+    short = short_names(pod["name"] for pod in pods)
+    parts += [f"{short[pod['name']]} is {pod['words']}" for pod in pods if pod["state"] != READY]
     parts += [
         f"{word}: {of['counters'][word]}"
         for word in ("waiting", "refused")
@@ -173,7 +175,8 @@ def who(of: Mapping[str, Any]) -> str:
 WIDTH, LEFT, MIDDLE, RIGHT = 860, 110, 300, 600
 POD_HEIGHT, GAP, HEAD = 42, 8, 26
 THINNEST, THICKEST = 1.5, 16.0
-FONT = "font-family='system-ui, sans-serif'"
+FONT = "font-family='inherit'"
+LINES, GROUND, NOTHING = themed(INK), themed(PAPER), themed(GREY)
 
 
 def svg(of: Mapping[str, Any]) -> str:
@@ -186,11 +189,12 @@ def svg(of: Mapping[str, Any]) -> str:
     height = max(170, rows + 20)
     centre = height / 2
     lines, boxes = [], []
+    short = short_names(pod["name"] for group in of["groups"] for pod in group["pods"])
     busy = of["per_second"] > 0
-    lines.append(link(LEFT, centre, MIDDLE - 80, centre, 1.0 if busy else 0.0, BLACK))
+    lines.append(link(LEFT, centre, MIDDLE - 80, centre, 1.0 if busy else 0.0, LINES))
     y = (height - rows) / 2 + 4
     for group in of["groups"]:
-        colour = look(group["version"]).colour
+        colour = themed(look(group["version"]).colour)
         label = f"{group['name']}  {100 * group['share']:.0f} %" if busy else group["name"]
         boxes.append(text(RIGHT, y + 16, label, weight="600"))
         y += HEAD
@@ -199,7 +203,7 @@ def svg(of: Mapping[str, Any]) -> str:
             lines.append(
                 link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, colour)
             )
-            boxes.append(pod_box(pod, y, colour))
+            boxes.append(pod_box(pod, short[pod["name"]], y, colour))
             y += POD_HEIGHT + GAP
     boxes.append(
         box(
@@ -223,7 +227,7 @@ def svg(of: Mapping[str, Any]) -> str:
         f"height='{height:.0f}' style='max-width:100%;height:auto' role='img' "
         f"aria-label='{html.escape(summary(of), quote=True)}' {FONT}>"
         f"<rect width='{WIDTH}' height='{height:.0f}' "
-        f"fill='#fff'/>{''.join(lines)}{''.join(boxes)}</svg>"
+        f"fill='{GROUND}'/>{''.join(lines)}{''.join(boxes)}</svg>"
     )
 
 
@@ -235,7 +239,7 @@ def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) 
     path = f"M{x1:.0f} {y1:.1f} C{bend:.0f} {y1:.1f} {bend:.0f} {y2:.1f} {x2:.0f} {y2:.1f}"
     if not share:
         return (
-            f"<path d='{path}' fill='none' stroke='{GREY}' stroke-width='{THINNEST}' "
+            f"<path d='{path}' fill='none' stroke='{NOTHING}' stroke-width='{THINNEST}' "
             "stroke-dasharray='4 4'/>"
         )
     width = THINNEST + (THICKEST - THINNEST) * share
@@ -248,12 +252,12 @@ def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) 
 def box(x: float, y: float, width: float, height: float, label: str) -> str:
     words = text(x + width / 2, y + height / 2 + 5, label, anchor="middle", weight="600")
     return (
-        f"<rect x='{x}' y='{y:.1f}' width='{width}' height='{height}' rx='6' fill='#fff' "
-        f"stroke='{BLACK}' stroke-width='1.5'/>{words}"
+        f"<rect x='{x}' y='{y:.1f}' width='{width}' height='{height}' rx='6' fill='{GROUND}' "
+        f"stroke='{LINES}' stroke-width='1.5'/>{words}"
     )
 
 
-def pod_box(pod: Mapping[str, Any], y: float, colour: str) -> str:
+def pod_box(pod: Mapping[str, Any], name: str, y: float, colour: str) -> str:
     """A pod: its name, what is the matter with it, and how many requests it got; crossed out when
     it is ejected.
     """
@@ -262,19 +266,19 @@ def pod_box(pod: Mapping[str, Any], y: float, colour: str) -> str:
     dash = "" if ready or pod["state"] == EJECTED else " stroke-dasharray='5 3'"
     parts = [
         f"<g data-pod='{html.escape(pod['name'], quote=True)}' data-state='{pod['state']}'>",
-        f"<rect x='{RIGHT}' y='{y:.1f}' width='{width}' height='{POD_HEIGHT}' rx='4' fill='#fff' "
-        f"stroke='{colour}' "
+        f"<rect x='{RIGHT}' y='{y:.1f}' width='{width}' height='{POD_HEIGHT}' rx='4' "
+        f"fill='{GROUND}' stroke='{colour}' "
         f"stroke-width='2.5'{dash}/>",
     ]
     if pod["state"] == EJECTED:
         for a, b in ((0, POD_HEIGHT), (POD_HEIGHT, 0)):
             parts.append(
                 f"<line x1='{RIGHT}' y1='{y + a:.1f}' x2='{RIGHT + width}' y2='{y + b:.1f}' "
-                f"stroke='{VERMILLION}' "
+                f"stroke='{themed(OUT)}' "
                 "stroke-width='2.5' stroke-opacity='0.55'/>"
             )
     told = f"{pod['requests']} requests, {100 * pod['share']:.0f} %" if ready else pod["words"]
-    parts.append(text(RIGHT + 8, y + 18, short(pod["name"]), size=14, weight="600"))
+    parts.append(text(RIGHT + 8, y + 18, name, size=14, weight="600"))
     parts.append(
         text(
             RIGHT + 8,
@@ -292,5 +296,5 @@ def text(
     return (
         f"<text x='{x:.0f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' "
         f"text-anchor='{anchor}' "
-        f"fill='{BLACK}'>{html.escape(words)}</text>"
+        f"fill='{LINES}'>{html.escape(words)}</text>"
     )

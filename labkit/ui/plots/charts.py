@@ -25,19 +25,18 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from labkit.errors import LessonError
-from labkit.ui.plots.axes import new_axes, styled
-from labkit.ui.plots.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILLION, Look, look
+from labkit.ui.plots.axes import ROW, new_axes
+from labkit.ui.plots.names import short_names
+from labkit.ui.plots.style import INK, OTHERS, PAPER, RUNS, STATES, Look, look
+from labkit.ui.plots.svg import LETTER
 
 NOBODY = "no pod"
 PERCENTILES = (50, 90, 99)
 BINS = 40
-SIDES = (
-    Look(BLUE, "", "o"),
-    Look(ORANGE, "//", "^"),
-    Look(GREEN, "xx", "s"),
-    Look(PURPLE, "..", "D"),
-)
-"""The results that `compare` sets side by side, first to last."""
+MANY = 60
+"""From so many requests on a mark is a thin line: rings would cover each other."""
+NARROW = 560.0
+"""Pixels that the axes have at least in a window of 1280: so many letters fit into a bar."""
 
 
 def frame_of(source: Any) -> pd.DataFrame:
@@ -90,42 +89,40 @@ def table(
     return rows
 
 
-@styled
 def share(
     source: Any, by: str = "pod", expected: Iterable[str] | Mapping[str, float] | None = None
 ) -> Any:
     """A bar for each pod, version or status: how many requests it has, and which part of all.
     Returns axes; `as_table` is that of `table`.
 
-    Shares that were expected (0 to 1, by name) are drawn as a black line across the bar. Raises
+    Shares that were expected (0 to 1, by name) are drawn as a line across the bar. Raises
     LessonError where the frame has no column `by`.
 
     >>> plots.share(result, by="version", expected={"v1": 0.8, "v2": 0.2})
     """
     frame = frame_of(source)
     rows = table(frame, by, expected)
-    axes = new_axes(rows, height=max(2.2, 1.1 + 0.55 * len(rows)))
+    axes = new_axes(rows, height=ROW * len(rows))
     versions = version_of_pods(frame)
     for at, (name, count, percent) in enumerate(
         zip(rows[by], rows["requests"], rows["share %"], strict=True)
     ):
         style = style_of(name, by, versions)
-        axes.barh(at, count, color=style.colour, hatch=style.hatch, edgecolor="white", height=0.7)
+        axes.barh(at, count, color=style.colour, hatch=style.hatch, edgecolor=PAPER, height=0.7)
         where = len(frame) * float(rows["expected %"].iloc[at]) / 100 if "expected %" in rows else 0
         if "expected %" in rows:
-            axes.plot([where, where], [at - 0.45, at + 0.45], color=BLACK, linewidth=3)
-        axes.annotate(f"  {count} ({percent:g} %)", (max(count, where), at), va="center")
-    axes.set_yticks(range(len(rows)), [str(name) for name in rows[by]])
+            axes.plot([where, where], [at - 0.45, at + 0.45], color=INK, linewidth=2.5)
+        axes.note(f"{count} ({percent:g} %)", max(count, where), at)
+    axes.set_yticks(range(len(rows)), told(rows[by]))
     axes.invert_yaxis()
     percents = [float(v) for name in ("share %", "expected %") if name in rows for v in rows[name]]
-    axes.set_xlim(0, max(1.0, 1.3 * len(frame) * max(percents, default=0.0) / 100))
+    axes.set_xlim(0, max(1.0, 1.25 * len(frame) * max(percents, default=0.0) / 100))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("requests" + (" (black line: expected)" if "expected %" in rows else ""))
-    axes.set_title(f"{len(frame)} requests by {by}")
+    axes.set_xlabel("requests" + (" (line across a bar: expected)" if "expected %" in rows else ""))
+    axes.set_title(f"{len(frame)} requests by {by}", loc="left")
     return axes
 
 
-@styled
 def codes(source: Any) -> Any:
     """A bar for each HTTP status; `no answer` is a connection that failed. Returns axes; their
     table has a row a status.
@@ -133,11 +130,10 @@ def codes(source: Any) -> Any:
     >>> plots.codes(mesh.fortio(url, connections=4, requests=20))
     """
     axes = share(source, by="status")
-    axes.set_title(f"Status codes of {len(frame_of(source))} requests")
+    axes.set_title(f"Status codes of {len(frame_of(source))} requests", loc="left")
     return axes
 
 
-@styled
 def over_time(source: Any, by: str = "version") -> Any:
     """A mark for each request, in the order they were sent: which pod, version or status it got.
     Returns axes; their table has a row a request (numbered from 1).
@@ -148,25 +144,27 @@ def over_time(source: Any, by: str = "version") -> Any:
     values = column_of(frame, by)
     rows = pd.DataFrame({"request": range(1, len(frame) + 1), by: list(values)})
     names = sorted(set(values), key=lambda name: (name == NOBODY, name))
-    axes = new_axes(rows, height=max(2.2, 1.2 + 0.5 * len(names)))
+    axes = new_axes(rows, height=ROW * len(names))
     versions = version_of_pods(frame)
     for at, name in enumerate(names):
         style = style_of(name, by, versions)
         numbers = [n for n, value in zip(rows["request"], values, strict=True) if value == name]
-        size = 9 if len(frame) <= 60 else 5
+        marker, size = (style.marker, 9) if len(frame) <= MANY else ("|", 18)
         axes.plot(
             numbers,
             [at] * len(numbers),
-            style.marker,
+            marker,
             color=style.colour,
             markersize=size,
+            markeredgewidth=1.8,
             linestyle="none",
         )
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), told(names))
+    axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
+    axes.set_xlim(0, len(frame) + 1)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("request, in the order they were sent")
-    axes.set_title(f"Which {by} each of {len(frame)} requests got")
+    axes.set_title(f"Which {by} each of {len(frame)} requests got", loc="left")
     return axes
 
 
@@ -186,7 +184,6 @@ def percentiles(source: Any, by: str | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@styled
 def latency(source: Any, by: str | None = None) -> Any:
     """A histogram of the latency in milliseconds, with p50 and p99 as lines; one for each value of
     `by` where given, all on one scale. Returns axes; their table is that of `percentiles`.
@@ -196,45 +193,35 @@ def latency(source: Any, by: str | None = None) -> Any:
     frame = frame_of(source)
     rows = percentiles(frame, by)
     parts = groups(frame, by)
-    axes = new_axes(rows, height=max(2.8, 1.4 + 0.75 * len(parts)))
+    axes = new_axes(rows, height=max(3 * ROW, 1.6 * ROW * len(parts)))
     versions = version_of_pods(frame)
     longest = max((float(values.max()) for _, values in parts), default=1.0)
     bins = [longest * step / BINS for step in range(BINS + 1)]
-    counts = [
-        list(pd.cut(values, bins, include_lowest=True).value_counts(sort=False))
-        for _, values in parts
-    ]
+    counts = [in_bins(values, longest) for _, values in parts]
     tallest = max((max(row) for row in counts), default=1)
     labels = []
+    short = dict(zip((name for name, _ in parts), told(name for name, _ in parts), strict=True))
     for number, ((name, values), row) in enumerate(zip(parts, counts, strict=True)):
         at = len(parts) - 1 - number  # the first one on top
-        style = style_of(name, by, versions) if by else look("v1")
+        style = style_of(name, by, versions) if by else OTHERS[0]
         # each value has a row of its own, all on one scale: histograms on top of each other hide
         # each other
-        heights = [0.8 * count / tallest for count in row]
-        axes.bar(
-            bins[:-1],
-            heights,
-            longest / BINS,
-            at,
-            align="edge",
-            color=style.colour,
-            hatch=style.hatch,
+        tops = [at + 0.8 * count / tallest for count in row]
+        axes.stairs(
+            tops, bins, baseline=at, fill=True, color=style.colour, hatch=style.hatch, linewidth=0
         )
         for share_of, line in ((0.5, "-"), (0.99, "--")):
             where = values.quantile(share_of)
-            axes.plot([where, where], [at, at + 0.85], line, color=BLACK, linewidth=1.8)
+            axes.plot([where, where], [at, at + 0.85], line, color=INK, linewidth=1.8)
         numbers = f"p50 {values.quantile(0.5):.3g} ms, p99 {values.quantile(0.99):.3g} ms"
-        labels.append(f"{name}\n{numbers}" if name else numbers.replace(", ", "\n"))
+        labels.append(f"{short[name]}\n{numbers}" if name else numbers.replace(", ", "\n"))
     axes.set_yticks([len(parts) - 1 - number + 0.4 for number in range(len(parts))], labels)
-    axes.tick_params(axis="y", length=0)
     axes.set_ylim(0, max(1, len(parts)))
     axes.set_xlabel("milliseconds (line: p50, dashed: p99)")
-    axes.set_title(f"Latency of {len(frame)} requests" + (f" by {by}" if by else ""))
+    axes.set_title(f"Latency of {len(frame)} requests" + (f" by {by}" if by else ""), loc="left")
     return axes
 
 
-@styled
 def compare(*, by: str = "pod", **results: Any) -> Any:
     """Results side by side: for each pod, version or status its share in each of them, in %.
     Returns axes; their table has a row a value and a column a result. The names are the keywords'.
@@ -258,10 +245,10 @@ def compare(*, by: str = "pod", **results: Any) -> Any:
     for label, one in named.items():
         parts = table(one, by, names).set_index(by)["share %"]
         rows[f"{label} %"] = [float(parts[name]) for name in names]
-    thick = 0.8 / len(named)
-    axes = new_axes(rows, height=max(2.6, 1.4 + 0.34 * len(named) * len(names)))
+    thick = 0.86 / len(named)
+    axes = new_axes(rows, height=(20 * len(named) + 8) * len(names))
     for number, label in enumerate(named):
-        style = SIDES[number % len(SIDES)]
+        style = RUNS[number % len(RUNS)]
         places = [at + (number - (len(named) - 1) / 2) * thick for at in range(len(names))]
         lengths = list(rows[f"{label} %"])
         axes.barh(
@@ -270,21 +257,21 @@ def compare(*, by: str = "pod", **results: Any) -> Any:
             thick * 0.9,
             color=style.colour,
             hatch=style.hatch,
-            edgecolor="white",
+            edgecolor=PAPER,
             label=label,
         )
         for y, length in zip(places, lengths, strict=True):
-            axes.annotate(f" {length:.0f} %", (length, y), va="center", fontsize=11)
-    axes.set_yticks(range(len(names)), names)
+            axes.note(f"{length:.0f} %  {label}", length, y)
+    axes.set_yticks(range(len(names)), told(names))
     axes.invert_yaxis()
-    axes.margins(x=0.12)
+    longest = max((len(label) for label in named), default=0) + 7
+    highest = max([1.0, *(float(each) for label in named for each in rows[f"{label} %"])])
+    axes.set_xlim(0, highest / max(0.3, 1 - LETTER * longest / NARROW))
     axes.set_xlabel("share of requests, %")
-    axes.legend(fontsize=11, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    axes.set_title(f"Share of requests by {by}")
+    axes.set_title(f"Share of requests by {by}", loc="left")
     return axes
 
 
-@styled
 def timeline(ejections: Any, *, end_s: float | None = None) -> Any:
     """When each pod was out of the pool, as axes. `ejections` is a frame, or has one as `frame`,
     with a row an ejection: pod, from_s, to_s, in seconds (no to_s: it is still out).
@@ -306,32 +293,28 @@ def timeline(ejections: Any, *, end_s: float | None = None) -> Any:
     rows = frame[["pod", "from_s", "to_s"]].copy()
     rows["out for s"] = rows["to_s"].fillna(end) - rows["from_s"]
     pods = sorted(set(frame["pod"]))
-    axes = new_axes(rows.round(2), height=max(2.2, 1.2 + 0.55 * len(pods)))
+    axes = new_axes(rows.round(2), height=1.4 * ROW * len(pods))
     for pod, start, stop in zip(
         frame["pod"], frame["from_s"], frame["to_s"].fillna(end), strict=True
     ):
         at = pods.index(pod)
+        style = STATES["ejected"]
         axes.barh(
             at,
             stop - start,
             left=start,
-            height=0.6,
-            color=VERMILLION,
-            hatch="//",
-            edgecolor="white",
+            height=0.5,
+            color=style.colour,
+            hatch=style.hatch,
+            edgecolor=PAPER,
         )
-        axes.annotate(
-            f"{stop - start:.1f} s",
-            ((start + stop) / 2, at - 0.38),
-            ha="center",
-            va="bottom",
-            fontsize=11,
-        )
-    axes.set_yticks(range(len(pods)), pods)
-    axes.set_ylim(len(pods) - 0.4, -0.9)
+        words = fitting([f"{stop - start:.1f} s"], (stop - start) / end)
+        axes.note(words, (start + stop) / 2, at - 0.27, dx=0, ha="center", va="bottom")
+    axes.set_yticks(range(len(pods)), told(pods))
+    axes.set_ylim(len(pods) - 0.6, -0.8)
     axes.set_xlim(0, end)
     axes.set_xlabel("seconds")
-    axes.set_title(f"{len(frame)} ejections of {len(pods)} pods (bar: out of the pool)")
+    axes.set_title(f"{len(frame)} ejections of {len(pods)} pods (bar: out of the pool)", loc="left")
     return axes
 
 
@@ -343,6 +326,32 @@ def groups(frame: pd.DataFrame, by: str | None) -> list[tuple[str, pd.Series[Any
         (str(name), part.dropna())
         for name, part in frame["latency_ms"].groupby(column_of(frame, by))
     ]
+
+
+def in_bins(values: Iterable[float], longest: float) -> list[int]:
+    """How many of these are in each of BINS parts of 0 to `longest`, their upper ends included."""
+    found = [0] * BINS
+    for value in values:
+        at = math.ceil(BINS * value / longest) - 1 if longest else 0
+        found[min(max(0, at), BINS - 1)] += 1
+    return found
+
+
+def told(names: Iterable[str]) -> list[str]:
+    """Names as they stand beside a picture."""
+    names = list(map(str, names))
+    short = short_names(names)
+    return [short[name] for name in names]
+
+
+def fitting(words: Iterable[str], part: float) -> str:
+    """The first of these that has room over a bar of such a part of the axes, or nothing: the table
+    has it.
+
+    >>> fitting(["2 × 1.1 s (2.4 s)", "2 ×"], 0.1)
+    '2 ×'
+    """
+    return next((text for text in words if len(text) * LETTER <= part * NARROW), "")
 
 
 def version_of_pods(frame: pd.DataFrame) -> dict[str, str]:

@@ -16,19 +16,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
+from matplotlib.transforms import Affine2D
 
 from labkit.ui.plots import charts as plots
-from labkit.ui.plots.axes import new_axes, styled
-from labkit.ui.plots.charts import NOBODY, column_of, frame_of, style_of, version_of_pods
-from labkit.ui.plots.style import BLACK, BLUE, VERMILLION
+from labkit.ui.plots.axes import ROW, new_axes
+from labkit.ui.plots.charts import NOBODY, column_of, frame_of, style_of, told, version_of_pods
+from labkit.ui.plots.style import GRID, INK, PAPER, PLAIN, PLAIN_2
+from labkit.ui.plots.svg import LINE_HEIGHT
 
 STEPS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 MOST_STEPS = 60
 REQUESTS_A_STEP = 3
 MOST_MARKS_TOLD = 3
-LONGEST_LABEL = 62
-LINE_INCHES = 0.22  # a line of text under the axis
-PAD = 16  # points between the title and the axes, where the numbers of the lines need room
+RING = 17.0  # pixels: the number of a line, above the axes
 
 
 class Mark(Protocol):
@@ -95,7 +95,6 @@ def between(
     return pd.DataFrame(rows)
 
 
-@styled
 def share(
     source: Any, by: str = "version", marks: Iterable[Mark] = (), *, end: float | None = None
 ) -> Any:
@@ -113,7 +112,7 @@ def share(
     shown = marks_in(marks, start, last)
     names = names_of(values)
     step = step_of(last - start, len(frame))
-    axes = new_axes(between(frame, by, shown, end=last), height=heights(max(1, len(names)), shown))
+    axes = new_axes(between(frame, by, shown, end=last), height=1.5 * ROW * len(names))
     bins = steps_of(frame["at"] - start, step)
     totals = values.groupby(bins).size()
     versions = version_of_pods(frame)
@@ -129,31 +128,21 @@ def share(
         axes.stairs(
             tops, edges, baseline=at, fill=True, color=style.colour, hatch=style.hatch, linewidth=0
         )
-        axes.axhline(at, color="#BBBBBB", linewidth=0.8, zorder=0)
+        axes.axhline(at, color=GRID, linewidth=1, zorder=0)
         count = int((values[latest] == name).sum())
         percent = 100 * count / max(1, int(latest.sum()))
-        axes.annotate(
-            f" {percent:.0f} %",
-            (1, at + 0.4),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            annotation_clip=False,
-        )
+        axes.note(f"{percent:.0f} %", 1, at + 0.4, beyond=True)
     axes.set_yticks(
         [len(names) - 1 - number + 0.4 for number in range(len(names))],
-        [short(name) for name in names],
+        told(names),
     )
-    axes.tick_params(axis="y", length=0)
     axes.set_ylim(0, max(1, len(names)))
     since = "since the last line" if shown else "of all"
-    axes.set_title(
-        f"Share of {len(frame)} requests by {by} (right: {since})", pad=PAD if shown else None
-    )
+    axes.set_title(f"Share of {len(frame)} requests by {by} (right: {since})", loc="left")
     finish(axes, start, last, shown)
     return axes
 
 
-@styled
 def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None) -> Any:
     """How long requests took at each moment, in milliseconds: p50 and p99.
 
@@ -166,16 +155,24 @@ def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None
     bins = steps_of(frame["at"] - start, step)
     groups = frame["latency_ms"].groupby(bins)
     rows = latency_between(frame, shown, end=last)
-    axes = new_axes(rows, height=heights(3, shown))
-    for part, colour, style, words in ((0.5, BLUE, "-", "p50"), (0.99, VERMILLION, "--", "p99")):
+    axes = new_axes(rows, height=150)
+    ends: list[float] = []
+    top = 1.1 * float(groups.quantile(0.99).max() if len(frame) else 0.0) or 1.0
+    for part, colour, style in ((0.99, PLAIN_2, "--"), (0.5, PLAIN, "-")):
         numbers = groups.quantile(part)
         places = [step * (float(number) + 0.5) for number in numbers.index]
+        words = f"p{100 * part:.0f}"
         axes.plot(places, list(numbers), style, color=colour, linewidth=2, label=words)
-    top = float(groups.quantile(0.99).max()) if len(frame) else 1.0
-    axes.set_ylim(0, 1.35 * top or 1.0)
+        if len(numbers):
+            # two words must not lie on each other
+            line = top * LINE_HEIGHT / 150
+            ends.append(min([float(numbers.iloc[-1]), *(end - line for end in ends)]))
+            axes.note(words, 1, ends[-1], beyond=True)
+    axes.set_ylim(0, top)
     axes.set_ylabel("milliseconds")
-    axes.legend(fontsize=11, frameon=False, loc="upper left", ncols=2)
-    axes.set_title(f"Latency of {len(frame)} requests over time", pad=PAD if shown else None)
+    axes.set_title(
+        f"Latency of {len(frame)} requests over time (solid: p50, dashed: p99)", loc="left"
+    )
     finish(axes, start, last, shown)
     return axes
 
@@ -206,7 +203,6 @@ def latency_between(
     return pd.DataFrame(rows)
 
 
-@styled
 def histogram(source: Any, marks: Iterable[Mark] = (), *, most: int = 4) -> Any:
     """How long requests took, in a row of its own for each time between two marks: the last `most`
     of them.
@@ -225,7 +221,9 @@ def histogram(source: Any, marks: Iterable[Mark] = (), *, most: int = 4) -> Any:
         return plots.latency(frame)
     shown = frame.assign(when=whens)[whens != ""]
     axes = plots.latency(shown, by="when")
-    axes.set_title(f"Latency of {len(shown)} requests, between the lines of the plots over time")
+    axes.set_title(
+        f"Latency of {len(shown)} requests, between the lines of the plots over time", loc="left"
+    )
     return axes
 
 
@@ -250,21 +248,6 @@ def names_of(values: Iterable[str]) -> list[str]:
     return sorted(set(values), key=lambda name: (name == NOBODY, name))
 
 
-def short(name: str) -> str:
-    """A pod's name without the part that all pods of a Deployment share.
-
-    >>> short("hello-world-v1-75f85dfdc6-6h9dx")
-    'hello-world-v1-…6h9dx'
-    """
-    parts = name.rsplit("-", 2)
-    whole = len(parts) == 3 and len(parts[2]) == 5 and 8 <= len(parts[1]) <= 10
-    return f"{parts[0]}-…{parts[2]}" if whole else name
-
-
-def heights(rows: int, marks: Sequence[Mark]) -> float:
-    return max(2.3, 1.3 + 0.6 * rows) + 0.25 * min(len(marks), MOST_MARKS_TOLD + 1)
-
-
 def finish(
     axes: Any,
     start: float,
@@ -275,47 +258,23 @@ def finish(
     """The time axis, a numbered line for each mark, and under the picture what the last of them
     were.
     """
-    axes.set_xlim(0, max(end - start, axes.dataLim.x1 if axes.patches else 0))
+    length = max(end - start, axes.dataLim.x1 if axes.patches else 0)
+    axes.set_xlim(0, length)
+    free = [-1.0]  # of each row of numbers over the axes: up to where it is taken
     for number, mark in enumerate(marks, 1):
         where = mark.at - start
-        axes.axvline(where, color=BLACK, linestyle=(0, (4, 2)), linewidth=1.6, zorder=4)
-        axes.annotate(
-            str(number),
-            (where, 1),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            va="center",
-            fontsize=10,
-            color="white",
-            zorder=5,
-            bbox={"boxstyle": "circle,pad=0.25", "facecolor": BLACK, "edgecolor": "white"},
+        axes.axvline(where, color=INK, linestyle="--", linewidth=1.4, zorder=4)
+        row = next((row for row, until in enumerate(free) if where >= until), len(free))
+        free[row : row + 1] = [where + 1.5 * RING / axes.bbox.width * length]
+        up = axes.get_xaxis_transform() + Affine2D().translate(0, RING * (row + 0.5))
+        axes.plot(
+            [where], [1], "o", color=INK, markersize=RING - 2, transform=up, clip_on=False, zorder=5
         )
-    told = list(enumerate(marks, 1))[-MOST_MARKS_TOLD:]
-    lines = [f"{number}: {cut(mark.what)}, at {mark.at - start:.1f} s" for number, mark in told]
+        axes.note(str(number), where, 1, dx=0, ha="center", transform=up, color=PAPER)
+    axes.above = RING * len(free) if marks else 0.0
+    shown = list(enumerate(marks, 1))[-MOST_MARKS_TOLD:]
+    lines = [f"{number}: {mark.what}, at {mark.at - start:.1f} s" for number, mark in shown]
     if len(marks) > MOST_MARKS_TOLD:
         left_out = len(marks) - MOST_MARKS_TOLD
         lines.insert(0, f"(line{'s 1 to ' if left_out > 1 else ' '}{left_out}: see the table)")
     axes.set_xlabel("\n".join([f"seconds {since}", *lines]))
-    place(axes, 1 + len(lines), high=bool(marks))
-
-
-def place(axes: Any, lines: int, *, high: bool) -> None:
-    """Puts the axes where their labels leave room. matplotlib's own layout takes as long as all the
-    rest together.
-    """
-    figure = axes.get_figure()
-    width, height = figure.get_size_inches()
-    renderer = figure.canvas.get_renderer()
-    widest = max(
-        (label.get_window_extent(renderer).width for label in axes.get_yticklabels()), default=0.0
-    )
-    left = widest / figure.dpi + 0.12 + (0.3 if axes.get_ylabel() else 0.0)
-    bottom, top = 0.42 + LINE_INCHES * lines, 0.62 if high else 0.38
-    figure.set_layout_engine("none")
-    axes.set_position(
-        (left / width, bottom / height, 1 - (left + 0.72) / width, 1 - (bottom + top) / height)
-    )
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"

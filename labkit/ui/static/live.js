@@ -11,34 +11,25 @@ function tableOf(cells, caption) {
   );
 }
 
-// The picture, and the same as a table under it. The old picture stays until the new one can be shown.
+// The picture, and the same as a table under it.
 function pictureOf(model, prefix) {
-  const image = h("img", { alt: "", hidden: true });
+  const caption = h("figcaption");
+  const place = h("div");
   const inner = h("div", { class: "labkit-wide", role: "group", "aria-label": "The picture as a table", tabindex: "0" });
   const details = h("details", {}, h("summary", {}, "The same as a table"), inner);
-  const figure = h("figure", { class: "labkit-plot", hidden: true }, image, details);
-  let address = null;
+  const figure = h("figure", { class: "labkit-plot", hidden: true }, caption, place, details);
   const draw = () => {
-    const bytes = model.get("picture");
-    if (!bytes || !bytes.byteLength) return;
-    const old = address;
-    address = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-    image.onload = () => old && URL.revokeObjectURL(old);
-    image.src = address;
-    image.alt = model.get("caption");
-    image.hidden = figure.hidden = false;
+    const picture = model.get("picture");
+    if (!picture) return;
+    place.innerHTML = picture; // made in the kernel, with every word in it escaped
+    caption.textContent = model.get("caption");
+    figure.hidden = false;
     figure.setAttribute("data-marks", model.get("marks"));
   };
   const fill = () => details.open && inner.replaceChildren(tableOf(model.get("cells"), model.get("caption")));
   details.addEventListener("toggle", fill);
   const stops = [follow(model, "picture", draw), follow(model, "cells", fill)];
-  return {
-    figure,
-    stop: () => {
-      stops.forEach((each) => each());
-      if (address) URL.revokeObjectURL(address);
-    },
-  };
+  return { figure, stop: () => stops.forEach((each) => each()) };
 }
 
 // A number with a label above it and a line of help under it; a wrong one is told to the model, which says why.

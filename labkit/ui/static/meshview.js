@@ -2,7 +2,7 @@
 
 function render({ model, el }) {
   const { root, body, stop } = frame(model, el);
-  const drawing = h("div", { class: "labkit-wide labkit-drawing" });
+  const drawing = h("div", { class: "labkit-wide labkit-drawing labkit-mesh" });
   const inner = h("div", { class: "labkit-wide", role: "group", "aria-label": "The picture as a table", tabindex: "0" });
   const details = h("details", {}, h("summary", {}, "The same as a table"), inner);
   const { row, stops } = watchButton(model);

@@ -63,7 +63,7 @@ function render({ model, el }) {
       end.disabled = !running;
       if (focused) (running ? end : start).focus();
       root.setAttribute("data-running", running);
-      if (!running && model.get("picture").byteLength && !root.contains(document.activeElement)) act(model, "rest");
+      if (!running && model.get("picture") && !root.contains(document.activeElement)) act(model, "rest");
     }),
     follow(model, ["progress", "running"], () => {
       const part = model.get("progress");

@@ -21,6 +21,7 @@ from labkit.ui.panels.samples import OutlierSettings
 from labkit.waiting import wait_until
 from tests.mesh.conftest import CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule
 from tests.ui.panels.test_mesh_view import Told, seen
+from tests.ui.plots.test_plots import assert_whole
 
 pytestmark = pytest.mark.embedded
 
@@ -82,7 +83,7 @@ def test_bars_are_the_ejections_and_counts_the_gateways(mesh: Mesh) -> None:
     assert list(table["what"][: len(frame)]) == [f"{bad} out of the pool"] * len(frame)
     assert table["how much"].iloc[len(frame)] == f"{panel.watch.counts[-1][1]} requests"
     assert panel.marks == 1
-    assert len([patch for patch in panel.axes.patches if patch.get_hatch() == "//"]) == len(frame)
+    assert len([patch for patch in panel.axes.patches if patch.get_hatch() == "\\"]) == len(frame)
     panel.close()
 
 
@@ -124,10 +125,10 @@ def test_looks_do_not_wait_for_pictures(mesh: Mesh) -> None:
 def test_a_timeline_of_samples_that_were_taken_earlier() -> None:
     panel = BreakerTimeline(FRAME)
     assert not panel.live
-    assert panel.picture.startswith(b"\x89PNG")
+    assert "<svg" in panel.picture
     assert list(panel.table["until s"]) == [2.5, 3.0, 5.0]
     assert "a-1 out of the pool" in panel.text()
-    assert "data:image/png" in panel.page()
+    assert "<svg" in panel.page()
     panel.close()
 
 
@@ -153,7 +154,7 @@ def test_counts_grow_where_requests_were_refused() -> None:
 
 def test_no_ejection_is_a_picture_too() -> None:
     axes = breaker.timeline(FRAME.iloc[:0])
-    assert axes.png().startswith(b"\x89PNG")
+    assert "<svg" in axes.picture()
     assert "0 ejections" in axes.get_title(loc="left")
 
 
@@ -185,6 +186,5 @@ def test_labels_of_neighbours_do_not_run_into_each_other() -> None:
         "2 × 1.1 s (2.5 s)",
         "",
     ]
-    boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
-    assert not boxes[0].overlaps(boxes[1])
+    assert_whole(axes)
     assert axes.as_table["how much"].str.startswith("3 × 1.1 s, still out").any()

@@ -9,6 +9,8 @@ import pytest
 
 from labkit.mesh.history import Change
 from labkit.ui.plots import timelines as over_time
+from labkit.ui.plots.names import short_names
+from tests.ui.plots.test_plots import assert_whole
 
 START = 1_700_000_000.0
 
@@ -111,7 +113,7 @@ def test_of_many_lines_only_the_last_are_told_and_all_are_in_the_table() -> None
 
 @pytest.mark.parametrize("plot", [over_time.share, over_time.latency, over_time.histogram])
 def test_no_rows_make_an_empty_picture(plot: Any) -> None:
-    assert plot(ROWS.iloc[:0]).png().startswith(b"\x89PNG")
+    assert "<svg" in plot(ROWS.iloc[:0]).picture()
 
 
 def test_a_picture_of_a_long_run_has_some_dozens_of_steps() -> None:
@@ -120,13 +122,44 @@ def test_a_picture_of_a_long_run_has_some_dozens_of_steps() -> None:
     assert over_time.step_of(10, 12) == 5
 
 
+def test_numbers_of_lines_that_are_close_stand_above_each_other() -> None:
+    marks = [Change(START + 1.0 + 0.01 * number, f"change {number}") for number in range(3)]
+    axes = over_time.share(ROWS, marks=[*marks, Change(START + 3, "later")])
+    assert axes.above == 3 * over_time.RING
+    assert_whole(axes)
+    assert over_time.share(ROWS, marks=marks[:1]).above == over_time.RING
+
+
+def test_p50_and_p99_are_named_where_their_lines_end() -> None:
+    for frame in (ROWS, ROWS.assign(latency_ms=1.0)):
+        axes = over_time.latency(frame)
+        assert [text.get_text() for text in axes.texts] == ["p99", "p50"]
+        assert_whole(axes)
+
+
+POD = "{}-75f85dfdc6-{}"
+
+
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("names", "told"),
     [
-        ("hello-world-v1-75f85dfdc6-6h9dx", "hello-world-v1-…6h9dx"),
-        ("hello-world", "hello-world"),
-        ("a-very-long-name", "a-very-long-name"),
+        ([POD.format("hello-world-v1", "6h9dx")], ["v1-6h9dx"]),
+        ([POD.format("hello-world-v1", "6h9dx"), "no pod"], ["v1-6h9dx", "no pod"]),
+        ([POD.format("client", "6h9dx")], ["client-6h9dx"]),
+        # two services: a version alone would not say whose
+        (
+            [POD.format("cart-v1", "6h9dx"), POD.format("shop-v1", "k7xf6")],
+            ["cart-v1-6h9dx", "shop-v1-k7xf6"],
+        ),
+        # the same letters twice: the whole names
+        (
+            ["a-v1-75f85dfdc6-6h9dx", "a-v1-75f85dfdc7-6h9dx"],
+            ["a-v1-75f85dfdc6-6h9dx", "a-v1-75f85dfdc7-6h9dx"],
+        ),
+        (["hello-world", "a-1"], ["hello-world", "a-1"]),
+        (["x" * 50], ["x" * 41 + "…"]),
+        (["x" * 50, "x" * 51], ["x" * 50, "x" * 51]),
     ],
 )
-def test_a_pods_name_is_cut_in_the_middle(name: str, told: str) -> None:
-    assert over_time.short(name) == told
+def test_a_name_is_as_short_as_it_is_unambiguous(names: list[str], told: list[str]) -> None:
+    assert list(short_names(names).values()) == told
