@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.lessons.checks import check
+from labkit.lessons.checks.bars import percent
 from labkit.lessons.checks.plan import PLANS, CheckPlan
 from labkit.lessons.checks.power import ALPHA, CERTAIN, POWER
-from labkit.lessons.checks.verdict import percent
 
 TYPICAL: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "split": (({"v1": 80, "v2": 20},), {}),

@@ -15,10 +15,10 @@ from labkit.lazy import attach
 
 if TYPE_CHECKING:
     from labkit.lessons.checks import check, power
-    from labkit.lessons.checks.config_dump import configured, configured_weights
     from labkit.lessons.checks.ejections import Caller, watch_callers
     from labkit.lessons.checks.pace import measure_pace
     from labkit.lessons.checks.verdict import CheckFailed, Verdict, Why
+    from labkit.lessons.config_dump import configured, configured_weights
     from labkit.lessons.content import canary
     from labkit.lessons.content.capstone import grade
     from labkit.lessons.content.installation import INSTALL_METHODS, install_method
@@ -46,8 +46,8 @@ _HOMES = {
     "canary": "content.canary",
     "catch_up": "wayback",
     "check": "checks.check",
-    "configured": "checks.config_dump",
-    "configured_weights": "checks.config_dump",
+    "configured": "config_dump",
+    "configured_weights": "config_dump",
     "course_map": "coursemap",
     "finish_lesson": "progress",
     "grade": "content.capstone",

@@ -9,6 +9,7 @@ from typing import Any
 
 from labkit.errors import LabkitError, LessonError
 from labkit.lessons import progress
+from labkit.lessons.checks.bars import Bar
 from labkit.lessons.checks.verdict import NOT_YET, CheckFailed, Verdict, Why, fail, quietly
 
 HINTS = 3
@@ -117,9 +118,9 @@ class Exercise:
             with quietly():
                 found = self.judge(answer, *also)
         except CheckFailed as failure:
-            return self._not_yet(
-                f"{failure.verdict.line}: {failure.verdict.why.seen}", failure.verdict.why.evidence
-            )
+            why, claim = failure.verdict.why, failure.verdict.claim
+            said = f"Checked: {claim}. {why.said or why.seen}"
+            return self._not_yet(why.seen, why.evidence, said, why.bars)
         except LabkitError as error:
             return self._not_yet(str(error), ())
         except Exception as error:
@@ -139,11 +140,14 @@ class Exercise:
                 near_miss="any other answer",
             )
         if not passed:
-            return self._not_yet(why.seen, why.evidence)
+            return self._not_yet(why.seen, why.evidence, why.said, why.bars)
         return Verdict(True, f"exercise {self.id}", why)
 
-    def _not_yet(self, seen: str, evidence: tuple[str, ...]) -> Verdict:
-        why = Why(self.prompt.split("\n", 1)[0], seen, evidence)
+    def _not_yet(
+        self, seen: str, evidence: tuple[str, ...], said: str = "", bars: tuple[Bar, ...] = ()
+    ) -> Verdict:
+        asked = self.prompt.split("\n", 1)[0]
+        why = Why(asked, "" if said else seen, evidence, said=said, bars=bars)
         ask = f"{self.id}: ask for a hint with .hint()"
         return Verdict(False, f"exercise {self.id}", why, (ask,), word=NOT_YET)
 

@@ -9,9 +9,22 @@ from typing import Any
 
 from labkit.errors import LessonError
 from labkit.lessons.checks import plan as plans
-from labkit.lessons.checks.columns import called, counted, has, statuses, values
-from labkit.lessons.checks.shares import judge_count, name_of, pod_names, promise, with_about
-from labkit.lessons.checks.verdict import Verdict, Why, conclude, percent
+from labkit.lessons.checks.bars import percent
+from labkit.lessons.checks.columns import (
+    called,
+    counted,
+    has,
+    kinds_as_bars,
+    name_of,
+    names_of,
+    pod_names,
+    statuses,
+    tally,
+    values,
+)
+from labkit.lessons.checks.shares import judge_count, promise, with_about
+from labkit.lessons.checks.verdict import Verdict, Why, conclude
+from labkit.lessons.checks.words import and_so
 
 ROUTE_HINTS = (
     "Routes are tried from top to bottom, and the first that matches takes the request: check "
@@ -65,7 +78,20 @@ def only(
     others = [seen for seen in found if seen != wanted]
     # the name of a pod is new in every run, so the line does not show it
     claim = f"only {'one pod' if column == 'pod' else f'{column} {value}'} answered"
-    why = Why(f"{column} {wanted} each time", counted(found), **promise(plan, len(found)))
+    names = names_of([wanted, *found])
+    said = f"All {len(found)} requests went to {names[wanted]}."
+    if others:
+        said = (
+            f"{len(others)} of {len(found)} requests did not go to {names[wanted]}: "
+            f"{tally(Counter(others))}."
+        )
+    why = Why(
+        f"{column} {names[wanted]} each time",
+        counted(found),
+        said=said,
+        bars=kinds_as_bars(found, {wanted: (1, None)}),
+        **promise(plan, len(found)),
+    )
     return conclude(Verdict(not others, with_about(claim, about), why, tuple(hints)))
 
 
@@ -76,10 +102,20 @@ def all_ok(result: Any, *, about: str = "", hints: Sequence[str] = ROUTE_HINTS) 
     PASS  every request answered 200
     """
     found = statuses(result)
+    others = [status for status in found if status != 200]
+    said = f"All {len(found)} requests were answered 200."
+    if others:
+        what = tally(Counter(others))
+        said = f"{len(others)} of {len(found)} requests were not answered 200: {what}."
     why = Why(
-        "200 each time", counted(found), n=len(found), near_miss="one request with another status"
+        "200 each time",
+        counted(found),
+        n=len(found),
+        near_miss="one request with another status",
+        said=said,
+        bars=kinds_as_bars(found, {200: (1, None)}),
     )
-    passed = all(status == 200 for status in found)
+    passed = not others
     return conclude(
         Verdict(passed, with_about("every request answered 200", about), why, tuple(hints))
     )
@@ -106,12 +142,19 @@ def counts(
         kind for kind in {*seen, *expected} if not _as_expected(seen[kind], expected.get(kind, 0))
     ]
     text = ", ".join(f"{_times(count)} × {called(kind)}" for kind, count in expected.items())
+    names = names_of([*expected, *seen])
+    off = [
+        f"{seen[kind]} (not {_times(expected.get(kind, 0))}) were {names[kind]}"
+        for kind in sorted(wrong, key=str)
+    ]
+    bounds = {kind: _bounds(count) for kind, count in expected.items()}
     why = Why(
         text,
-        ", ".join(f"{count} × {called(kind)}" for kind, count in sorted(seen.items(), key=str)),
-        evidence=tuple(f"different: {called(kind)}" for kind in sorted(wrong, key=str)),
+        tally(seen),
         n=len(found),
         near_miss="one request more or less of a kind",
+        said=f"Of {len(found)} requests {', '.join(off)}." if off else "",
+        bars=kinds_as_bars(found, bounds),
     )
     return conclude(Verdict(not wrong, with_about(f"{column}: {text}", about), why, tuple(hints)))
 
@@ -162,12 +205,22 @@ def same_pod(
     plan.refuse_short(telling + 1)
     strays = {key: found for key, found in by_key.items() if len(set(found)) != 1 or None in found}
     claim = f"all requests {'of a key ' if len(by_key) > 1 else ''}went to the same pod"
-    seen = f"{len(strays)} of {len(by_key)} keys with more than one pod" if len(by_key) > 1 else ""
+    several = len(by_key) > 1
+    seen = f"{len(strays)} of {len(by_key)} keys with more than one pod" if several else ""
     first = next(iter(strays or by_key))
+    said = (
+        f"{len(by_key)} keys, and one pod for each." if several else "One pod answered each time."
+    )
+    if strays:
+        whose = f"the requests of {first}" if several else "the requests"
+        said = f"{whose} went to {tally(Counter(by_key[first]))}"
+        rest = f"{len(strays)} of {len(by_key)} keys did not stay with one pod" if several else ""
+        said = and_so([rest, said])
     why = Why(
         "one pod for each key",
         seen or counted(by_key[first]),
-        evidence=(f"key {first}: {counted(by_key[first])}",) if len(by_key) > 1 else (),
+        said=said,
+        bars=kinds_as_bars(by_key[first], {}) if strays else (),
         **promise(plan, sum(map(len, by_key.values()))),
     )
     return conclude(Verdict(not strays, with_about(claim, about), why, tuple(hints)))
@@ -199,6 +252,9 @@ def few_keys_moved(
     plan.refuse_short(len(shared))
     moved = sum(old[key][0] != new[key][0] for key in shared)
     limit = plans.keys_moved_at_most(pods_before, pods_after)
+    also = "" if moved else "No key moved at all: were the pods scaled between the two runs?"
+    if any(None in found for found in [*old.values(), *new.values()]):
+        also = "Some requests were not answered by any pod."
     return judge_count(
         plan,
         moved,
@@ -209,7 +265,8 @@ def few_keys_moved(
         f"{moved} of {len(shared)} keys moved ({percent(moved / len(shared))})",
         about,
         hints,
-        also=moved > 0 and all(None not in found for found in [*old.values(), *new.values()]),
+        what="keys that moved",
+        also=also,
     )
 
 
@@ -240,13 +297,18 @@ def every_pod_answers(
     found = values(result, "pod")
     plan.refuse_short(len(found))
     missing, strange = set(names) - set(found), set(found) - set(names)
+    short = names_of([*names, *found])
+    off = [f"{short[name]} never answered" for name in sorted(missing)]
+    off += [
+        f"{short[name]} answered {found.count(name)} of the requests"
+        + ("" if name is None else ", and is not one of the pods")
+        for name in sorted(strange, key=str)
+    ]
     why = Why(
         f"{len(names)} pods, each at least once",
         counted(found),
-        evidence=tuple(
-            [f"never answered: {name}" for name in sorted(missing)]
-            + [f"answered although it is not one of them: {called(name)}" for name in strange]
-        ),
+        said=and_so(off) or f"Of {len(found)} requests each of {len(names)} pods answered some.",
+        bars=kinds_as_bars(found, dict.fromkeys(names, (1, None))),
         **promise(plan, len(found)),
     )
     return conclude(
@@ -268,10 +330,19 @@ def rewritten(
     PASS  the application saw the path /
     """
     found = seen_paths(result)
+    others = [seen for seen in found if seen != path]
+    said = f"It saw {path} each time."
+    if others:
+        what = tally(Counter(others))
+        said = f"In {len(others)} of {len(found)} requests it saw another path: {what}."
     why = Why(
-        f"{path} each time", counted(found), n=len(found), near_miss="one request with another path"
+        f"{path} each time",
+        counted(found),
+        n=len(found),
+        near_miss="one request with another path",
+        said=said,
     )
-    passed = all(seen == path for seen in found)
+    passed = not others
     return conclude(
         Verdict(
             passed, with_about(f"the application saw the path {path}", about), why, tuple(hints)
@@ -315,6 +386,10 @@ def _by_key(result: Any, per: str) -> dict[Any, list[Any]]:
     for key, pod in zip(values(result, per), values(result, "pod"), strict=True):
         found.setdefault(key, []).append(pod)
     return found
+
+
+def _bounds(expected: int | range) -> tuple[int, int]:
+    return (expected[0], expected[-1]) if isinstance(expected, range) else (expected, expected)
 
 
 def _as_expected(count: int, expected: int | range) -> bool:

@@ -5,16 +5,18 @@ exact.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from labkit.envoy.admin import EJECTED
 from labkit.errors import LessonError
-from labkit.lessons.checks.columns import how_many, values
-from labkit.lessons.checks.shares import name_of, with_about
+from labkit.lessons.checks.bars import Bar
+from labkit.lessons.checks.columns import how_many, name_of, names_of, served, values
+from labkit.lessons.checks.shares import with_about
 from labkit.lessons.checks.verdict import Verdict, Why, conclude
+from labkit.lessons.checks.words import and_so
 from labkit.waiting import wait_until
 
 LOOK_S = 0.01
@@ -75,11 +77,16 @@ def reached(
             "A pod has counted fewer requests than before", seen="was it restarted, or reset?"
         )
     total = sum(delta.values())
+    names = names_of(delta)
     why = Why(
         f"{expected} requests at {len(delta)} pods",
         f"{total}",
-        evidence=tuple(f"{pod}: {count}" for pod, count in delta.items()),
         near_miss="one request more or less",
+        said=f"{total} request{'' if total == 1 else 's'} reached the pods.",
+        bars=(
+            *(Bar(names[pod], count, 1) for pod, count in delta.items()),
+            Bar("in total", total, 1, expected, expected),
+        ),
     )
     claim = f"{expected or 'no'} request{'' if expected < 2 else 's'} reached the pods"
     return conclude(Verdict(total == expected, with_about(claim, about), why, tuple(hints)))
@@ -107,11 +114,28 @@ def breaker_identity(
     client = how_many(client_503, status=503)
     flagged = how_many(flagged_UO, flag="UO")
     counter, pods = how_many(overflow_delta), how_many(seen_by_pods)
+    seen = (
+        f"503 at the client {client}, UO in the access log {flagged}, overflow counter "
+        f"{counter}, at the pods {pods}"
+    )
+    off = []
+    if not client == flagged == counter:
+        off.append(f"the three counts differ: {seen}")
+    elif not counter:
+        off.append("nothing was refused, so all three counts are 0 and prove nothing")
+    if pods:
+        off.append(f"{pods} of the refused requests reached a pod")
     why = Why(
         "the same number three times, more than 0, and 0 at the pods",
-        f"503 at the client {client}, UO in the access log {flagged}, overflow counter "
-        f"{counter}, at the pods {pods}",
+        seen,
         near_miss="one of the counts differs by one, or all are 0",
+        said=and_so(off) or f"Three times {counter}, and none at the pods.",
+        bars=(
+            Bar("503 at the client", client, 1),
+            Bar("UO in the access log", flagged, 1),
+            Bar("overflow counter", counter, 1, low=1),
+            Bar("at the pods", pods, 1, high=0),
+        ),
     )
     claim = "client's 503 = UO in the access log = overflow counter, and none reached a pod"
     passed = client == flagged == counter > 0 == pods
@@ -152,10 +176,17 @@ def ejected(
     else:
         passed = len(out) == count
         claim = f"{count or 'no'} pod{' is' if count == 1 else 's are'} ejected"
+    names = names_of(sorted(all_pods))
+    gone = ", ".join(names[one] for one in sorted(out))
+    said = f"{len(out) or 'None'} of {len(all_pods)} pods {'are' if len(out) > 1 else 'is'} ejected"
+    said += f": {gone}." if out else "."
+    if pod is not None and name_of(pod) not in out:
+        said += f" The failing pod is {names[name_of(pod)]}, which is still in the pool."
     why = Why(
-        f"{name_of(pod) if pod is not None else count} ejected, of {len(all_pods)}",
-        f"ejected: {', '.join(sorted(out)) or 'none'}",
+        f"{names[name_of(pod)] if pod is not None else count} ejected, of {len(all_pods)}",
+        f"ejected: {gone or 'none'}",
         near_miss="one pod more or less, or another one",
+        said=said,
     )
     return conclude(Verdict(passed, with_about(claim, about), why, tuple(hints)))
 
@@ -230,9 +261,16 @@ def ejection_times(
         one.longest_s >= time_s and one.shortest_s <= time_s + interval_s + late_s
         for one, time_s in zip(found, due, strict=False)
     ]
+    off = [
+        f"ejection {number} lasted {one.shortest_s:.2f} to {one.longest_s:.2f} s, where "
+        f"{time_s:g} to {time_s + interval_s + late_s:g} s were due"
+        for number, (one, time_s, right) in enumerate(zip(found, due, rights, strict=False), 1)
+        if not right
+    ]
     why = Why(
         ", ".join(f"{time_s:g} to {time_s + interval_s + late_s:g} s" for time_s in due),
         ", ".join(f"{one.shortest_s:.2f} to {one.longest_s:.2f} s" for one in found[: len(due)]),
+        said=and_so(off) or "Each ejection lasted as long as it was due.",
         test="each measured span overlaps the span that Envoy's sweep allows",
         assumes=f"Envoy sweeps at most {late_s:g} s late",
         near_miss="each ejection lasts 1 × baseEjectionTime",
@@ -315,31 +353,6 @@ def ejected_pods(endpoints: Any, *, subset: str | None = None) -> set[str]:
     pod, health and, with `subset`, subset). Raises LessonError when there is no endpoint.
     """
     return _ejected(endpoints, subset)[1]
-
-
-def served(states: Any) -> dict[str, int]:
-    """{pod: how many requests it counted}."""
-    if isinstance(states, Mapping):
-        items = states.items()
-        found = {
-            str(pod): int(state["served"] if isinstance(state, Mapping) else state)
-            for pod, state in items
-        }
-    elif hasattr(states, "columns"):
-        found = {
-            str(pod): int(count)
-            for pod, count in zip(values(states, "pod"), values(states, "served"), strict=True)
-        }
-    elif isinstance(states, Iterable):
-        found = {str(state["pod"]): int(state["served"]) for state in states}
-    else:
-        raise LessonError(
-            f"Expected what the pods counted, not {type(states).__name__}",
-            try_next="{pod: served}",
-        )
-    if not found:
-        raise LessonError("There are no pods whose requests could be counted")
-    return found
 
 
 def _ejected(endpoints: Any, subset: str | None) -> tuple[set[str], set[str]]:

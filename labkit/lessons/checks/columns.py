@@ -5,12 +5,13 @@ values.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from labkit.errors import LessonError
+from labkit.lessons.checks.bars import Bar, percent
 from labkit.lessons.checks.recording import note_column
-from labkit.lessons.checks.verdict import percent
+from labkit.resources.podnames import short_names
 
 NO_ANSWER = "no answer"
 
@@ -116,15 +117,96 @@ def shares_of(shares: Mapping[Any, float]) -> dict[Any, float]:
 
 
 def counted(found: Iterable[Any]) -> str:
-    """`v1: 80 (80 %), v2: 20 (20 %)`."""
+    """`v1: 80 (80 %), v2: 20 (20 %)`; pods by their short names."""
     counts = Counter(found)
     total = sum(counts.values())
+    names = names_of(counts)
     return ", ".join(
-        f"{called(name)}: {count} ({percent(count / total)})"
+        f"{names[name]}: {count} ({percent(count / total)})"
         for name, count in sorted(counts.items(), key=lambda item: (item[0] is None, str(item[0])))
     )
+
+
+def names_of(kinds: Iterable[Any]) -> dict[Any, str]:
+    """Kinds of answers as they are called in a sentence, pods by their short names."""
+    said = {kind: called(kind) for kind in kinds}
+    short = short_names(said.values())
+    return {kind: short[name] for kind, name in said.items()}
+
+
+def tally(counts: Mapping[Any, int]) -> str:
+    """`8 × 503, 2 × 200`, the most frequent first.
+
+    >>> tally({200: 2, 503: 8})
+    '8 × 503, 2 × 200'
+    """
+    names = names_of(counts)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
+    return ", ".join(f"{count} × {names[kind]}" for kind, count in ordered if count) or "nothing"
 
 
 def called(value: Any) -> str:
     """A value as shown in a list: None is nobody, -1 no answer."""
     return NOBODY if value is None else NO_ANSWER if value == -1 else str(value)
+
+
+Bounds = tuple[int | None, int | None]
+
+
+def kinds_as_bars(found: Sequence[Any], bounds: Mapping[Any, Bounds]) -> tuple[Bar, ...]:
+    """How many requests of each kind, between which counts each passes, by kind. With any bounds a
+    kind without them may not be there.
+    """
+    seen = Counter(found)
+    kinds = [*bounds, *(kind for kind in sorted(seen, key=str) if kind not in bounds)]
+    names = names_of(kinds)
+    free: Bounds = (None, 0) if bounds else (None, None)
+    return tuple(
+        Bar(names[kind], seen[kind], len(found), *bounds.get(kind, free)) for kind in kinds
+    )
+
+
+def pod_names(pods: Iterable[Any]) -> list[str]:
+    """Names of pods given as names, as what `mesh.pods()` returns, or as a frame with a column of
+    names.
+    """
+    columns = getattr(pods, "columns", None)
+    if columns is not None:
+        column = next((name for name in ("pod", "name", "NAME") if name in columns), None)
+        if column is None:
+            raise LessonError(
+                "There is no column with names of pods",
+                seen=f"columns: {', '.join(map(str, columns))}",
+            )
+        return [str(name) for name in pods[column]]  # type: ignore[index]
+    return [name_of(pod) for pod in pods]
+
+
+def name_of(pod: Any) -> str:
+    """The name of a pod, given as its name or as a PodInfo."""
+    return str(getattr(pod, "name", pod))
+
+
+def served(states: Any) -> dict[str, int]:
+    """{pod: how many requests it counted}."""
+    if isinstance(states, Mapping):
+        items = states.items()
+        found = {
+            str(pod): int(state["served"] if isinstance(state, Mapping) else state)
+            for pod, state in items
+        }
+    elif hasattr(states, "columns"):
+        found = {
+            str(pod): int(count)
+            for pod, count in zip(values(states, "pod"), values(states, "served"), strict=True)
+        }
+    elif isinstance(states, Iterable):
+        found = {str(state["pod"]): int(state["served"]) for state in states}
+    else:
+        raise LessonError(
+            f"Expected what the pods counted, not {type(states).__name__}",
+            try_next="{pod: served}",
+        )
+    if not found:
+        raise LessonError("There are no pods whose requests could be counted")
+    return found

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from labkit.lessons.checks import plan as plans
-from labkit.lessons.checks.columns import called, counted, numbers, statuses, values
+from labkit.lessons.checks.bars import Bar, percent
+from labkit.lessons.checks.columns import counted, names_of, numbers, statuses, values
 from labkit.lessons.checks.power import ALPHA, unlikely_difference, unlikely_rank
 from labkit.lessons.checks.shares import promise, with_about
-from labkit.lessons.checks.verdict import Verdict, Why, conclude, percent
+from labkit.lessons.checks.verdict import Verdict, Why, conclude
 
 COMPARE_HINTS = (
     "Compare both results: which rows are new?",
@@ -47,7 +48,9 @@ def same(
     why = Why(
         f"no gap of {100 * allowed:.1f} points or more",
         f"{counted(left)}; then {counted(right)}",
-        evidence=(f"widest gap: {100 * gap:.1f} points, of {called(kind)}",),
+        said=gap_in_words(kind, left, right),
+        bars=(Bar("widest gap, points", points(gap), 1, high=points(allowed)),),
+        evidence=(f"{counted(left)}; then {counted(right)}",),
         **promise(plan, min(len(left), len(right))),
     )
     claim = f"the same shares of each {column} in both runs"
@@ -81,7 +84,9 @@ def differs(
     why = Why(
         f"a gap of {100 * least:.1f} points or more",
         f"{counted(left)}; then {counted(right)}",
-        evidence=(f"widest gap: {100 * gap:.1f} points, of {called(kind)}",),
+        said=gap_in_words(kind, left, right),
+        bars=(Bar("widest gap, points", points(gap), 1, low=points(least)),),
+        evidence=(f"{counted(left)}; then {counted(right)}",),
         **promise(plan, min(len(left), len(right))),
     )
     claim = f"different shares of some {column} in the two runs"
@@ -115,6 +120,16 @@ def fewer_slow(
     why = Why(
         f"at least {100 * least:.1f} points fewer",
         f"{percent(shares[0])} took longer; then {percent(shares[1])}",
+        said=f"{percent(shares[0])} of the first run and {percent(shares[1])} of the second took "
+        f"longer than {slower_than_ms:g} ms.",
+        bars=(
+            Bar(
+                "points by which it fell",
+                round(100 * (shares[1] - shares[0]), 1),
+                1,
+                low=points(least),
+            ),
+        ),
         **promise(plan, min(len(left), len(right))),
     )
     claim = f"fewer requests over {slower_than_ms:g} ms in the first run"
@@ -147,6 +162,9 @@ def faster(
     why = Why(
         f"faster in at least {percent(round(least, 4))} of all pairs",
         f"faster in {percent(round(won, 4))} of all pairs",
+        said=f"The first run was faster in {percent(round(won, 4))} of all pairs of requests, one "
+        "of each run.",
+        bars=(Bar("faster in, % of pairs", points(won), 1, low=points(least)),),
         evidence=(f"p50: {np.median(left):.2f} ms, then {np.median(right):.2f} ms",),
         **promise(plan, min(len(left), len(right))),
     )
@@ -158,6 +176,17 @@ def faster(
 def _two(a: Any, b: Any, column: str) -> tuple[list[Any], list[Any], list[Any]]:
     left, right = ((statuses(run) if column == "status" else values(run, column)) for run in (a, b))
     return left, right, list(dict.fromkeys([*left, *right]))
+
+
+def points(share: float) -> float:
+    """A share as percentage points, to a tenth."""
+    return round(100 * share, 1)
+
+
+def gap_in_words(kind: Any, left: list[Any], right: list[Any]) -> str:
+    name = names_of([kind, *left, *right])[kind]
+    shares = [percent(run.count(kind) / len(run)) for run in (left, right)]
+    return f"The widest gap is that of {name}: {shares[0]} of the first run, then {shares[1]}."
 
 
 def _widest_gap(left: list[Any], right: list[Any], kinds: list[Any]) -> tuple[Any, float]:

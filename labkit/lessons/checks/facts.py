@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from labkit.errors import LabkitError, LessonError, shorten
+from labkit.lessons.checks.bars import Bar
 from labkit.lessons.checks.columns import numbers
 from labkit.lessons.checks.shares import with_about
 from labkit.lessons.checks.verdict import Verdict, Why, conclude
-
-MOST_SHOWN = 400
+from labkit.lessons.checks.words import in_words
 
 
 def that(condition: Any, what: str, *, seen: Any = None, hints: Sequence[str] = ()) -> Verdict:
@@ -20,9 +20,11 @@ def that(condition: Any, what: str, *, seen: Any = None, hints: Sequence[str] = 
     PASS  three pods run
     """
     holds = _truth(condition)
-    why = Why(
-        "true", f"{holds}" if seen is None else _short(seen), near_miss="the condition is false"
-    )
+    shown = "" if seen is None else in_words(seen)
+    said = f"Seen: {shown}." if shown else ""
+    if not holds:
+        said = f"This is not so: {what}. {said}".rstrip()
+    why = Why("", shown, said=said)
     return conclude(Verdict(holds, what, why, tuple(hints)))
 
 
@@ -32,8 +34,17 @@ def equal(seen: Any, expected: Any, what: str, *, hints: Sequence[str] = ()) -> 
     >>> check.equal(mesh.pods()[0].ready, "2/2", "the pod has its sidecar: 2/2")
     PASS  the pod has its sidecar: 2/2
     """
-    why = Why(_short(expected), _short(seen), near_miss="any other value")
-    return conclude(Verdict(_truth(seen == expected), what, why, tuple(hints)))
+    right = _truth(seen == expected)
+    said = "" if right else f"Seen was {in_words(seen)}, where {in_words(expected)} is right."
+    if not right and isinstance(seen, Mapping) and isinstance(expected, Mapping):
+        other = [key for key in {**expected, **seen} if seen.get(key) != expected.get(key)]
+        parts = [
+            f"{in_words(key)}: {in_words(seen.get(key))}, not {in_words(expected.get(key))}"
+            for key in other
+        ]
+        said = f"Different: {'; '.join(parts)}."
+    why = Why(in_words(expected), in_words(seen), near_miss="any other value", said=said)
+    return conclude(Verdict(right, what, why, tuple(hints)))
 
 
 def within(
@@ -47,7 +58,14 @@ def within(
     """
     if low > high:
         raise LessonError(f"Nothing lies between {low:g} and {high:g}")
-    why = Why(f"from {low:g} to {high:g}", f"{seen:g}", near_miss="a value outside of the limits")
+    side = "inside of" if low <= seen <= high else "below" if seen < low else "above"
+    why = Why(
+        f"from {low:g} to {high:g}",
+        f"{seen:g}",
+        near_miss="a value outside of the limits",
+        said=f"{seen:g} is {side} the limits, {low:g} and {high:g}.",
+        bars=(Bar("seen", float(seen), 1, low, high),),
+    )
     return conclude(Verdict(bool(low <= seen <= high), what, why, tuple(hints)))
 
 
@@ -71,12 +89,18 @@ def refused(
         message = str(refusal)
     passed = message is not None and all(word in message for word in words)
     claim = "refused" + (f", naming: {', '.join(words)}" if words else "")
+    lacking = [word for word in words if message is not None and word not in message]
+    said = "It was accepted." if message is None else "It was refused."
+    if lacking:
+        said = f"It was refused, and not for {', '.join(lacking)}: {shorten(str(message), 200)}"
     why = Why(
-        claim,
-        "it was accepted" if message is None else _short(message),
+        "",
+        "" if message is None or lacking else in_words(message),
         near_miss="it is accepted, or refused for another reason",
+        said=said,
     )
-    return conclude(Verdict(passed, with_about(claim, about), why, tuple(hints)))
+    shown = tuple(hints) if message is None else ()
+    return conclude(Verdict(passed, with_about(claim, about), why, shown))
 
 
 def took_at_least(
@@ -93,7 +117,17 @@ def took_at_least(
     PASS  every request took at least 200 ms
     """
     found = numbers(result, "latency_ms")
-    why = Why(f"{ms:g} ms or more", f"the fastest took {min(found):.1f} ms", n=len(found))
+    fast = sum(each < ms for each in found)
+    why = Why(
+        "",
+        "",
+        n=len(found),
+        said=f"{fast} of {len(found)} took less than {ms:g} ms.",
+        bars=(
+            Bar("the fastest, ms", round(min(found), 1), 1, low=ms),
+            Bar("the slowest, ms", round(max(found), 1), 1),
+        ),
+    )
     claim = f"every request took at least {ms:g} ms"
     return conclude(Verdict(min(found) >= ms, with_about(claim, about), why, tuple(hints)))
 
@@ -112,7 +146,17 @@ def took_at_most(
     PASS  every request took at most 1000 ms
     """
     found = numbers(result, "latency_ms")
-    why = Why(f"{ms:g} ms or less", f"the slowest took {max(found):.1f} ms", n=len(found))
+    slow = sum(each > ms for each in found)
+    why = Why(
+        "",
+        "",
+        n=len(found),
+        said=f"{slow} of {len(found)} took more than {ms:g} ms.",
+        bars=(
+            Bar("the fastest, ms", round(min(found), 1), 1),
+            Bar("the slowest, ms", round(max(found), 1), 1, high=ms),
+        ),
+    )
     claim = f"every request took at most {ms:g} ms"
     return conclude(Verdict(max(found) <= ms, with_about(claim, about), why, tuple(hints)))
 
@@ -128,7 +172,3 @@ def _truth(condition: Any) -> bool:
                 try_next="add .all() or .any()",
             ) from error
         raise
-
-
-def _short(value: Any) -> str:
-    return shorten(str(value), MOST_SHOWN)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.errors import LessonError
+from labkit.lessons.checks.bars import percent
 from labkit.lessons.checks.columns import shares_of
 from labkit.lessons.checks.power import (
     ALPHA,
@@ -27,7 +28,6 @@ from labkit.lessons.checks.power import (
     shifted,
     unlikely_rank,
 )
-from labkit.lessons.checks.verdict import percent
 
 POINTS = 0.1
 """The near miss of a share unless the lesson names another: ten percentage points beside it."""

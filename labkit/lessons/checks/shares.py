@@ -6,15 +6,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from labkit.errors import LessonError
 from labkit.lessons.checks import plan as plans
-from labkit.lessons.checks.columns import called, counted, numbers, shares_of, statuses, values
+from labkit.lessons.checks.bars import Bar, percent
+from labkit.lessons.checks.columns import (
+    counted,
+    name_of,
+    names_of,
+    numbers,
+    pod_names,
+    shares_of,
+    statuses,
+    values,
+)
 from labkit.lessons.checks.plan import POINTS, CheckPlan
 from labkit.lessons.checks.power import Band, Side, band, p_value
-from labkit.lessons.checks.verdict import Verdict, Why, conclude, percent
+from labkit.lessons.checks.verdict import Verdict, Why, conclude
+from labkit.lessons.checks.words import and_so
 
 WEIGHT_HINTS = (
     "Look at the VirtualService: are both weights under one route, as two destinations of it?",
@@ -128,8 +140,10 @@ def random_order(
     plan = plans.random_order(among)
     plan.refuse_short(len(found))
     twice = sum(a == b for a, b in pairwise(found))
-    seen = f"the same {over} twice in a row: {twice} times in {len(found) - 1}"
-    strangers = len(set(found)) > among or None in found
+    seen = f"the same {over} answered twice in a row {twice} times in {len(found) - 1}"
+    also = ""
+    if len(set(found)) > among or None in found:
+        also = f"Not {among} {over}s answered, and nobody else: {counted(found)}."
     return judge_count(
         plan,
         twice,
@@ -140,7 +154,8 @@ def random_order(
         seen,
         about,
         hints,
-        also=not strangers,
+        what=f"the same {over} twice in a row",
+        also=also,
         evidence=(counted(found),),
         sent=len(found),
     )
@@ -171,7 +186,12 @@ def avoids_slow_pod(
     seen = f"the slow pod answered {count} of {len(found)} ({percent(count / len(found))})"
     # a run in which nobody answered avoids the slow pod as well, so all must have been answered,
     # and by somebody else
-    also = None not in found and len(set(found) - {name_of(slow)}) == pods - 1
+    others = set(found) - {name_of(slow)}
+    also = ""
+    if None in found or len(others) != pods - 1:
+        also = (
+            f"Not all of {pods} pods answered, or not each request was answered: {counted(found)}."
+        )
     return judge_count(
         plan,
         count,
@@ -182,6 +202,7 @@ def avoids_slow_pod(
         seen,
         about,
         hints,
+        what="the slow pod",
         also=also,
         evidence=(counted(found),),
     )
@@ -218,6 +239,7 @@ def error_rate(
         _failed_text(failed, total),
         about,
         hints,
+        what="failed",
         evidence=(counted(statuses(result)),),
     )
 
@@ -252,6 +274,7 @@ def error_rate_near(
         _failed_text(failed, total),
         about,
         hints,
+        what="failed",
         evidence=(counted(statuses(result)),),
     )
 
@@ -280,28 +303,9 @@ def share_slow_near(
     slow = sum(latency > slower_than_ms for latency in latencies)
     claim = f"{percent(share)} of the requests take longer than {slower_than_ms:g} ms"
     seen = f"{slow} of {len(latencies)} ({percent(slow / len(latencies))}) took longer"
-    return judge_count(plan, slow, len(latencies), share, "both", claim, seen, about, hints)
-
-
-def pod_names(pods: Iterable[Any]) -> list[str]:
-    """Names of pods given as names, as what `mesh.pods()` returns, or as a frame with a column of
-    names.
-    """
-    columns = getattr(pods, "columns", None)
-    if columns is not None:
-        column = next((name for name in ("pod", "name", "NAME") if name in columns), None)
-        if column is None:
-            raise LessonError(
-                "There is no column with names of pods",
-                seen=f"columns: {', '.join(map(str, columns))}",
-            )
-        return [str(name) for name in pods[column]]  # type: ignore[index]
-    return [name_of(pod) for pod in pods]
-
-
-def name_of(pod: Any) -> str:
-    """The name of a pod, given as its name or as a PodInfo."""
-    return str(getattr(pod, "name", pod))
+    total = len(latencies)
+    what = f"over {slower_than_ms:g} ms"
+    return judge_count(plan, slow, total, share, "both", claim, seen, about, hints, what=what)
 
 
 def _failed(result: Any) -> tuple[int, int]:
@@ -328,16 +332,26 @@ def _judge_shares(
     strangers = [name for name in counts if name not in want]
     passed = not strangers and all(counts[name] in bands[name] for name in judged)
     smallest = min(p_value(counts[name], n, want[name]) for name in judged)
-    evidence = [
-        f"{name}: {counts[name]}, passes from {b.low} to {b.high}" for name, b in bands.items()
+    names = names_of([*want, *strangers])
+    bars = [Bar(names[name], counts[name], n, b.low, b.high) for name, b in bands.items()]
+    bars += [Bar(names[name], counts[name], n) for name in want if name not in bands]
+    bars += [Bar(names[name], counts[name], n, high=0) for name in strangers]
+    off = [
+        f"{names[name]} got {percent(counts[name] / n)} of {n} requests, too far from "
+        f"{percent(want[name])} to be chance"
+        for name in judged
+        if counts[name] not in bands[name]
     ]
-    evidence += [
-        f"answered although it should not: {called(name)} ({counts[name]})" for name in strangers
+    off += [
+        f"{names[name]} answered {counts[name]} of the requests"
+        + ("" if name is None else ", and should answer none")
+        for name in strangers
     ]
     why = Why(
-        expected=", ".join(f"{name} {percent(share)}" for name, share in want.items()),
+        expected=", ".join(f"{names[name]} {percent(share)}" for name, share in want.items()),
         seen=counted(found),
-        evidence=tuple(evidence),
+        said=and_so(off) or f"Of {n} requests each got its share, as far as chance allows.",
+        bars=tuple(bars),
         p_value=0.0 if strangers else min(1.0, smallest * len(judged)),
         **promise(plan, n),
     )
@@ -355,22 +369,33 @@ def judge_count(
     about: str,
     hints: Sequence[str],
     *,
-    also: bool = True,
+    what: str,
+    also: str = "",
     evidence: Sequence[str] = (),
     sent: int | None = None,
 ) -> Verdict:
-    """The verdict on a count: exact binomial test of `count` of `n` against `share`. `also` is a
-    further condition; `sent` the number of requests, where that is not `n`.
+    """The verdict on a count, of `what`: exact binomial test of `count` of `n` against `share`.
+    `also` says what else is wrong, in a sentence; `sent` is the number of requests, where that is
+    not `n`.
     """
     allowed: Band = band(n, share, alpha=plan.false_alarm, side=side)
+    side_of = (
+        "as chance allows" if count in allowed else "too few" if count < allowed.low else "too many"
+    )
+    low = allowed.low if side != "high" else None
     why = Why(
-        expected=f"from {allowed.low} to {allowed.high} of {n}, since {claim}",
+        expected=f"from {allowed.low} to {allowed.high} of {n}",
         seen=seen,
+        said=f"{and_so([seen])[:-1]}: {side_of}.",
+        bars=(Bar(what, count, n, low, allowed.high if side != "low" else None),),
         evidence=tuple(evidence),
         p_value=p_value(count, n, share, side=side),
         **promise(plan, sent or n),
     )
-    return conclude(Verdict(also and count in allowed, with_about(claim, about), why, tuple(hints)))
+    if also:
+        why = replace(why, said=also)
+    passed = not also and count in allowed
+    return conclude(Verdict(passed, with_about(claim, about), why, tuple(hints)))
 
 
 def promise(plan: CheckPlan, n: int) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from labkit.errors import LessonError
+from labkit.lessons.checks.bars import Bar, percent, picture
 from labkit.lessons.checks.recording import concluded
 
 PASS, FAIL, NOT_YET = "PASS", "FAIL", "NOT YET"
 
-# Okabe and Ito's blue, vermilion and sky blue. The word and the sign say the same without any
-# colour.
-LOOKS = {PASS: ("✔", "#0072B2"), FAIL: ("✘", "#D55E00"), NOT_YET: ("○", "#6C5B00")}
+# White words on these have a contrast of more than 5 : 1, in a light theme and in a dark one. The
+# word and the sign say the same without any colour.
+LOOKS = {PASS: ("✔", "#005a91"), FAIL: ("✘", "#a33c00"), NOT_YET: ("○", "#6c5b00")}
 
 NBVAL_SANITIZE = (
     '[why of a verdict]\nregex: (?s)<details class="labkit-why".*?</details>\nreplace: \n'
@@ -36,7 +37,10 @@ NOT_TIED_TO_A_RUN = "exact: it counts, so it can't fail by chance"
 
 @dataclass(frozen=True)
 class Why:
-    """What a verdict rests on. Of an exact check `false_alarm` is 0 and there is no p value."""
+    """What a verdict rests on: `said` says it in a sentence that is true whether it passed or not,
+    `bars` as a small picture, the rest in rows. Of an exact check `false_alarm` is 0 and there is
+    no p value.
+    """
 
     expected: str
     seen: str
@@ -49,10 +53,16 @@ class Why:
     false_alarm: float = 0.0
     near_miss: str = ""
     power: float | None = None
+    said: str = ""
+    bars: tuple[Bar, ...] = ()
 
     def rows(self) -> list[tuple[str, str]]:
         """(label, text) of everything that is known, in the order in which one wants to read it."""
         rows = [("expected", self.expected), ("seen", self.seen)]
+        shown = bool(self.bars)
+        rows = [
+            (label, text) for label, text in rows if text and text not in self.said and not shown
+        ]
         rows += [("evidence", text) for text in self.evidence]
         rows.append(("test", self.test))
         if self.assumes:
@@ -112,12 +122,14 @@ class Verdict:
 
     def explain(self) -> str:
         """The line and the why as plain text."""
-        rows = self.why.rows()
-        width = max(len(label) for label, _ in rows)
-        lines = [f"  {label:<{width}}  {text}" for label, text in rows]
+        why = self.why
+        lines = [self.line, f"  {why.said}"] if why.said else [self.line]
+        lines += [f"  {bar.name}: {bar.told}" for bar in why.bars]
+        rows = why.rows()
         if not self.passed and self.hints:
-            lines.append(f"  {'hint':<{width}}  {self.hints[0]}")
-        return "\n".join([self.line, *lines])
+            rows.append(("hint", self.hints[0]))
+        width = max((len(label) for label, _ in rows), default=0)
+        return "\n".join([*lines, *(f"  {label:<{width}}  {text}" for label, text in rows)])
 
     def __bool__(self) -> bool:
         return self.passed
@@ -127,22 +139,42 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         sign, colour = LOOKS[self.word]
+        why = self.why
+        said = f"<p style='margin:.3em 0'>{html.escape(why.said)}</p>" if why.said else ""
         rows = "".join(
             "<tr><th scope='row' "
             f"style='text-align:left;vertical-align:top'>{html.escape(label)}</th>"
             f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for label, text in self.why.rows()
+            for label, text in why.rows()
         )
         hints = ""
         if not self.passed and self.hints:
             hints = f"<p><b>Hint:</b> {html.escape(self.hints[0])}</p>"
         opened = "" if self.passed else " open"
         return (
-            f'<div class="labkit-verdict"><span style="color:{colour};font-weight:bold">'
-            f"<span aria-hidden='true'>{sign} </span>{self.word}</span> {html.escape(self.claim)}"
-            f'<details class="labkit-why"{opened}><summary>why</summary><table>{rows}</table>'
-            f"{hints}</details></div>"
+            f'<div class="labkit-verdict"><b style="background:{colour};color:#fff;'
+            'padding:.05em .5em;border-radius:3px">'
+            f"<span aria-hidden='true'>{sign} </span>{self.word}</b> {html.escape(self.claim)}"
+            f'<details class="labkit-why"{opened}><summary>why</summary>{said}'
+            f"{picture(why.bars)}{hints}<table>{rows}</table></details></div>"
         )
+
+    def _ipython_display_(self) -> None:
+        """Once in each run of a cell: a check shows its verdict itself, and as the last value of a
+        cell it would come again.
+        """
+        run = running()
+        if self.__dict__.get("_shown") == run:
+            return
+        object.__setattr__(self, "_shown", run)
+        data = {"text/plain": self.line, "text/html": self._repr_html_()}
+        sys.modules["IPython"].display.display(data, raw=True)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_shown"}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
 
 
 class CheckFailed(LessonError):
@@ -152,9 +184,10 @@ class CheckFailed(LessonError):
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
+        why = verdict.why
         super().__init__(
             verdict.line,
-            seen=f"{verdict.why.seen} (expected: {verdict.why.expected})",
+            seen=why.said or f"{why.seen} (expected: {why.expected})",
             try_next=verdict.hints[0] if verdict.hints else "",
         )
 
@@ -162,6 +195,8 @@ class CheckFailed(LessonError):
         return (CheckFailed, (self.verdict,))
 
     def _render_traceback_(self) -> list[str]:
+        if "_shown" in self.verdict.__dict__:  # it stands above, in full
+            return [f"{self.verdict.line}: see above why. The cell ends here."]
         return self.verdict.explain().split("\n")
 
 
@@ -170,9 +205,7 @@ _quiet: ContextVar[bool] = ContextVar("quiet", default=False)
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Within this, a failing check does not show itself: an exercise shows its own
-    verdict instead.
-    """
+    """Within this, checks do not show themselves: an exercise shows its own verdict instead."""
     token = _quiet.set(True)
     try:
         yield
@@ -181,11 +214,13 @@ def quietly() -> Iterator[None]:
 
 
 def conclude(verdict: Verdict) -> Verdict:
-    """Returns a verdict that passed; shows one that did not, and raises it."""
+    """Shows a verdict where there is a notebook, and returns it; raises it if it did not pass."""
     concluded(verdict.line, verdict.why.seen)
-    if verdict.passed:
-        return verdict
-    fail(verdict)
+    if not verdict.passed:
+        fail(verdict)
+    if not _quiet.get():
+        show(verdict)
+    return verdict
 
 
 def fail(verdict: Verdict) -> NoReturn:
@@ -199,21 +234,12 @@ def show(value: object) -> None:
     """Displays a value in a notebook. Does nothing elsewhere: an error raised next says the same in
     words.
     """
+    if running() is not None:
+        sys.modules["IPython"].display.display(value)
+
+
+def running() -> object:
+    """Which run of a cell this is; None where there is no IPython."""
     ipython = sys.modules.get("IPython")  # where there is a notebook it is loaded
-    if ipython is not None and ipython.get_ipython() is not None:
-        ipython.display.display(value)
-
-
-def percent(share: float) -> str:
-    """`80 %`, `0.5 %`, `33.3 %`: no more decimals than say something; no zeros and no ones that are
-    not quite.
-
-    >>> percent(0.8), percent(1 / 3), percent(0.9999)
-    ('80 %', '33.3 %', '99.99 %')
-    """
-    value = 100 * share
-    for digits in range(1, 6):
-        text = f"{value:.{digits}f}"
-        if 0 < float(text) < 100 or share in (0, 1):
-            break
-    return f"{text.rstrip('0').rstrip('.')} %"
+    shell = ipython.get_ipython() if ipython is not None else None
+    return None if shell is None else getattr(shell, "execution_count", 0)

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.errors import LessonError
+from labkit.lessons.checks.bars import percent
 from labkit.lessons.checks.power import p_value
-from labkit.lessons.checks.verdict import percent
 from labkit.lessons.files import show
 from labkit.resources import edit
 

@@ -9,7 +9,7 @@ run `pytest tests/lessons/content/test_traps.py -k ID`; the tests take the entry
 from __future__ import annotations
 
 from labkit.errors import LessonError
-from labkit.lessons.checks import symptoms as see
+from labkit.lessons.content import symptoms as see
 from labkit.lessons.content.trap import GATEWAY, ROUTE, SUBSETS, Trap
 from labkit.resources.words import closest
 

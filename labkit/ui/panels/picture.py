@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from labkit.mesh import PodInfo
+from labkit.resources.podnames import short_names
 from labkit.ui.panels.meshwatch import MeshWatch, SeenEjection
 from labkit.ui.panels.samples import COUNTERS, MeshSample
-from labkit.ui.plots.names import short_names
 from labkit.ui.plots.style import EJECTED as OUT
 from labkit.ui.plots.style import GREY, INK, PAPER, look, themed
 

@@ -25,8 +25,8 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from labkit.errors import LessonError
+from labkit.resources.podnames import short_names
 from labkit.ui.plots.axes import ROW, new_axes
-from labkit.ui.plots.names import short_names
 from labkit.ui.plots.style import INK, OTHERS, PAPER, RUNS, STATES, Look, look
 from labkit.ui.plots.svg import LETTER
 
@@ -216,6 +216,7 @@ def latency(source: Any, by: str | None = None) -> Any:
         numbers = f"p50 {values.quantile(0.5):.3g} ms, p99 {values.quantile(0.99):.3g} ms"
         labels.append(f"{short[name]}\n{numbers}" if name else numbers.replace(", ", "\n"))
     axes.set_yticks([len(parts) - 1 - number + 0.4 for number in range(len(parts))], labels)
+    axes.set_xlim(0, 1.02 * longest or 1.0)
     axes.set_ylim(0, max(1, len(parts)))
     axes.set_xlabel("milliseconds (line: p50, dashed: p99)")
     axes.set_title(f"Latency of {len(frame)} requests" + (f" by {by}" if by else ""), loc="left")

@@ -16,10 +16,12 @@ from typing import Any
 
 from matplotlib.axis import Axis
 from matplotlib.backend_bases import RendererBase
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.path import Path
 from matplotlib.spines import Spine
 from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Affine2D
 
 from labkit.ui.plots.style import INK, LINE, PAPER, themed
 
@@ -51,6 +53,7 @@ class Drawing(RendererBase):
         self.key = f"p{secrets.token_hex(3)}"  # ids are unique in the page
         self.parts: list[str] = []
         self.defined: dict[str, str] = {}
+        self.whole = False
         axes.get_xlim()  # the limits follow from the data now, if they were not set
         self.draw()
 
@@ -133,6 +136,10 @@ class Drawing(RendererBase):
         trans: Any,
         rgbFace: Any = None,
     ) -> None:
+        if self.whole:  # a single area comes as a mark at one place
+            (place,) = path.transformed(trans).vertices
+            self.draw_path(gc, marker_path, marker_trans + Affine2D().translate(*place), rgbFace)
+            return
         shape = commands(
             marker_path.transformed(marker_trans), lambda x, y: f"{number(x)} {number(-y)}"
         )
@@ -157,6 +164,7 @@ class Drawing(RendererBase):
             if artist in words or not artist.get_visible() or artist is axes.patch:
                 continue
             if not isinstance(artist, (Axis, Spine, Text)):
+                self.whole = isinstance(artist, PolyCollection)
                 artist.draw(self)
         self.frame()
         for text in axes.texts:
@@ -273,7 +281,7 @@ class Drawing(RendererBase):
             self.defined[key] = (
                 f'<pattern id="{name}" width="8" height="8" patternUnits="userSpaceOnUse">'
                 f'<rect width="8" height="8" style="fill:{fill}"/>'
-                f'<path d="{lines}" style="fill:none;stroke:{themed(PAPER)};stroke-width:1.2"/>'
+                f'<path d="{lines}" style="fill:none;stroke:{themed(PAPER)};stroke-opacity:.8"/>'
                 "</pattern>"
             )
         found = self.defined[key]

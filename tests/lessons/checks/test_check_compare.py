@@ -111,7 +111,7 @@ def refuse() -> None:
 
 def test_refused() -> None:
     assert check.refused(refuse, "outlierDetecton").line == "PASS  refused, naming: outlierDetecton"
-    with pytest.raises(CheckFailed, match="it was accepted"):
+    with pytest.raises(CheckFailed, match="It was accepted"):
         check.refused(lambda: None)
     with pytest.raises(CheckFailed, match="outlierDetecton"):
         check.refused(refuse, "connectionPool")

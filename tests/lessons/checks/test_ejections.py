@@ -10,9 +10,9 @@ from labkit.errors import LessonError, NotReady
 from labkit.lessons import CheckFailed
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import Sample, ejections
-from labkit.lessons.checks.config_dump import configured
 from labkit.lessons.checks.ejections import Caller, CallerWatch, Watched, stays, watch_callers
 from labkit.lessons.checks.pace import chosen, measure_pace
+from labkit.lessons.config_dump import configured
 from tests.mesh.conftest import CLIENT, CLUSTER, GATEWAY, HELLO, ROUTE, URL
 
 QUICK = "06_outlier_detection/quick.yaml"

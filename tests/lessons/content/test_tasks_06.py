@@ -44,17 +44,24 @@ def test_the_solution(mesh: Mesh) -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "percent"),
-    [(2, 34), (4, 34), (3, 33), (3, 67), (3, 100), (3, None)],
+    ("errors", "percent", "words"),
+    [
+        (2, 34, "Seen was 2, where 3 is right"),
+        (4, 34, "Seen was 4, where 3 is right"),
+        (3, 33, "no pod had left: one of 3 pods is 33.3 %, and 33 % allows none"),
+        (3, 67, "2 of 3 pods are ejected"),
+        (3, 100, "of 3 pods are ejected"),
+        (3, None, "no pod had left: one of 3 pods is 33.3 %, and 10 % allows none"),
+    ],
     ids=["two errors", "four errors", "33 %", "67 %", "100 %", "default"],
 )
-def test_near_misses(mesh: Mesh, errors: int, percent: int | None) -> None:
+def test_near_misses(mesh: Mesh, errors: int, percent: int | None, words: str) -> None:
     mesh.apply(outlier(errors, percent))
-    with pytest.raises(CheckFailed):
+    with pytest.raises(CheckFailed, match=words):
         one_of_three_leaves(mesh)
 
 
 def test_without_a_rule(mesh: Mesh) -> None:
     mesh.delete("DestinationRule", "hello-world-dr")
-    with pytest.raises(CheckFailed):
+    with pytest.raises(CheckFailed, match="no rule in effect has outlierDetection"):
         one_of_three_leaves(mesh)

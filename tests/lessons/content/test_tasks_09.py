@@ -9,7 +9,7 @@ import pytest
 import labkit
 from labkit.lessons import CheckFailed
 from labkit.lessons.checks import check
-from labkit.lessons.checks.config_dump import configured_weights
+from labkit.lessons.config_dump import configured_weights
 from labkit.lessons.content import canary
 from labkit.lessons.content.exercises.lesson_09 import TASKS, one_in_ten_to_v1
 from labkit.lessons.files import manifest

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from labkit.mesh.history import Change
+from labkit.resources.podnames import short_names
 from labkit.ui.plots import timelines as over_time
-from labkit.ui.plots.names import short_names
 from tests.ui.plots.test_plots import assert_whole
 
 START = 1_700_000_000.0

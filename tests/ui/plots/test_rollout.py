@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from labkit.lessons.content.canary import (
     GO_ON,
     ROLL_BACK,
@@ -21,6 +23,10 @@ def test_the_picture() -> None:
     axes = evidence(Rollout(DecisionRule(), (PASSED, STOPPED)))
     assert axes.get_title(loc="left") == "The canary was rolled back"
     assert_whole(axes)
+    # the fields of both steps, from the left edge to the middle and from there to the right one
+    fields = re.findall(r'd="M([^"]*)Z"[^>]*fill:var\(--plot-field-bad', axes.picture())
+    ends = [[float(point.split()[0]) for point in field.split("L")] for field in fields]
+    assert [(min(xs), max(xs)) for xs in ends] == [(0, 500), (500, 1000)]
     assert axes.as_table.to_numpy().tolist() == [
         [1, 0, 0],
         [1, 9, 0],

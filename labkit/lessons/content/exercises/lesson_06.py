@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
+from labkit.lessons.checks.bars import percent
 from labkit.lessons.checks.breaker import ejected_pods
-from labkit.lessons.checks.verdict import Verdict
+from labkit.lessons.checks.verdict import Verdict, Why, conclude
+from labkit.lessons.config_dump import configured
 from labkit.lessons.content.tasks import Task
 from labkit.resources.istio import cluster_name, service_host
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 URL = "http://test.example.com/"
 SERVICE = cluster_name(80, "", service_host("hello-world", "hello-world"))
 ERRORS, PODS = 3, 3
+ENVOYS_PERCENT = 10
+"""max_ejection_percent where a rule does not say."""
 MOST = 60
 """So many requests are enough for three errors in a row from each of three pods, however they are
 chosen.
@@ -33,6 +37,8 @@ def one_of_three_leaves(mesh: Mesh) -> Verdict:
     mesh.control("hello-world", fail_share=1.0, fail_status=500)
     try:
         first = errors_until_ejected(mesh)
+        if not out(mesh):
+            conclude(Verdict(False, "a pod leaves the pool", Why("", "", said=why_none_left(mesh))))
         check.equal(first, ERRORS, "errors of a pod when it leaves the pool")
         kept = counted(mesh, "overflow")
         mesh.curl(URL, n=MOST)
@@ -65,6 +71,23 @@ def errors_until_ejected(mesh: Mesh) -> int:
         if gone := out(mesh):
             return given.get(next(iter(gone)), 0)
     return MOST
+
+
+def why_none_left(mesh: Mesh) -> str:
+    """Which of the rule's numbers kept all pods in the pool, in a sentence."""
+    rule = configured(mesh, SERVICE, "outlier_detection")
+    if not rule:
+        return f"After {MOST} errors no pod had left: no rule in effect has outlierDetection."
+    most = int(rule.get("max_ejection_percent", ENVOYS_PERCENT))
+    if PODS * most < 100:
+        return (
+            f"After {MOST} errors no pod had left: one of {PODS} pods is {percent(1 / PODS)}, and "
+            f"{most} % allows none."
+        )
+    return (
+        f"After {MOST} errors no pod had left: {rule.get('consecutive_5xx', 5)} in a row are asked "
+        "of one pod."
+    )
 
 
 def out(mesh: Mesh) -> set[str]:

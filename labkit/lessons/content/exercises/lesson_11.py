@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
-from labkit.lessons.checks.symptoms import URL
 from labkit.lessons.checks.verdict import Verdict
+from labkit.lessons.content.symptoms import URL
 from labkit.lessons.content.tasks import Task
 
 if TYPE_CHECKING:

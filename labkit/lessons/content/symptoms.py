@@ -13,8 +13,8 @@ from labkit.envoy.dump import by_name, listeners
 from labkit.errors import TrafficError
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import ejected_pods
-from labkit.lessons.checks.config_dump import configured
 from labkit.lessons.checks.verdict import Verdict
+from labkit.lessons.config_dump import configured
 from labkit.resources.istio import cluster_name, service_host
 
 if TYPE_CHECKING:
