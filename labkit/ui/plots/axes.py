@@ -82,13 +82,14 @@ class PlotAxes(Axes):
         below += "".join(f'<p class="labkit-told">{html.escape(line)}</p>' for line in told)
         room = " ".join(f"{number(side)}px" for side in (top, right, 0, left))
         return (
-            f'<div class="labkit-picture" style="padding:{room}" hidden>{image}'
+            f'<div class="labkit-picture" style="padding:{room}" hidden="hidden">{image}'
             f'<div style="padding-top:{number(bottom)}px">{below}</div></div>'
         )
 
     def _repr_html_(self) -> str:
-        # JupyterLab takes out <svg> and <style> of a notebook that nobody here has run, and leaves
-        # the words: so the picture is hidden unless the style is there
+        # JupyterLab takes <svg> and <style> out of a notebook that nobody here has run, and leaves
+        # the words: so the picture is hidden unless the style is there. It takes out an attribute
+        # without a value, too.
         title = html.escape(self.get_title(loc="left"))
         table = self.as_table.to_html(index=False, border=0)
         return (

@@ -25,7 +25,7 @@ from matplotlib.transforms import Affine2D
 
 from labkit.ui.plots.style import INK, LINE, PAPER, themed
 
-LETTER, LINE_HEIGHT = 7.6, 18.0  # pixels of the page's font at 14 px; wide, so that nothing is cut
+LETTER, LINE_HEIGHT = 8.4, 18.0  # pixels of the page's font at 14 px; wide, so that nothing is cut
 GAP = 8.0  # between an axis and its words
 TICK = 4.0
 HATCHES = {

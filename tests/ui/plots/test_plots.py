@@ -144,7 +144,7 @@ def test_nothing_is_cut_off_and_no_words_lie_on_others(frame: pd.DataFrame) -> N
 
 
 SVG = "{http://www.w3.org/2000/svg}"
-NARROW, LETTER, HIGH = 640.0, 7.6, 16.0  # pixels; a window of 1280 leaves a picture some 760
+NARROW, LETTER, HIGH = 700.0, 8.4, 16.0  # pixels; a window of 1280 leaves a picture some 760
 
 
 def assert_whole(axes: Any) -> None:
@@ -201,7 +201,7 @@ def test_a_picture_takes_its_colours_and_its_font_from_the_page(frame: pd.DataFr
 def test_a_picture_that_nobody_trusts_leaves_no_loose_words(frame: pd.DataFrame) -> None:
     """JupyterLab takes <svg> and <style> out and leaves the words inside, where they are."""
     page = plots.share(frame)._repr_html_()
-    assert re.search(r'<div class="labkit-picture"[^>]* hidden>', page)
+    assert re.search(r'<div class="labkit-picture"[^>]* hidden="hidden">', page)
     assert "labkit-unseen" in page
 
 
