@@ -71,6 +71,9 @@ def service_host(name: str, namespace: str) -> str:
     return f"{name}.{namespace}.{SERVICE_DOMAIN}"
 
 
+GATEWAY_HOST = service_host(GATEWAY, NAMESPACE)
+
+
 def full_host(host: str, namespace: str) -> str:
     """The host that a rule means: a name without a dot is a Service of the rule's own namespace.
 

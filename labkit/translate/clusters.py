@@ -13,11 +13,11 @@ from labkit.resources import protocols
 from labkit.resources.istio import cluster_name
 from labkit.resources.precedence import Rule
 from labkit.translate.model import Pod
-from labkit.translate.registry import Registry, Service, ServicePort, Target
+from labkit.translate.registry import NOBODY, Registry, Service, ServicePort, Target
 from labkit.translate.rules.destination_rules import port_policy, subset_policy
 from labkit.translate.settings import Settings
 from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
-from labkit.translate.values import made_of
+from labkit.translate.values import at, made_of
 
 FOR_EVER = "9223372035s"
 DRAINING = "istio.io/draining"
@@ -61,11 +61,8 @@ def clusters_of_port(
     """The port's own cluster, then one for each subset of the rule that the proxy obeys."""
     whole = rule.policy if rule else None
 
-    def made(subset: str, labels: Mapping[str, str], policy: Json | None) -> Cluster:
+    def made(subset: str, kind: str, labels: Mapping[str, str], policy: Json | None) -> Cluster:
         name = cluster_name(port.number, subset, service.host)
-        # A sidecar passes on to a headless Service's pod as the client chose it; a gateway has
-        # nothing to pass on.
-        kind = "ORIGINAL_DST" if service.headless and sidecar else "EDS"
         draft = new_cluster(name, kind, port, sidecar)
         draft.message.update(origin(rule))
         apply_outbound(draft, policy, registry.settings, http=protocols.is_http(port.protocol))
@@ -73,10 +70,18 @@ def clusters_of_port(
         return Cluster(message, assignment(registry, message, service, port, labels, policy))
 
     base = registry.settings.policy(port_policy(whole, port.number)[0])
-    yield made("", {}, base)
+    # A sidecar passes on to a headless Service's pod as the client chose it; a gateway has nothing
+    # to pass on.
+    kind = "ORIGINAL_DST" if service.headless and sidecar else "EDS"
+    cluster = made("", kind, {}, base)
+    yield cluster
     for subset in rule.subsets if rule else []:
         policy = subset_policy(base, subset, port.number)
-        yield made(str(subset.get("name") or ""), subset.get("labels") or {}, policy)
+        # What passes on as a whole does so in its subsets, whatever balancer these ask for; and a
+        # subset that asks for it does so at every port.
+        own = at(subset, "trafficPolicy", "loadBalancer", "simple")
+        kind = "ORIGINAL_DST" if own == "PASSTHROUGH" else str(cluster.message["type"])
+        yield made(str(subset.get("name") or ""), kind, subset.get("labels") or {}, policy)
 
 
 def origin(rule: Rule | None) -> Json:
@@ -133,7 +138,8 @@ def assignment(
     `minHealthPercent` turns panic mode on, since panic would then send it traffic. A Service with
     `publishNotReadyAddresses` has no such pods; one that is labelled as draining is sent to nobody.
     The endpoints of an ORIGINAL_DST cluster, which a client chooses without regard to labels, are
-    not sent to Envoy at all.
+    not sent to Envoy at all. Of a Service that is exported to nobody istiod takes no endpoints
+    (`serviceNeedsPush` in `pilot/pkg/serviceregistry/kube/controller/endpointslice.go`).
     """
     if cluster["type"] != "EDS":
         labels = {}
@@ -141,7 +147,8 @@ def assignment(
     rows = []
     for pod, number in registry.pods_of(service, port, labels):
         ready = pod.ready or service.publishes_unready
-        if (ready or with_unready) and not pod.labels.get(DRAINING):
+        hidden = pod.labels.get(DRAINING) or NOBODY in service.export_to
+        if (ready or with_unready) and not hidden:
             rows.append(endpoint(pod, number, ready))
     found: Json = {"cluster_name": cluster["name"]}
     if rows:
@@ -171,9 +178,10 @@ def inbound(registry: Registry, pod: Pod) -> Iterator[Json]:
     for target in registry.targets_of(pod):
         first.setdefault(target.number, target)
     for number, target in first.items():
-        rule = registry.destination_rules.find(
-            target.service.host, target.service.namespace, pod.namespace, None
-        )
+        service, rule = target.service, None
+        if registry.knows(pod.namespace, service, sidecar=True):
+            rules = registry.destination_rules
+            rule = rules.find(service.host, service.namespace, pod.namespace, None)
         policy, _ = port_policy(rule.policy if rule else None, target.port.number)
         draft = new_cluster(f"inbound|{number}||", "ORIGINAL_DST", target.port, sidecar=True)
         draft.message.pop("common_lb_config")

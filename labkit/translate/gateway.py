@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from labkit.jsontypes import Json
-from labkit.resources import istio, protocols
+from labkit.resources import istio
 from labkit.resources.hosts import for_namespace, intersection, specificity
 from labkit.translate import clusters, listeners
 from labkit.translate.model import ProxyConfig
-from labkit.translate.registry import Registry
+from labkit.translate.registry import NO_ADDRESS, Registry
 from labkit.translate.routes.http_routes import Viewer, routes_of
 from labkit.translate.routes.match import is_catch_all
 from labkit.translate.values import at
@@ -29,26 +29,71 @@ these.
 
 @dataclass(frozen=True)
 class Server:
-    """One server of one Gateway. `number` is the port as the Gateway says it."""
+    """One server of one Gateway. `number` is the port as the Gateway says it; `tls` is true where
+    it has such a block, if only for `httpsRedirect`.
+    """
 
     gateway: str
     hosts: tuple[str, ...]
     number: int
+    tls: bool
     https_redirect: bool
 
 
-@dataclass
-class Port:
-    """A port that the gateway's pod listens at, with all servers that share it."""
+@dataclass(frozen=True)
+class Bind:
+    """Where servers meet: a port of the gateway's pod, an address of it ("" for all of them), and
+    the protocol as they write it.
+    """
 
-    bind: str
     number: int
     protocol: str
-    servers: list[Server] = field(default_factory=list)
+    address: str
+
+    @property
+    def listener(self) -> tuple[str, int]:
+        return self.address or NO_ADDRESS, self.number
 
     @property
     def route_config(self) -> str:
-        return f"http.{self.number}{'.' + self.bind if self.bind else ''}"
+        return f"http.{self.number}{'.' + self.address if self.address else ''}"
+
+
+@dataclass
+class Servers:
+    """All servers of the Gateways that select one gateway, merged as istiod merges them.
+
+    `binds` has each filter chain, in order; two of them may ask for one listener, which Envoy then
+    refuses. `by_route` has the servers behind each route configuration.
+    """
+
+    binds: list[Bind] = field(default_factory=list)
+    by_route: dict[str, list[Server]] = field(default_factory=dict)
+    last: dict[int, Bind] = field(default_factory=dict)
+    hosts: dict[tuple[int, str], str] = field(default_factory=dict)
+
+    def add(self, server: Server, bind: Bind) -> None:
+        """As `mergeGateways` of istiod's `pilot/pkg/model/gateway.go`: a server joins those of its
+        port whose address is the same as that of the last bind which was new there. So a third one
+        may take the routes of the first away from it.
+        """
+        if server.tls and not self.claims_hosts(server, bind):
+            return
+        last = self.last.get(bind.number)
+        if last is not None and (last.address == bind.address or bind in self.binds):
+            self.by_route[bind.route_config].append(server)
+            return
+        self.last[bind.number] = bind
+        self.by_route[bind.route_config] = [server]
+        self.binds.append(bind)
+
+    def claims_hosts(self, server: Server, bind: Bind) -> bool:
+        """Whether no server with `tls` has one of the hosts already, at that port and address."""
+        taken = [self.hosts.get((bind.number, host)) == bind.address for host in server.hosts]
+        if any(taken):
+            return False
+        self.hosts.update({(bind.number, host): bind.address for host in server.hosts})
+        return True
 
 
 def gateway_config(
@@ -62,24 +107,26 @@ def gateway_config(
     '0.0.0.0_8080'
     """
     found = list(clusters.outbound(registry, namespace, labels, sidecar=False))
-    ports = ports_of(registry, labels, namespace)
+    servers = servers_of(registry, labels, namespace)
+    chains: dict[tuple[str, int], list[str]] = {}
+    for bind in servers.binds:
+        chains.setdefault(bind.listener, []).append(bind.route_config)
+    routes = dict.fromkeys(name for names in chains.values() for name in names)
     return ProxyConfig(
         clusters=tuple(cluster.message for cluster in found),
         endpoints=tuple(c.assignment for c in found if not c.is_original_dst),
         original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
-        routes=tuple(route_config(registry, port, labels, namespace) for port in ports),
-        listeners=tuple(
-            listeners.gateway(
-                port.bind or "0.0.0.0", port.number, port.route_config, registry.settings
-            )
-            for port in ports
+        routes=tuple(
+            route_config(registry, name, servers.by_route[name], labels, namespace)
+            for name in routes
         ),
+        listeners=tuple(listeners.gateway(*at, names) for at, names in chains.items()),
     )
 
 
-def ports_of(registry: Registry, labels: Mapping[str, str], namespace: str) -> list[Port]:
-    """All servers of the Gateways that select this gateway, by the port that they end up at."""
-    ports: dict[tuple[int, str], Port] = {}
+def servers_of(registry: Registry, labels: Mapping[str, str], namespace: str) -> Servers:
+    """The servers of the Gateways that select this gateway, by where they end up."""
+    found = Servers()
     for resource in registry.gateways:
         selector = resource.spec.get("selector")
         if selector is not None and not all(labels.get(k) == v for k, v in selector.items()):
@@ -89,18 +136,18 @@ def ports_of(registry: Registry, labels: Mapping[str, str], namespace: str) -> l
             number = registry.gateway_port(said, labels, namespace)
             if number < FIRST_UNPRIVILEGED_PORT or number in TAKEN_PORTS:
                 continue  # the gateway's pod may not, or can't, listen there
-            bind = str(server.get("bind") or "")
-            protocol = protocols.parse(str(at(server, "port", "protocol") or ""))
-            port = ports.setdefault((number, bind), Port(bind, number, protocol))
-            port.servers.append(
+            protocol = str(at(server, "port", "protocol") or "")
+            found.add(
                 Server(
                     gateway=f"{resource.namespace}/{resource.name}",
                     hosts=tuple(own_hosts(server.get("hosts") or [], resource.namespace)),
                     number=said,
+                    tls=server.get("tls") is not None,
                     https_redirect=bool(at(server, "tls", "httpsRedirect")),
-                )
+                ),
+                Bind(number, protocol, str(server.get("bind") or "")),
             )
-    return list(ports.values())
+    return found
 
 
 def own_hosts(hosts: list[str], namespace: str) -> list[str]:
@@ -119,38 +166,43 @@ def own_hosts(hosts: list[str], namespace: str) -> list[str]:
     return found
 
 
-def route_config(registry: Registry, port: Port, labels: Mapping[str, str], namespace: str) -> Json:
+def route_config(
+    registry: Registry,
+    name: str,
+    servers: list[Server],
+    labels: Mapping[str, str],
+    namespace: str,
+) -> Json:
     """The routes of one port: RouteConfiguration `http.8080`."""
-    hosts = virtual_hosts(registry, port, labels, namespace)
+    hosts = virtual_hosts(registry, servers, labels, namespace)
     if not hosts:
         # Envoy answers 404 to everything: the Gateway is there, but no VirtualService.
-        blackhole = {"name": f"blackhole:{port.servers[0].number}", "domains": ["*"]}
-        return listeners.route_configuration(port.route_config, [blackhole])
+        blackhole = {"name": f"blackhole:{servers[0].number}", "domains": ["*"]}
+        return listeners.route_configuration(name, [blackhole])
     merged = merge_equal(hosts)
     for host in merged:
         host["routes"] = catch_all_last(host["routes"])
         if not host["routes"]:
             del host["routes"]
-    return listeners.route_configuration(
-        port.route_config, sorted(merged, key=lambda h: str(h["name"]))
-    )
+    return listeners.route_configuration(name, sorted(merged, key=lambda h: str(h["name"])))
 
 
 def virtual_hosts(
-    registry: Registry, port: Port, labels: Mapping[str, str], namespace: str
+    registry: Registry, servers: list[Server], labels: Mapping[str, str], namespace: str
 ) -> dict[str, Json]:
     """Host → virtual host. A host that several VirtualServices have gets the routes of all, in
     their order.
     """
     found: dict[str, Json] = {}
     cache: dict[tuple[str, str, str], list[Json]] = {}
-    for server in port.servers:
+    for server in servers:
         viewer = Viewer(
             registry=registry,
             gateways=frozenset({server.gateway}),
             labels=labels,
             namespace=namespace,
             port=server.number,
+            tls=server.tls,
             service=partial(registry.visible_service, namespace=namespace),
         )
         for vs in registry.visible_virtual_services(namespace, server.gateway):
@@ -189,17 +241,21 @@ def virtual_hosts(
 
 def merge_equal(hosts: dict[str, Json]) -> list[Json]:
     """Virtual hosts with the very same routes become one with several domains, the most special
-    first.
+    first: a host joins the last one before it with these routes, or none where that one redirects
+    to https and it does not (`collapseDuplicateRoutes`).
     """
-    merged: dict[tuple[object, ...], Json] = {}
+    merged: list[Json] = []
+    last: dict[tuple[int, ...], Json] = {}
     for name in sorted(hosts, key=specificity):
         host = hosts[name]
-        key = (*map(id, host["routes"]), host.get("require_tls"))
-        if key in merged:
-            merged[key]["domains"] += host["domains"]
+        routes = tuple(map(id, host["routes"]))
+        known = last.get(routes)
+        if known is not None and known.get("require_tls") == host.get("require_tls"):
+            known["domains"] += host["domains"]
         else:
-            merged[key] = host
-    return list(merged.values())
+            last[routes] = host
+            merged.append(host)
+    return merged
 
 
 def catch_all_last(routes: list[Json]) -> list[Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from labkit.jsontypes import Json
 from labkit.translate.routes.retries import inbound_retry_policy
 from labkit.translate.settings import Settings
+from labkit.translate.values import at, duration
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 TYPE = "type.googleapis.com/"
@@ -78,21 +79,24 @@ def listener(bind: str, port: int, direction: str, name: str = "") -> Json:
     }
 
 
-def gateway(bind: str, port: int, route_config: str, settings: Settings) -> Json:
-    """A gateway's listener. It is the first hop: it trusts no X-Forwarded-For, and says it is
-    `istio-envoy`.
+def gateway(bind: str, port: int, route_configs: list[str], settings: Settings) -> Json:
+    """A gateway's listener, with a filter chain for each route configuration. It is the first hop:
+    it trusts no X-Forwarded-For, and says it is `istio-envoy`.
     """
     found = listener(bind, port, "OUTBOUND")
-    manager = connection_manager(
-        f"outbound_{bind}_{port}",
-        settings,
-        rds=rds(route_config),
-        server_name="istio-envoy",
-        use_remote_address=True,
-        forward_client_cert_details="SANITIZE_SET",
-        set_current_client_cert_details={"subject": True, "cert": True, "dns": True, "uri": True},
-    )
-    return {**found, "filter_chains": [{"filters": [manager]}]}
+    managers = [
+        connection_manager(
+            f"outbound_{bind}_{port}",
+            settings,
+            rds=rds(route_config),
+            server_name="istio-envoy",
+            use_remote_address=True,
+            forward_client_cert_details="SANITIZE_SET",
+            set_current_client_cert_details=dict.fromkeys(("subject", "cert", "dns", "uri"), True),
+        )
+        for route_config in route_configs
+    ]
+    return {**found, "filter_chains": [{"filters": [manager]} for manager in managers]}
 
 
 def outbound(
@@ -116,12 +120,12 @@ def outbound(
     }
 
 
-def outbound_tcp(bind: str, port: int, cluster: str) -> Json:
-    """A sidecar's listener for a port that says it is not HTTP: connections go to `cluster` as they
-    are.
+def outbound_tcp(bind: str, port: int, traffic: Json) -> Json:
+    """A sidecar's listener for a port that says it is not HTTP: connections go on as they are,
+    through the filter `traffic`.
     """
     found = listener(bind, port, "OUTBOUND")
-    return {**found, "filter_chains": [{"filters": [tcp_proxy(cluster)]}], "bind_to_port": False}
+    return {**found, "filter_chains": [{"filters": [traffic]}], "bind_to_port": False}
 
 
 def inbound(port: int, service_port: int, settings: Settings) -> Json:
@@ -161,16 +165,25 @@ def inbound_tcp(port: int) -> Json:
     return {**found, "filter_chains": [{"filters": [tcp_proxy(f"inbound|{port}||")]}]}
 
 
-def tcp_proxy(cluster: str) -> Json:
-    """A network filter that passes connections on to `cluster`."""
-    return {
-        "name": "envoy.filters.network.tcp_proxy",
-        "typed_config": {
-            "@type": f"{TYPE}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-            "stat_prefix": cluster,
-            "cluster": cluster,
-        },
+def tcp_proxy(cluster: str, policy: Json | None = None) -> Json:
+    """A network filter that passes connections on to `cluster`, as the trafficPolicy of the whole
+    Service says; what it says of single ports does not count here.
+    """
+    config: Json = {
+        "@type": f"{TYPE}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": cluster,
+        "cluster": cluster,
     }
+    pool = at(policy, "connectionPool", "tcp") or {}
+    for name, field in (
+        ("idleTimeout", "idle_timeout"),
+        ("maxConnectionDuration", "max_downstream_connection_duration"),
+    ):
+        if pool.get(name) is not None:
+            config[field] = duration(pool[name])
+    if at(policy, "loadBalancer", "consistentHash", "useSourceIp"):
+        config["hash_policy"] = [{"source_ip": {}}]
+    return {"name": "envoy.filters.network.tcp_proxy", "typed_config": config}
 
 
 def route_configuration(name: str, virtual_hosts: list[Json]) -> Json:

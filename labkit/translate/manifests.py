@@ -13,7 +13,7 @@ from itertools import count
 from labkit.jsontypes import Json
 from labkit.resources.injection import gets_sidecar
 from labkit.resources.model import Resource
-from labkit.translate.model import Pod
+from labkit.translate.model import Pod, port_name
 from labkit.translate.registry import Registry
 from labkit.translate.support import refusal
 
@@ -102,9 +102,9 @@ def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -
         ip=ip,
         containers_ports=tuple(int(port["containerPort"]) for port in ports),
         named_ports={
-            port["name"]: int(port["containerPort"])
+            port_name(port["name"], udp=port.get("protocol") == "UDP"): int(port["containerPort"])
             for port in reversed(ports)  # of two with one name the first counts
-            if port.get("name") and port.get("protocol") in (None, "", "TCP")
+            if port.get("name") and port.get("protocol") in (None, "", "TCP", "UDP")
         },
         injected=injected,
     )

@@ -8,6 +8,16 @@ from dataclasses import dataclass, field
 from labkit.jsontypes import Json
 
 
+def port_name(name: str, *, udp: bool) -> str:
+    """How a port of a pod is named among its ports: a Service's port finds one of its own transport
+    only.
+
+    >>> port_name("dns", udp=True), port_name("web", udp=False)
+    ('dns/UDP', 'web')
+    """
+    return f"{name}/UDP" if udp else name
+
+
 @dataclass(frozen=True)
 class Pod:
     """What translation needs of a pod: labels choose it, its address and ports are where traffic
@@ -20,6 +30,7 @@ class Pod:
     ip: str
     containers_ports: tuple[int, ...] = ()
     named_ports: Mapping[str, int] = field(default_factory=dict)
+    """By `port_name`."""
     ready: bool = True
     injected: bool = True
     workload: str = ""

@@ -21,12 +21,14 @@ from labkit.resources.istio import (
 )
 from labkit.resources.model import Resource
 from labkit.resources.precedence import DestinationRules
-from labkit.translate.model import Pod
+from labkit.translate.model import Pod, port_name
 from labkit.translate.rules.virtual_services import VirtualService, resolve_all
 from labkit.translate.settings import settings_of
 from labkit.translate.support import check_supported
 
 NO_ADDRESS = "0.0.0.0"
+NOBODY = "~"
+"""In an `exportTo`: nobody sees the object."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ class Service:
         return service_host(self.name, self.namespace)
 
     def port(self, number: int) -> ServicePort | None:
-        """The port of that number; None where there is none."""
-        return next((port for port in self.ports if port.number == number), None)
+        """The port of that number to which one can connect; None where there is none."""
+        ports = (port for port in self.ports if port.protocol != protocols.UDP)
+        return next((port for port in ports if port.number == number), None)
 
     def only(self, port: ServicePort) -> Service:
         """The same Service with this port alone."""
@@ -183,17 +186,16 @@ class Registry:
         """
         private, exported, public = [], [], []
         for vs in self.virtual_services:
-            if gateway not in vs.gateways:
-                continue
+            times = [vs] * vs.gateways.count(gateway)  # istiod takes each mention by itself
             export_to = vs.export_to or self.settings.virtual_service_export_to
             if not export_to or "*" in export_to:
-                public.append(vs)
-            elif "~" in export_to:
+                public += times
+            elif NOBODY in export_to:
                 continue
             elif vs.namespace == namespace and export_to & {".", namespace}:
-                private.append(vs)
+                private += times
             elif namespace in export_to:
-                exported.append(vs)
+                exported += times
         return private + exported + public
 
     def pods_of(
@@ -233,9 +235,8 @@ class Registry:
             for s in self.services
             if s.namespace == namespace and selects_labels(s.selector, labels)
         ]
-        for service in own:
-            port = service.port(number)
-            if port is not None and isinstance(port.target, int):
+        for port in (port for service in own for port in service.ports):
+            if port.number == number and isinstance(port.target, int):
                 return port.target
         return number if own else GATEWAY_PORTS.get(number, number)
 
@@ -268,10 +269,12 @@ def is_visible(export_to: Iterable[str], owner: str, namespace: str) -> bool:
 
 
 def target_port(pod: Pod, port: ServicePort) -> int | None:
-    """A target port's number; a name is looked up among the pod's own ports, and None where it has
-    no such.
+    """A target port's number; a name is looked up among the pod's own ports of the same transport,
+    and None where it has no such.
     """
-    return port.target if isinstance(port.target, int) else pod.named_ports.get(port.target)
+    if isinstance(port.target, int):
+        return port.target
+    return pod.named_ports.get(port_name(port.target, udp=port.protocol == protocols.UDP))
 
 
 def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> Service:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from labkit.jsontypes import Json
 from labkit.resources import protocols
 from labkit.resources.hosts import is_wildcard, matches, specificity, subset_of
-from labkit.resources.istio import MESH, cluster_name
+from labkit.resources.istio import GATEWAY_HOST, GATEWAY_PORTS, MESH, cluster_name
 from labkit.translate import clusters, listeners
 from labkit.translate.clusters import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from labkit.translate.model import Pod, ProxyConfig
@@ -88,18 +88,20 @@ def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Js
     for number in sorted(shared):
         name = str(number)
         add(listeners.outbound(NO_ADDRESS, number, name, catch_all_tcp, settings), name)
+    rules = registry.destination_rules
     for service in registry.visible_services(pod.namespace):
+        rule = rules.find(service.host, service.namespace, pod.namespace, pod.labels)
         for port in service.ports:
             if protocols.is_http(port.protocol) or port.protocol == protocols.UDP:
                 continue
             cluster = cluster_name(port.number, "", service.host)
+            traffic = listeners.tcp_proxy(cluster, rule.policy if rule else None)
             for bind in addresses_of(registry, service, port, pod):
                 if port.protocol == protocols.UNKNOWN:
                     name = f"{service.host}:{port.number}"
-                    other = listeners.tcp_proxy(cluster)
-                    add(listeners.outbound(bind, port.number, name, other, settings), name)
+                    add(listeners.outbound(bind, port.number, name, traffic, settings), name)
                 else:
-                    add(listeners.outbound_tcp(bind, port.number, cluster), None)
+                    add(listeners.outbound_tcp(bind, port.number, traffic), None)
     return list(names), list(found.values())
 
 
@@ -143,6 +145,7 @@ def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
         labels=pod.labels,
         namespace=pod.namespace,
         port=number,
+        tls=False,
         service=services.get,
     )
     bound = registry.visible_virtual_services(pod.namespace, MESH)
@@ -155,7 +158,7 @@ def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
         routes = routes_of(vs, viewer)
         if not routes:
             continue
-        foreign, own = hosts_of(vs, services, owners_of_wildcards(bound, services))
+        foreign, own = hosts_of(vs, number, services, owners_of_wildcards(bound, services))
         usable = [s for s in own if protocols.is_http_or_unknown(s.ports[0].protocol)]
         if usable or (number == HTTP_PORT_OF_THE_GATEWAY):
             wrappers.append((foreign, usable, routes))
@@ -248,9 +251,11 @@ def owners_of_wildcards(
 
 
 def hosts_of(
-    vs: VirtualService, services: dict[str, Service], owners: dict[str, VirtualService]
+    vs: VirtualService, number: int, services: dict[str, Service], owners: dict[str, VirtualService]
 ) -> tuple[list[str], list[Service]]:
-    """(hosts that are no Service, Services) among a VirtualService's hosts, wildcards last."""
+    """(hosts that are no Service, Services) among a VirtualService's hosts, wildcards last. A
+    wildcard that covers the gateway's own Service, which no manifest has, covers a Service.
+    """
     foreign: list[str] = []
     own: list[Service] = []
     for host in (h for h in vs.hosts if not is_wildcard(h)):
@@ -262,7 +267,7 @@ def hosts_of(
     for host in (h.lower() for h in vs.hosts if is_wildcard(h)):
         covered = [service for name, service in services.items() if subset_of(name, host)]
         own += [service for service in covered if owners.get(service.host) is vs]
-        if not covered:
+        if not covered and not (number in GATEWAY_PORTS and subset_of(GATEWAY_HOST, host)):
             foreign.append(host)
     return foreign, own
 

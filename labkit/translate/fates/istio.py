@@ -197,6 +197,16 @@ def has_certificates(tls: Any) -> bool:
     return isinstance(tls, dict) and bool(tls.keys() - {"httpsRedirect"})
 
 
+def fails_istiod(hosts: Any) -> bool:
+    """Whether a host with `./` or `*/` comes after `*/*`: that makes istiod's list of hosts one
+    long, and the next such host is put behind its end (`sanitizeServerHostNamespace` in
+    `pilot/pkg/model/gateway.go`).
+    """
+    known = hosts if isinstance(hosts, list) else []
+    after = known[known.index("*/*") + 1 :] if "*/*" in known else []
+    return any(str(host).startswith(("./", "*/")) and host != "*/*" for host in after)
+
+
 GATEWAY = (
     done("spec", "selector{}"),
     no_places("spec.selector"),
@@ -217,6 +227,12 @@ GATEWAY = (
         "verifyCertificateHash[] verifyCertificateSpki[]",
         why="the gateway here has no certificates (httpsRedirect alone is fine)",
         asks=has_certificates,
+    ),
+    refused_values(
+        "spec.servers[].hosts",
+        "`./` or `*/` after `*/*`",
+        why="istiod itself fails on these hosts: leave out those after `*/*`",
+        asks=fails_istiod,
     ),
     no_effect("spec.servers[]", "name port.name", why="istiod needs them for TLS alone"),
     no_effect("spec.servers[]", "defaultEndpoint", why="istiod reads it nowhere"),

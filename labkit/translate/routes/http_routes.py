@@ -21,8 +21,8 @@ from labkit.translate.values import at, duration, hundred_percent, made_of, mill
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who asks for routes: its gateway names (`mesh` for a sidecar), labels, namespace, and the
-    port asked for.
+    """Who asks for routes: its gateway names (`mesh` for a sidecar), labels, namespace, the port
+    asked for, and whether the Gateway's server there has a `tls` block.
     """
 
     registry: Registry
@@ -30,6 +30,7 @@ class Viewer:
     labels: Mapping[str, str]
     namespace: str
     port: int
+    tls: bool
     service: Callable[[str], Service | None]
 
     def hash_of(self, destination: Json) -> Json | None:
@@ -108,7 +109,7 @@ def one_route(http: Json, match: Json | None, viewer: Viewer) -> Json:
     operations = route_filters.header_operations(http.get("headers"))
     route.update(operations.fields)
     if http.get("redirect") is not None:
-        route["redirect"] = redirect(http["redirect"], viewer.port)
+        route["redirect"] = redirect(http["redirect"], viewer.port, viewer.tls)
     elif http.get("directResponse") is not None:
         route["direct_response"] = direct_response(http["directResponse"])
     else:
@@ -256,8 +257,10 @@ REDIRECT_CODES = {
 """301 is Envoy's default, and defaults are not written."""
 
 
-def redirect(wanted: Json, port: int) -> Json:
-    """An HTTPRedirect as Envoy's RedirectAction. `port` is the port asked for, for `derivePort`."""
+def redirect(wanted: Json, port: int, tls: bool) -> Json:
+    """An HTTPRedirect as Envoy's RedirectAction. `port` is the port asked for, for `derivePort`;
+    with `tls` the usual port is that of https.
+    """
     found: Json = {}
     if wanted.get("authority"):
         found["host_redirect"] = wanted["authority"]
@@ -268,7 +271,7 @@ def redirect(wanted: Json, port: int) -> Json:
     if wanted.get("scheme"):
         found["scheme_redirect"] = wanted["scheme"]
     number = wanted.get("port") or (port if wanted.get("derivePort") == "FROM_REQUEST_PORT" else 0)
-    usual = {"http": 80, "https": 443}.get(wanted.get("scheme") or "http")
+    usual = {"http": 80, "https": 443}.get(wanted.get("scheme") or ("https" if tls else "http"))
     if number and number != usual:
         found["port_redirect"] = number
     code = REDIRECT_CODES.get(wanted.get("redirectCode") or 301)

@@ -171,7 +171,7 @@ def check_redirect(
     if redirect.get("uri") and redirect.get("prefixRewrite"):
         report.error((*path, "prefixRewrite"), "only one of uri and prefixRewrite may be set")
     if redirect.get("prefixRewrite") and any(
-        match.get("uri") and "prefix" not in match["uri"] for match in matches
+        "prefix" not in match["uri"] for match in matches if match.get("uri") is not None
     ):
         report.error(
             (*path, "prefixRewrite"), "prefixRewrite works only where every match is a prefix"
