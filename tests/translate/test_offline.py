@@ -1,0 +1,52 @@
+"""What labkit once made otherwise than istiod: found by generated rule sets (tests/generated), made
+small, and recorded of istiod's own translation by `python -m tests.generated.record`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from labkit.errors import UnsupportedError
+from tests.each import assert_each
+from tests.generated.oracle import placed, translated
+
+from .recorded import differences
+from .test_any_names import whole
+
+DATA = Path(__file__).parent / "data"
+RECORDED = DATA / "offline.json"
+
+
+def inputs() -> dict[str, list[Any]]:
+    known = yaml.safe_load((DATA / "offline.yaml").read_text("utf-8"))
+    return {name: [*known["base"], *objects] for name, objects in known["cases"].items()}
+
+
+def test_every_proxy_gets_what_istiod_gave_it() -> None:
+    recorded = json.loads(RECORDED.read_text("utf-8"))
+    assert list(recorded) == list(inputs())
+
+    def holds(case: tuple[str, list[Any]]) -> None:
+        name, objects = case
+        found = {proxy: whole(dump) for proxy, dump in translated(placed(objects)).items()}
+        assert list(differences(recorded[name], found)) == []
+
+    assert_each(((name, (name, objects)) for name, objects in inputs().items()), holds)
+
+
+def test_what_istiod_fails_on_is_refused_by_name() -> None:
+    """`*/*` makes its list of hosts one long; a host after it is then looked for behind the end
+    (`sanitizeServerHostNamespace` in `pilot/pkg/model/gateway.go`).
+    """
+    objects = inputs()["a-redirect-to-443-behind-tls"]
+    (server,) = next(each["spec"]["servers"] for each in objects if each["kind"] == "Gateway")
+    server["hosts"] = ["*/*", "shop/a.example.com"]
+    assert "gateway" in translated(objects)
+    server["hosts"] += ["./b.example.com"]
+    with pytest.raises(UnsupportedError, match=r"^Gateway shop/front, spec.servers\[0\].hosts, is"):
+        translated(objects)
