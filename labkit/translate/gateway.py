@@ -120,7 +120,9 @@ def gateway_config(
             route_config(registry, name, servers.by_route[name], labels, namespace)
             for name in routes
         ),
-        listeners=tuple(listeners.gateway(*at, names) for at, names in chains.items()),
+        listeners=tuple(
+            listeners.gateway(*at, names, registry.settings) for at, names in chains.items()
+        ),
     )
 
 

@@ -84,21 +84,21 @@ def test_a_pod_alone_is_a_pod_too() -> None:
     assert (pod.name, pod.named_ports, pod.containers_ports) == ("alone", {"web": 9090}, (9090,))
 
 
-def test_a_port_of_a_name_is_one_of_tcp_also_of_a_container_that_stays() -> None:
+def test_a_port_of_a_name_is_one_of_its_transport_also_of_a_container_that_stays() -> None:
     def container(name: str, port: int, **more: str) -> Json:
         return {"name": name, "ports": [{"containerPort": port, "name": "web"} | more]}
 
     pod: Json = {"kind": "Pod", "metadata": {"name": "pod"}, "spec": {}}
     spec = pod["spec"]
     spec["containers"] = [container("dns", 53, protocol="UDP"), container("app", 80)]
-    assert registry(pod).pods[-1].named_ports == {"web": 80}
+    assert registry(pod).pods[-1].named_ports == {"web": 80, "web/UDP": 53}
     spec["containers"].append(container("second", 81))
-    assert registry(pod).pods[-1].named_ports == {"web": 80}
+    assert registry(pod).pods[-1].named_ports == {"web": 80, "web/UDP": 53}
     spec["containers"] = [container("dns", 53, protocol="UDP")]
     spec["initContainers"] = [container("first", 82), container("stays", 83)]
-    assert registry(pod).pods[-1].named_ports == {}
+    assert registry(pod).pods[-1].named_ports == {"web/UDP": 53}
     spec["initContainers"][1]["restartPolicy"] = "Always"
-    assert registry(pod).pods[-1].named_ports == {"web": 83}
+    assert registry(pod).pods[-1].named_ports == {"web": 83, "web/UDP": 53}
 
 
 def test_services_without_an_address_get_one() -> None:
