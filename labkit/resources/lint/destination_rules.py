@@ -4,9 +4,9 @@ do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from labkit.resources.hosts import is_wildcard
+from labkit.resources.hosts import is_wildcard, subset_of
 from labkit.resources.istio import ROOT_NAMESPACE, SERVICE_DOMAIN, full_host, service_host
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
 from labkit.resources.lint.world import World
@@ -87,8 +87,7 @@ def ignored(world: World) -> Iterator[Diagnosis]:
     hosts: dict[str, list[Resource]] = {}
     for rule in rules:
         host = full_host(str(rule.spec.get("host") or ""), rule.namespace)
-        if not is_wildcard(host):
-            hosts.setdefault(host, []).append(rule)
+        hosts.setdefault(host, []).append(rule)
     owners = {id(part): rule for rule in rules for _, part in _parts(rule)}
 
     def wild(rule: Resource) -> bool:
@@ -97,28 +96,49 @@ def ignored(world: World) -> Iterator[Diagnosis]:
     spaces = {r.namespace for r in world.resources} | {ROOT_NAMESPACE, _ELSEWHERE}
     spaces |= {str(name) for rule in rules for name in items(rule.spec, "exportTo")} - {".", "*"}
     for host, own in hosts.items():
-        if len(own) == 1 and not own[0].spec.get("exportTo"):
-            continue
-        home = world.services[host].namespace if host in world.services else _home(host)
+        first = own[0]
+        if len(own) == 1 and not first.spec.get("exportTo") and first.namespace != ROOT_NAMESPACE:
+            continue  # proxies of its own namespace obey it
+        targets = list(_targets(world, host, spaces, hosts))
         selectors = [(block(r.spec, "workloadSelector") or {}).get("matchLabels") for r in own]
         callers = [
             (space, labels) for space in sorted(spaces) for labels in [{}, *filter(None, selectors)]
         ]
-        found = [index.find(host, home, *caller) for caller in callers]
-        shown = {space: each for (space, _), each in zip(callers, found, strict=True) if each}
+        asked = [(*target, *caller) for target in targets for caller in callers]
+        found = [index.find(*each) for each in asked]
+        shown = {each[2]: rule for each, rule in zip(asked, found, strict=True) if rule}
         used = {part for each in found for part in _obeyed(each)}
         for rule in own:
             parts = list(_parts(rule))
             unused = [(path, part) for path, part in parts if id(part) not in used]
             if unused and len(unused) == len(parts) and len(own) <= _FEW:
                 rest = DestinationRules(
-                    each for each in rules if each is not rule and (each in own or wild(each))
+                    each
+                    for each in rules
+                    if each is not rule and (each in own or wild(each) or is_wildcard(host))
                 )
-                without = [rest.find(host, home, *caller) for caller in callers]
+                without = [rest.find(*each) for each in asked]
                 if list(map(_obeyed, without)) != list(map(_obeyed, found)):
                     continue
             for path, part in unused:
                 yield _ignored(rule, path, part, host, owners, shown)
+
+
+def _targets(
+    world: World, host: str, spaces: set[str], named: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """(host, namespace) of the Services that a rule's host stands for. A wildcard stands for those
+    that other rules name, and in each namespace for one that none does.
+    """
+    found = [host]
+    if is_wildcard(host):
+        found += [each for each in named if each != host and subset_of(each, host)]
+        inside = (service_host(_SOME_SERVICE, space) for space in sorted(spaces))
+        found += [each for each in inside if subset_of(each, host)]
+    for each in found:
+        service = world.services.get(each)
+        name = _SOME_SERVICE + each.removeprefix("*") if is_wildcard(each) else each
+        yield name, service.namespace if service is not None else _home(name)
 
 
 def _obeyed(rule: Rule | None) -> list[int]:
@@ -158,6 +178,7 @@ def _ignored(
 
 _FEW = 40  # rules of one host: with more of them the answer would take too long
 _ELSEWHERE = "-"  # some namespace that nothing here names
+_SOME_SERVICE = "-"  # and some Service
 
 
 def _home(host: str) -> str:
