@@ -82,7 +82,7 @@ def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
     panel.get_by_label("Fortio, a load").check()
     panel.get_by_label("requests (-n)").fill("60")
     panel.get_by_label("connections (-c)").fill("2")
-    panel.get_by_label("Plot").focus()
+    panel.get_by_label("Plot", exact=True).focus()
     panel.get_by_text(f"fortio load -c 2 -qps 0 -n 60 {URL}").wait_for(timeout=15_000)
     panel.get_by_role("button", name="Start").click()
     done(book, "Done: 60 requests")
@@ -126,7 +126,7 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot').dataset.marks === '2'", timeout=30_000
     )
-    panel.get_by_label("Plot").select_option("Status codes over time")
+    panel.get_by_label("Plot", exact=True).select_option("Status codes over time")
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot figcaption').textContent.includes('by status')",
         timeout=30_000,
@@ -155,7 +155,7 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
         "Latency histogram",
         "Versions over time",
     ):
-        panel.get_by_label("Plot").select_option(plot)
+        panel.get_by_label("Plot", exact=True).select_option(plot)
         alt = {
             "Pods": "by pod",
             "Versions": "by version",

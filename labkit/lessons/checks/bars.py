@@ -55,10 +55,11 @@ def picture(bars: Sequence[Bar]) -> str:
         if bar.bounds:
             low = 100 * (bar.low or 0.0) / longest
             high = 100 * (longest if bar.high is None else bar.high) / longest
+            edges = f"0 {2 * (bar.high is not None)}px 0 {2 * (bar.low is not None)}px"
             frame = (
                 f'<span style="position:absolute;left:{low:.1f}%;'
                 f"width:{max(0.0, high - low):.1f}%;top:0;bottom:0;box-sizing:border-box;"
-                'border:solid currentColor;border-width:0 2px;min-width:4px"></span>'
+                f'border:solid currentColor;border-width:{edges};min-width:4px"></span>'
             )
         colour = RIGHT if bar.passes else WRONG
         shown.append(
@@ -67,7 +68,7 @@ def picture(bars: Sequence[Bar]) -> str:
             '<span style="display:block;position:relative;height:1em" aria-hidden="true">'
             f'<span style="position:absolute;left:0;top:.15em;bottom:.15em;background:{colour};'
             f'width:{100 * max(0.0, bar.count) / longest:.1f}%"></span>{frame}</span></td>'
-            f"<td style='text-align:left'>{'' if bar.passes else '✘ '}{html.escape(bar.told)}"
+            f"<td style='text-align:left;padding-left:.7em'>{'' if bar.passes else '✘ '}{html.escape(bar.told)}"
             "</td></tr>"
         )
     return f"<table>{''.join(shown)}</table>" if shown else ""

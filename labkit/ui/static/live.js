@@ -26,7 +26,7 @@ function pictureOf(model, prefix) {
     figure.hidden = false;
     figure.setAttribute("data-marks", model.get("marks"));
   };
-  const fill = () => details.open && inner.replaceChildren(tableOf(model.get("cells"), model.get("caption")));
+  const fill = () => details.open && inner.replaceChildren(tableOf(model.get("cells"), ""));
   details.addEventListener("toggle", fill);
   const stops = [follow(model, "picture", draw), follow(model, "cells", fill)];
   return { figure, stop: () => stops.forEach((each) => each()) };
