@@ -61,15 +61,14 @@ def picture(bars: Sequence[Bar]) -> str:
                 f"width:{max(0.0, high - low):.1f}%;top:0;bottom:0;box-sizing:border-box;"
                 f'border:solid currentColor;border-width:{edges};min-width:4px"></span>'
             )
-        colour = RIGHT if bar.passes else WRONG
+        colour, wrong = (RIGHT, "") if bar.passes else (WRONG, "✘ ")
         shown.append(
             "<tr><th scope='row' style='text-align:left;font-weight:normal'>"
             f"{html.escape(bar.name)}</th><td style='width:14em'>"
             '<span style="display:block;position:relative;height:1em" aria-hidden="true">'
             f'<span style="position:absolute;left:0;top:.15em;bottom:.15em;background:{colour};'
             f'width:{100 * max(0.0, bar.count) / longest:.1f}%"></span>{frame}</span></td>'
-            f"<td style='text-align:left;padding-left:.7em'>{'' if bar.passes else '✘ '}{html.escape(bar.told)}"
-            "</td></tr>"
+            f"<td style='text-align:left;padding-left:.7em'>{wrong}{html.escape(bar.told)}</td></tr>"
         )
     return f"<table>{''.join(shown)}</table>" if shown else ""
 
