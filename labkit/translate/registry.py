@@ -262,10 +262,12 @@ def selects_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> bo
 
 def is_visible(export_to: Iterable[str], owner: str, namespace: str) -> bool:
     """True when `exportTo` of an object in `owner` covers proxies of `namespace`; an empty one is
-    public.
+    public. `*` counts before all others, and `~` before all but that.
     """
     names = set(export_to)
-    return not names or "*" in names or namespace in names or ("." in names and owner == namespace)
+    if not names or "*" in names:
+        return True
+    return NOBODY not in names and (namespace in names or ("." in names and owner == namespace))
 
 
 def target_port(pod: Pod, port: ServicePort) -> int | None:

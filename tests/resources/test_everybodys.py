@@ -292,3 +292,22 @@ def test_objects_that_are_nested_deep(depth: int) -> None:
         assert check(body)[0].verdict == "refused"
         lint(body, context=CONTEXT)
         assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({"clusterIP": "10.96.7.7", "clusterIPs": ["10.96.7.7"]}, ""),
+        ({"clusterIP": "10.96.7.7", "clusterIPs": ["10.96.7.7", "fd00::7"]}, ""),
+        ({"clusterIPs": ["10.96.7.7"]}, "write `clusterIP: 10.96.7.7` too"),
+        ({"clusterIPs": ["None"]}, "write `clusterIP: None` too"),
+        ({"clusterIP": "10.96.7.7", "clusterIPs": ["10.96.7.7", "10.96.7.8"]}, "one address of a"),
+    ],
+)
+def test_a_services_addresses_agree(spec: dict[str, Any], says: str) -> None:
+    """As `ValidateServiceClusterIPsRelatedFields` of Kubernetes: no `clusterIPs` without the other,
+    and of two one of each family."""
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}}
+    (verdict,) = check({**body, "spec": {"ports": [{"port": 80}], **spec}})
+    assert verdict.accepted == (not says)
+    assert says in " ".join(str(finding) for finding in verdict.findings)

@@ -13,6 +13,7 @@ import pytest
 from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import Pod, Registry, gateway_config, registry_of, sidecar_config
+from labkit.translate.registry import is_visible
 
 from .recorded import first_cases
 
@@ -191,3 +192,22 @@ def test_translation_is_felt_as_instant(attempts: int) -> None:
         return time.perf_counter() - start
 
     assert min(once() for _ in range(attempts)) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("export_to", "own", "other"),
+    [
+        ([], True, True),
+        (["*"], True, True),
+        (["."], True, False),
+        (["other"], False, True),
+        (["~"], False, False),
+        (["~", "."], False, False),
+        (["other", "~"], False, False),
+        (["*", "~"], True, True),
+    ],
+)
+def test_who_sees_what_is_exported(export_to: list[str], own: bool, other: bool) -> None:
+    """As istiod sorts its Services (`initServiceRegistry`): `*` first, then `~`, then names."""
+    seen = [is_visible(export_to, "own", namespace) for namespace in ("own", "other")]
+    assert seen == [own, other]

@@ -211,7 +211,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "servers@.port.targetPort": (80, 81),
     "outlierDetectionHttpErrorCodes@": (500, 503),
     "Service spec.clusterIP": ("10.96.0.7", "10.96.0.9"),
-    "Service spec.clusterIPs": (["10.96.0.7"], ["10.96.0.7", "10.96.0.9"]),
+    "Service spec.clusterIPs": (["10.96.0.7"], None),
     "Service spec.selector{}": ({"app": "web"}, {"app": "none"}),
     "Service spec.ports@.name": ("http", "tcp"),
     "Service spec.ports@.appProtocol": ("http", "tcp"),

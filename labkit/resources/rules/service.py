@@ -134,12 +134,23 @@ def _cluster_ip(spec: Fields, kind: str, headless: bool, report: Report) -> None
             ("spec", "clusterIP"), "not an address", found=address, allowed="an address, or None"
         )
     others = items(spec, "clusterIPs")
-    if others and address and others[0] != address:
+    if others and not address:
+        report.error(
+            ("spec", "clusterIPs"),
+            "not without clusterIP",
+            found=others,
+            hint=f"write `clusterIP: {others[0]}` too, or neither",
+        )
+    elif others and others[0] != address:
         report.error(
             ("spec", "clusterIPs", 0),
             "must be the same as clusterIP",
             found=others[0],
             allowed=address,
+        )
+    elif len(others) > 1 and len({":" in str(other) for other in others}) < len(others):
+        report.error(
+            ("spec", "clusterIPs"), "one address of a kind", found=others, allowed="IPv4 and IPv6"
         )
     for index, value in enumerate(items(spec, "externalIPs")):
         if not names.ip_address(value) or names.loopback(value):
