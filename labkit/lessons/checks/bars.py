@@ -68,7 +68,7 @@ def picture(bars: Sequence[Bar]) -> str:
             '<span style="display:block;position:relative;height:1em" aria-hidden="true">'
             f'<span style="position:absolute;left:0;top:.15em;bottom:.15em;background:{colour};'
             f'width:{100 * max(0.0, bar.count) / longest:.1f}%"></span>{frame}</span></td>'
-            f"<td style='text-align:left;padding-left:.7em'>{wrong}{html.escape(bar.told)}</td></tr>"
+            f"<td style='text-align:left;padding:0 1em'>{wrong}{html.escape(bar.told)}</td></tr>"
         )
     return f"<table>{''.join(shown)}</table>" if shown else ""
 
