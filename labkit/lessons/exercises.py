@@ -37,6 +37,8 @@ class Exercise:
     """A task with its check. `judge` gets what the learner made (or a mesh) and returns a verdict,
     or True or False.
 
+    `setting` makes the mesh that the exercise begins with, where it is not the lesson's.
+
     What else `check` is given, a mesh to compare an answer with, say, `judge` gets as well.
 
     >>> task = Exercise(
@@ -60,6 +62,7 @@ class Exercise:
     judge: Callable[..., Verdict | bool] = field(repr=False)
     hints: Sequence[str] = field(repr=False)
     solution: str = field(repr=False)
+    setting: Callable[..., object] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.hints) != HINTS:
@@ -84,6 +87,19 @@ class Exercise:
         if progress.strict() and not verdict.passed:
             fail(verdict)
         return verdict
+
+    def prepare(self, mesh: Any) -> Exercise:
+        """Makes what the exercise is about: a mesh with a fault in it. Returns the exercise, so
+        that a notebook shows it. Raises LessonError for an exercise that needs no such thing.
+
+        >>> task("03-3").prepare(mesh)
+        """
+        if self.setting is None:
+            raise LessonError(
+                f"Exercise {self.id} takes the mesh as it is", try_next=f'task("{self.id}").hint()'
+            )
+        self.setting(mesh)
+        return self
 
     def hint(self) -> Hint:
         """The next hint; after the third the solution. Remembered, so a new kernel goes on where

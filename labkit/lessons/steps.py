@@ -17,7 +17,7 @@ from labkit.lessons.outline import Cell, Outline, Statement
 CHANGES = frozenset(("apply", "control", "delete", "label", "reset", "restart", "runtime", "scale"))
 TRAPS = frozenset(("break_it", "fix", "prepare"))
 """The methods that leave a mesh in another state: its own, and those of a trap."""
-JUDGES = frozenset(("check", "finish_lesson", "predict", "reveal", "task", "walk"))
+JUDGES = frozenset(("check", "finish_lesson", "predict", "reveal", "walk"))
 """What a statement begins with that is there to judge, whatever it does on the way."""
 BUILTINS = frozenset(dir(builtins))
 

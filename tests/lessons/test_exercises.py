@@ -122,6 +122,15 @@ def test_an_exercise_is_complete_or_refused() -> None:
         exercise(id="slow-pod")
 
 
+def test_an_exercise_may_begin_with_a_mesh_of_its_own() -> None:
+    made: list[object] = []
+    own = Exercise("03-3", "Mend it", lambda _: True, ("a", "b", "c"), "x", made.append)
+    assert own.prepare("a mesh") is own, "a notebook shows it"
+    assert made == ["a mesh"]
+    with pytest.raises(LessonError, match="takes the mesh as it is"):
+        exercise().prepare("a mesh")
+
+
 def notebook(folder: Path, name: str, title: str, *ids: str) -> None:
     code = "".join(f'task = Exercise(\n    "{id}",\n    "Do it"\n)\n' for id in ids)
     cells = [
@@ -168,3 +177,13 @@ def test_the_public_names_are_all_there() -> None:
     assert dir(lessons) == sorted(lessons.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         lessons.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("near", ["3-1", "03-01"])
+def test_an_id_that_is_nearly_one_says_which(near: str) -> None:
+    with pytest.raises(LessonError, match=r'no exercise(?s:.*)next: task\("03-1"\)'):
+        lessons.task(near)
+    with pytest.raises(LessonError, match=r"there: 03-1, 03-2, 03-3$"):
+        lessons.task("03-9")
+    with pytest.raises(LessonError, match="none of that lesson"):
+        lessons.task("31-1")

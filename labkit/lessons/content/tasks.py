@@ -23,13 +23,14 @@ from labkit.lessons.exercises import Exercise
 @dataclass(frozen=True)
 class Task:
     """What an Exercise is made of; made only when a lesson asks, as making one notes that the
-    learner has met it.
+    learner has met it. `prepare` makes the mesh that it begins with.
     """
 
     prompt: str
     judge: Callable[..., Verdict | bool]
     hints: tuple[str, str, str]
     solution: str
+    prepare: Callable[..., object] | None = None
 
 
 def task(id: str) -> Exercise:
@@ -38,14 +39,18 @@ def task(id: str) -> Exercise:
     >>> task("03-1").hint()
     Hint 1 of 3: …
     """
-    there = tasks_of(id[:2])
+    lesson, _, number = id.partition("-")
+    there = tasks_of(lesson)
     if id not in there:
+        near = f"{lesson.zfill(2)}-{number.lstrip('0')}"  # "3-1" and "03-01" mean 03-1
+        there = there or tasks_of(lesson.zfill(2))
         raise LessonError(
             f"There is no exercise {id!r}",
             seen=f"there: {', '.join(there) or 'none of that lesson'}",
+            try_next=f'task("{near}")' if near in there else "",
         )
     found = there[id]
-    return Exercise(id, found.prompt, found.judge, found.hints, found.solution)
+    return Exercise(id, found.prompt, found.judge, found.hints, found.solution, found.prepare)
 
 
 def tasks_of(lesson: str) -> dict[str, Task]:

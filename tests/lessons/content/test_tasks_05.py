@@ -1,4 +1,6 @@
-"""The judge of lesson 5's exercise passes on its solution, and on no other kind of affinity."""
+"""The judges of lesson 5's exercises on a real mesh: right answers pass, near misses are refused by
+name.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ import pytest
 
 import labkit
 from labkit.lessons import CheckFailed, manifest, show
-from labkit.lessons.content.exercises.lesson_05 import keeps_users
+from labkit.lessons.content.exercises.lesson_05 import (
+    TASKS,
+    keeps_office,
+    keeps_sessions,
+    keeps_users,
+    misspelt_beside_another,
+    office_by_address,
+    rule,
+)
 from labkit.mesh import Mesh
 
 pytestmark = pytest.mark.embedded
@@ -66,3 +76,68 @@ def test_a_slip(mesh: Mesh, old: str, new: str, said: str) -> None:
     mesh.apply(show(f"{LESSON}/user-header.yaml").replace(old, new))
     with pytest.raises(CheckFailed, match=said):
         keeps_users(mesh)
+
+
+def by(header: str) -> str:
+    return f"consistentHash: {{httpHeaderName: {header}}}"
+
+
+class TestTwoThingsAreWrong:
+    @pytest.fixture(autouse=True)
+    def prepared(self, mesh: Mesh) -> None:
+        misspelt_beside_another(mesh)
+
+    def test_the_solution(self, mesh: Mesh) -> None:
+        exec(TASKS["05-2"].solution, {"mesh": mesh})
+        assert keeps_sessions(mesh)
+
+    def test_another_answer(self, mesh: Mesh) -> None:
+        """The older rule may be given the key as well: the other one is then without effect."""
+        mesh.apply(rule("hello-world-dr", by("x-session")))
+        assert keeps_sessions(mesh)
+
+    def test_near_misses(self, mesh: Mesh) -> None:
+        def refused(said: str) -> None:
+            with pytest.raises(CheckFailed, match=said):
+                keeps_sessions(mesh)
+
+        two = "two rules for the host, `hello-world-dr` and `sessions-dr`"
+        refused(two)
+        mesh.apply(rule("sessions-dr", by("x-session")))
+        refused(two)
+        mesh.delete("DestinationRule", "hello-world-dr")
+        assert keeps_sessions(mesh), "now both are mended"
+        mesh.apply(rule("sessions-dr", by("x-sesion")))
+        refused("the header `x-sesion`, and no request carries that")
+        mesh.apply(rule("sessions-dr", by("x-forwarded-for")))
+        refused("all have the same pod: the key is the header `x-forwarded-for`")
+        mesh.delete("DestinationRule", "sessions-dr")
+        refused("No rule asks for affinity")
+
+
+class TestAnOffice:
+    @pytest.fixture(autouse=True)
+    def prepared(self, mesh: Mesh) -> None:
+        office_by_address(mesh)
+
+    @pytest.mark.parametrize("key", ["cookie", "query-parameter", "user-header"])
+    def test_answers(self, mesh: Mesh, key: str) -> None:
+        mesh.apply(manifest(f"{LESSON}/{key}.yaml"))
+        assert keeps_office(mesh)
+
+    def test_near_misses(self, mesh: Mesh) -> None:
+        def refused(said: str) -> None:
+            with pytest.raises(CheckFailed, match=said):
+                keeps_office(mesh)
+
+        refused("all have the same pod: the key is the header `x-forwarded-for`")
+        mesh.apply(manifest(f"{LESSON}/source-address.yaml"))
+        refused("all have the same pod: the key is the caller's address")
+        mesh.apply(rule("hello-world-dr", "simple: RANDOM"))
+        refused("Nothing ties them to one")
+        mesh.apply(rule("users-dr", by("x-user")))
+        refused("two rules for the host, `hello-world-dr` and `users-dr`")
+        mesh.delete("DestinationRule", "hello-world-dr")
+        assert keeps_office(mesh)
+        mesh.apply(rule("users-dr", by("x-usr")))
+        refused("`x-usr`, and no request carries that")

@@ -1,4 +1,6 @@
-"""The judge of exercise 09-1, and a canary, on a real mesh."""
+"""The judges of lesson 9's exercises, and a canary, on a real mesh: right answers pass, near misses
+are refused by name.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ from labkit.lessons import CheckFailed
 from labkit.lessons.checks import check
 from labkit.lessons.config_dump import configured_weights
 from labkit.lessons.content import canary
-from labkit.lessons.content.exercises.lesson_09 import TASKS, one_in_ten_to_v1
+from labkit.lessons.content.exercises.lesson_09 import (
+    TASKS,
+    accused_canary,
+    beta_and_split,
+    nobody_fails,
+    one_in_ten_to_v1,
+)
 from labkit.lessons.files import manifest
 from labkit.mesh import Mesh
 from labkit.traffic import FortioResult
@@ -59,6 +67,52 @@ def test_two_routes_are_not_a_split(mesh: Mesh) -> None:
 
 
 PUBLISHED = (("v2", 90), ("v1", 10))
+
+
+def to(version: str, weight: int = 100) -> str:
+    return f"{{destination: {{host: hello-world, subset: {version}}}, weight: {weight}}}"
+
+
+SPLIT = f"{{route: [{to('v1', 90)}, {to('v2', 10)}]}}"
+BETA = f"{{match: [{{uri: {{prefix: /beta}}}}], route: [{to('v2')}]}}"
+
+
+def test_a_path_and_a_split(mesh: Mesh) -> None:
+    def refused(said: str, *routes: str) -> None:
+        mesh.apply(virtual_service(f"[{', '.join(routes)}]"))
+        with pytest.raises(CheckFailed, match=said):
+            beta_and_split(mesh)
+
+    refused("its route comes after one without a match", SPLIT, BETA)
+    refused("no route before the split is for /beta alone", SPLIT)
+    refused("/beta is answered with 404", BETA.replace("/beta", "/alpha"))
+    refused("all others are answered by ..v1", BETA, f"{{route: [{to('v1')}]}}")
+    refused("split", BETA, f"{{route: [{to('v1', 10)}, {to('v2', 90)}]}}")
+    exact = BETA.replace("prefix", "exact")
+    mesh.apply(virtual_service(f"[{exact}, {SPLIT}]"))
+    assert beta_and_split(mesh), "only /beta was asked for"
+    exec(TASKS["09-2"].solution, {"mesh": mesh, "manifest": manifest})
+    assert beta_and_split(mesh)
+
+
+def test_an_accused_canary(mesh: Mesh) -> None:
+    def refused(said: str) -> None:
+        with pytest.raises(CheckFailed, match=said):
+            nobody_fails(mesh)
+
+    accused_canary(mesh)
+    refused("are errors, of v1, which gets 7")
+    mesh.apply(canary.weighted(NAME, 0))
+    refused("of v1, which gets 100%: v2 was taken out, and it was not the one")
+    mesh.apply(canary.weighted(NAME, 90))
+    refused("are errors, of v1, which gets")
+    exec(TASKS["09-3"].solution, {"mesh": mesh, "canary": canary})
+    assert nobody_fails(mesh)
+    mesh.apply(virtual_service(f"[{{route: [{to('v2')}]}}]"))
+    assert nobody_fails(mesh), "a route to v2 alone is as good"
+    mesh.apply(canary.weighted(NAME, 25))
+    mesh.restart("hello-world-v1")
+    assert nobody_fails(mesh), "new pods of v1 are well"
 
 
 def test_a_canary(mesh: Mesh) -> None:

@@ -1,4 +1,6 @@
-"""The exercise of lesson 6."""
+"""The exercises of lesson 6: who may leave the pool, one rule with two policies, and a pod that
+answers well now and then.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ from labkit.lessons.checks.bars import percent
 from labkit.lessons.checks.breaker import ejected_pods
 from labkit.lessons.checks.verdict import Verdict, Why, conclude
 from labkit.lessons.config_dump import configured
+from labkit.lessons.content.exercises.lesson_03 import in_turns
+from labkit.lessons.content.rules import forget_rules, rules_of
 from labkit.lessons.content.tasks import Task
 from labkit.resources.istio import cluster_name, service_host
 
@@ -100,6 +104,102 @@ def counted(mesh: Mesh, name: str) -> int:
     return int(mesh.counter(f"outlier_detection.ejections_{name}", cluster=SERVICE))
 
 
+# turns, and outlier detection
+
+
+def turns_and_leaves(mesh: Mesh) -> Verdict:
+    """While all is well the pods take turns; when they fail it is as in 06-1."""
+    claim = "one rule deals in turns, and ejects"
+    mesh.control("hello-world", reset=True)
+    start_afresh(mesh)
+    pods = len(mesh.pods("hello-world"))
+    order = list(mesh.curl(URL, n=30).column("pod"))
+    rules = [rule.name for rule in rules_of(mesh)]
+    if not in_turns(order, pods) and len(rules) > 1:
+        said = (
+            f"there are {len(rules)} rules for the host, {', '.join(rules)}: only the first counts"
+        )
+        return check.that(False, claim, seen=said)
+    check.that(in_turns(order, pods), claim, seen="a pod answers twice in a row: no turns")
+    return one_of_three_leaves(mesh)
+
+
+# a pod that answers well now and then
+
+IN_A_ROW = 3
+"""So many errors the pod gives, and then one good answer."""
+LOOKED_AT = 40
+NOW_AND_THEN = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    outlierDetection:
+      {consecutive5xxErrors: 7, maxEjectionPercent: 50, interval: 1s, baseEjectionTime: 60s}
+"""
+
+
+def mostly_fails(mesh: Mesh) -> None:
+    """One of three pods fails three times in four, and the rule waits for seven in a row."""
+    forget_rules(mesh)
+    mesh.apply(NOW_AND_THEN)
+    mesh.control("hello-world", reset=True)
+    mesh.control(mesh.pods("hello-world")[0].name, fail_share=0.75, fail_status=500)
+
+
+def callers_are_spared(mesh: Mesh) -> Verdict:
+    """The pod gives three errors and one good answer, again and again: exact, where a share would
+    leave to chance whether any number of errors comes in a row. After a while no caller may see an
+    error.
+    """
+    claim = "after a while callers see no error"
+    states = mesh.states("hello-world").to_dict("records")
+    bad = [str(state["pod"]) for state in states if state["fail_share"]]
+    start_afresh(mesh)  # which puts the pods right as well
+    statuses, before = [], overflows(mesh)
+    try:
+        for pod in bad:
+            mesh.control(pod, fail_next=IN_A_ROW, fail_status=500)
+        for _ in range(LOOKED_AT):
+            (answer,) = mesh.curl(URL)
+            statuses.append(answer.status)
+            if answer.pod in bad and answer.status == 200:
+                mesh.control(answer.pod, fail_next=IN_A_ROW, fail_status=500)
+            out(mesh)  # a moment for Envoy's main thread, as in 06-1
+        kept = overflows(mesh) > before
+    finally:
+        for pod in bad:
+            mesh.control(pod, reset=True)
+            mesh.control(pod, fail_share=0.75, fail_status=500)
+    late = [status for status in statuses[LOOKED_AT // 2 :] if status != 200]
+    return check.that(not late, claim, seen=f"{len(late)} errors. {still(mesh, kept)}")
+
+
+def overflows(mesh: Mesh) -> int:
+    """How often a pod was kept since too many would be out: 0 also where no rule has them
+    counted.
+    """
+    rows = mesh.stats(match="outlier_detection.ejections_overflow").to_dict("records")
+    return sum(int(row["value"]) for row in rows if SERVICE in row["stat"])
+
+
+def still(mesh: Mesh, kept: bool) -> str:
+    """Why the pod is still in the pool, in words."""
+    rules = rules_of(mesh)
+    if not rules:
+        return "Without a rule no pod ever leaves"
+    asked = rules[0].spec.get("trafficPolicy", {}).get("outlierDetection", {})
+    if len(rules) > 1 and not asked:
+        return f"There are two rules for the host, and the policy of `{rules[0].name}` counts"
+    if kept:
+        share = asked.get("maxEjectionPercent", "the default, 10")
+        return f"The pod had its errors and was kept: maxEjectionPercent is {share} (%)"
+    errors = asked.get("consecutive5xxErrors", 5)
+    return f"The pod never gives {errors} errors in a row: after {IN_A_ROW} it answers well once"
+
+
 TASKS = {
     "06-1": Task(
         prompt="A pod is ejected after three errors in a row, and one of the three pods may be "
@@ -122,5 +222,49 @@ spec:
     outlierDetection:
       {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s, baseEjectionTime: 30s}
 """)''',
-    )
+    ),
+    "06-2": Task(
+        prompt="Two wishes at once: while all is well the pods take turns, and when they fail it "
+        "is as in 06-1 (out after three errors, and one of three at most).",
+        judge=turns_and_leaves,
+        hints=(
+            "Lesson 3: which policy makes the pods take turns?",
+            "There can be one policy for a host, so both belong into the same rule.",
+            "Under trafficPolicy: loadBalancer with simple: ROUND_ROBIN, and beside it the "
+            "outlierDetection of 06-1.",
+        ),
+        solution='''mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    loadBalancer: {simple: ROUND_ROBIN}
+    outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s}
+""")''',
+    ),
+    "06-3": Task(
+        prompt="“We have outlier detection, half of the pods may leave, and still one request in "
+        "four fails, all day long.” Find out why the pod stays, and spare the callers.",
+        judge=callers_are_spared,
+        prepare=mostly_fails,
+        hints=(
+            "Send forty requests and look at the frame: which pod fails, and how often in a row? "
+            "Then read the rule: mesh.resource('DestinationRule', 'hello-world-dr').spec.",
+            "One good answer sets the count of errors back. How many in a row does this pod ever "
+            "give?",
+            "Three or fewer for consecutive5xxErrors; or new pods, with mesh.restart(…).",
+        ),
+        solution='''mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    outlierDetection:
+      {consecutive5xxErrors: 2, maxEjectionPercent: 50, interval: 1s, baseEjectionTime: 60s}
+""")''',
+    ),
 }
