@@ -4,6 +4,7 @@ right.
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -467,3 +468,14 @@ def test_thirty_objects_without_a_namespace_are_one_mistake() -> None:
     (found,) = [each for each in lint(text + cluster_wide) if each.code == "LAB03"]
     assert (found.line, found.object) == (3, "ConfigMap default/a0")
     assert found.what.endswith("So it is for 2 more objects of this file")
+
+
+def test_a_notebook_shows_how_to_fix_it_for_a_click() -> None:
+    found = lint(MANIFESTS / "as-published")
+    cells = found._repr_html_().split("<tr>")[2:]
+    assert len(cells) == len(found)
+    for each, cell in zip(found, cells, strict=True):
+        shown, hidden = cell.split("<details>")
+        assert html.escape(each.what) in shown
+        assert html.escape(each.fix) in hidden
+        assert html.escape(each.fix) not in shown

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,11 @@ from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict, Why, conclude, quietly
 from labkit.lessons.files import Listing, manifest
 from labkit.resources import load
+from labkit.resources.lint import Diagnoses
 
 if TYPE_CHECKING:
     from labkit.mesh import Applied, Mesh
     from labkit.resources import Key
-    from labkit.resources.lint import Diagnoses
 
 GALLERY = "11_mistake_gallery"
 APP = "hello-world.yaml"
@@ -113,8 +113,13 @@ class Trap:
 
     def diagnose(self, mesh: Mesh) -> Diagnoses:
         """What the linter says of the mesh and, where the mesh refused the manifest, of the
-        manifest.
+        manifest: what is wrong and why, and not yet how to fix it (`advice`).
         """
+        says = f"trap({self.id!r}).advice(mesh) says how"
+        return Diagnoses(replace(found, fix=says) for found in self.advice(mesh))
+
+    def advice(self, mesh: Mesh) -> Diagnoses:
+        """The same, with how to fix it."""
         return mesh.lint(*self.broken) if self.refused else mesh.lint()
 
     @property

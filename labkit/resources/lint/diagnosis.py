@@ -126,6 +126,8 @@ class Diagnoses(tuple[Diagnosis, ...]):
         rows = "".join(
             "<tr>"
             + "".join(f"<td {style}>{html.escape(text)}</td>" for text in _columns(each))
+            # whoever learns wants to find it first, so it is there for a click
+            + f"<td {style}><details><summary>show</summary>{html.escape(each.fix)}</details></td>"
             + "</tr>"
             for each in self
         )
@@ -134,7 +136,7 @@ class Diagnoses(tuple[Diagnosis, ...]):
 
 def _columns(each: Diagnosis) -> tuple[str, ...]:
     code = " ".join((each.code, *(f"({other})" for other in each.also)))
-    return code, " ".join(filter(None, (each.object, each.path))), each.what, each.why, each.fix
+    return code, " ".join(filter(None, (each.object, each.path))), each.what, each.why
 
 
 def diagnosis(

@@ -45,6 +45,18 @@ def test_a_misspelt_id_is_corrected() -> None:
         trap("mising-header")
 
 
+@pytest.mark.embedded
+def test_a_diagnosis_does_not_hand_out_the_fix(mesh: Mesh) -> None:
+    for one in (trap("undefined-subset"), trap("hosts-beside-servers")):
+        one.break_it(mesh)
+        told, advised = one.diagnose(mesh), one.advice(mesh)
+        assert told.codes == advised.codes != ()
+        for before, after in zip(told, advised, strict=True):
+            assert before.what == after.what
+            assert before.fix == f"trap('{one.id}').advice(mesh) says how"
+            assert after.fix not in str(told)
+
+
 @each_trap
 def test_the_entry(one: Trap) -> None:
     assert trap(one.id) is one

@@ -31,7 +31,7 @@ TASKS = {
         prompt="Fix the three mistakes: v2 answers every request, and the linter finds nothing.",
         judge=all_by_v2,
         hints=(
-            "Run mesh.lint(): each finding says where it is and how to fix it.",
+            "Run mesh.lint(): each finding says where it is and, after a click, how to fix it.",
             "One mistake hides the next. Look at the status and the flag after each fix: 404 NR, "
             "503 NC, 503 UH, 200.",
             "The name of a Gateway, the name of a subset, and the label of a subset are wrong. "
