@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from labkit.lessons.coursemap import CourseMap, course_map
     from labkit.lessons.exercises import Exercise, Hint
     from labkit.lessons.files import manifest, my_copy, show
-    from labkit.lessons.predictions import Prediction, predict, reveal
+    from labkit.lessons.predictions import Prediction, my_predictions, predict, reveal
     from labkit.lessons.progress import finish_lesson, keep, kept
     from labkit.lessons.wayback import catch_up, start_lesson
 
@@ -57,6 +57,7 @@ _HOMES = {
     "manifest": "files",
     "measure_pace": "checks.pace",
     "my_copy": "files",
+    "my_predictions": "predictions",
     "power": "checks.power",
     "predict": "predictions",
     "reveal": "predictions",
@@ -94,6 +95,7 @@ __all__ = [
     "manifest",
     "measure_pace",
     "my_copy",
+    "my_predictions",
     "power",
     "predict",
     "reveal",

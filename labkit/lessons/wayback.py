@@ -208,14 +208,16 @@ def missing(there: Outline, name: str, text: str) -> str:
     maker = there.maker(name, here)
     if maker is None:
         return ""
-    section = there.cells[here].section if here is not None else maker.section
     lines = [
         f"NameError: {name!r} has no value yet: a cell above was not run in this kernel",
         f"  seen: it comes from the cell under {maker.section!r} that has the line",
         f"        {line_of(maker, name)}",
-        "  next: run that cell first; or, after a restart of the kernel, in a new cell:",
-        f"        from labkit.lessons import catch_up; catch_up({section!r})",
+        "  next: run that cell first",
     ]
+    if here is not None and there.cells[here].section != there.sections[0]:
+        lines[-1] += "; or, after a restart of the kernel, in a new cell:"
+        back = f"catch_up({there.cells[here].section!r})"
+        lines.append(f"        from labkit.lessons import catch_up; {back}")
     return "\n".join(lines)
 
 

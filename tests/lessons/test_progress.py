@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from labkit.errors import LessonError
-from labkit.lessons import finish_lesson, keep, kept, predict, progress, reveal, start_lesson
+from labkit.lessons import (
+    finish_lesson,
+    keep,
+    kept,
+    my_predictions,
+    predict,
+    predictions,
+    progress,
+    reveal,
+    start_lesson,
+)
 
 Trouble = Callable[[Path, pytest.MonkeyPatch], None]
 
@@ -247,3 +257,56 @@ def test_a_prediction_without_a_guess_can_be_revealed() -> None:
 def test_a_guess_that_is_not_an_option_names_the_nearest() -> None:
     with pytest.raises(LessonError, match="did you mean 'v2 gets everything'"):
         predict("09-1", "v2 get everything", options=["80/20", "v2 gets everything"])
+
+
+OPTIONS = ["one", "two", "three"]
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def test_a_prediction_is_clicked_where_one_can_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = predict("09-1", ..., options=OPTIONS)
+    assert sorted(asked._repr_mimebundle_()) == ["text/html", "text/plain"], "nobody can click"
+    monkeypatch.setattr(predictions, "clickable", lambda: True)
+    shown = asked._repr_mimebundle_()
+    assert WIDGET in shown
+    assert shown["text/plain"] == "Choose one: one · two · three", "for a page without widgets"
+    choice, said = predictions.buttons(asked).children
+    assert choice.value is None
+    choice.value = "two"
+    assert "Your guess: two. Now see what happens." in said.value
+    assert repr(reveal("09-1", "three")) == "Your guess: two. It turned out: three."
+    again, _ = predictions.buttons(predict("09-1", ..., options=OPTIONS)).children
+    assert again.value == "two", "a new kernel remembers it"
+    assert WIDGET not in reveal("09-1", "three")._repr_mimebundle_()
+
+
+def test_nobody_clicks_where_solutions_are_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    import IPython
+
+    class Notebook:
+        kernel = "one"
+
+    assert not predictions.clickable()
+    monkeypatch.setattr(IPython, "get_ipython", Notebook)
+    assert predictions.clickable()
+    monkeypatch.setenv("LABKIT_STRICT", "1")
+    assert not predictions.clickable()
+
+
+def test_what_one_believed_at_first_is_kept() -> None:
+    assert "no predictions" in repr(my_predictions())
+    assert "no predictions" in my_predictions()._repr_html_()
+    for guess in ("one", "three"):
+        predict("09-1", guess, options=OPTIONS)
+    predict("10-1", "two", options=OPTIONS)
+    predict("11-1", "two", options=OPTIONS)
+    reveal("09-1", "three")
+    reveal("10-1", "two")
+    found = my_predictions()
+    assert repr(found).splitlines() == [
+        "1 of 2 right at first",
+        "lesson  9: three (you: one)",
+        "lesson 10: two",
+    ]
+    assert "<caption>1 of 2 right at first</caption>" in found._repr_html_()
+    assert found._repr_html_().count("<tr>") == 3

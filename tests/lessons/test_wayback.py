@@ -223,7 +223,9 @@ class TestAMissingName:
         ]
 
     def test_says_it_of_a_function_and_of_a_new_cell(self, run: Any) -> None:
-        assert "'RANDOM'" in run("print(drawn)")
+        said = run("print(drawn)")
+        assert "the cell under 'RANDOM'" in said
+        assert said.endswith("  next: run that cell first\n"), "where a new cell stands is unknown"
         run("mesh = Mesh()\ndef weigh(n):\n    mesh.apply(n + base)")
         said = run("weigh(1)")
         assert "'base' has no value yet" in said
