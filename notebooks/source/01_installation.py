@@ -72,7 +72,7 @@ seed = 1  # for what a lesson draws at random
 import json
 
 import labkit
-from labkit.lessons import check, course_map, finish_lesson, manifest, show, start_lesson, task
+from labkit.lessons import check, course_map, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 
 start_lesson("01")
 mesh = labkit.open_mesh(backend)
@@ -155,9 +155,14 @@ check.that("0.0.0.0_8080" in after, "the control plane turned the manifest into 
 # **curl** is a program that sends a request and prints the answer. `mesh.curl` does the same here.
 #
 # **Predict:** the door is open, but there is no application behind it. What does a caller get: no answer, or an error? From whom?
+# Click your guess (or write it in place of the dots, and run the cell again). It is remembered, and the lesson comes back to it.
+
+# %% tags=["nbval-ignore-output"]
+predict("01-a", ..., options=["no answer at all", "an error from the gateway", "an error from istiod"])
 
 # %% tags=["nbval-ignore-output"]
 result = mesh.curl("http://test.example.com/")
+print(reveal("01-a", "an error from the gateway", "It is an Envoy, and it answers where it has no route"))
 result
 
 # %% [markdown]

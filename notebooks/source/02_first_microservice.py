@@ -21,7 +21,7 @@ seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
+from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import plots
 
 start_lesson("02")
@@ -59,7 +59,11 @@ mesh.get("namespaces")
 # **Predict:** each pod runs one program of ours. What will the column `READY` say: `1/1` or `2/2`?
 
 # %% tags=["nbval-ignore-output"]
+predict("02-a", ..., options=["1/1", "2/2"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("hello-world.yaml"))
+print(reveal("02-a", "2/2", "Istio added a second container: the sidecar"))
 mesh.get("pods")
 
 # %% tags=["check", "nbval-check-output", "covers-C4", "covers-C5"]
@@ -165,10 +169,14 @@ check.every_pod_answers(many, mesh.pods("hello-world"))
 # **Predict:** the label is removed and `v2` restarted, so its new pod has no sidecar. Then the label is added again. Will this pod get a sidecar now?
 
 # %% tags=["nbval-ignore-output"]
+predict("02-b", ..., options=["yes, at once", "not before it is replaced"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.label("namespace", "hello-world", {"istio-injection": None})
 mesh.restart("hello-world-v2")
 mesh.label("namespace", "hello-world", {"istio-injection": "enabled"})
 late = {pod.ready for pod in mesh.pods("hello-world-v2")}
+print(reveal("02-b", "not before it is replaced", "A sidecar is added when a pod is created"))
 mesh.get("pods")
 
 # %% tags=["check", "nbval-check-output", "covers-C4"]

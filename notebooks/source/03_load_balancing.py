@@ -2,9 +2,8 @@
 # # 3 · Load balancing: which pod gets the request?
 #
 # Three pods can answer each request, and something has to choose one of them. You learn three ways to choose, see them in real requests, and
-# find out which one copes with a slow pod. It takes about twenty minutes.
-
-# %% [markdown]
+# find out which one copes with a slow pod. It takes about twenty-five minutes.
+#
 # ## Objectives
 #
 # After this lesson you can
@@ -29,12 +28,7 @@ from labkit.ui import PolicyPanel, plots
 start_lesson("03")
 mesh = labkit.open_mesh(backend)
 url = "http://test.example.com/"
-
-# %% [markdown]
-# The service of lesson 2, with its way in:
-
-# %% tags=["nbval-ignore-output"]
-mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))
+mesh.apply(manifest("hello-world.yaml"), manifest("02_first_microservice"))  # the service of lesson 2, with its way in
 mesh.get("pods")
 
 # %% [markdown]
@@ -47,16 +41,14 @@ mesh.get("pods")
 # DestinationRule of that Service says *how* the request is sent there.
 #
 # ## RANDOM
-
-# %% tags=["nbval-ignore-output"]
-show("03_load_balancing/random.yaml")
-
-# %% [markdown]
-# `host` names the Service, and everything under `trafficPolicy` is about how requests get there.
 #
-# **Predict:** six requests, three pods, each request sent to a random one. Will each pod answer exactly two? Replace the dots with your guess.
+# In the rule below, `host` names the Service, and everything under `trafficPolicy` is about how requests get there.
+#
+# **Predict:** six requests, three pods, each request sent to a random one. Will each pod answer exactly two? Click your guess, or write it in
+# place of the dots.
 
 # %% tags=["nbval-ignore-output"]
+print(show("03_load_balancing/random.yaml"))
 predict("03-a", ..., options=["two each, always", "two each, sometimes", "never two each"])
 
 # %% tags=["nbval-ignore-output"]
@@ -140,9 +132,7 @@ plots.latency(random, by="pod")
 # name of the DestinationRule that it was made from. The first line of the next check looks there.
 
 # %% tags=["nbval-ignore-output"]
-show("03_load_balancing/least-request.yaml")
-
-# %% tags=["nbval-ignore-output"]
+print(show("03_load_balancing/least-request.yaml"))
 mesh.apply(manifest("03_load_balancing/least-request.yaml"))
 least = mesh.fortio(url, connections=8, requests=n)
 plots.compare(RANDOM=random, LEAST_REQUEST=least, by="pod")
@@ -163,11 +153,13 @@ plots.latency(least, by="pod")
 check.fewer_slow(least, random, slower_than_ms=30, about="LEAST_REQUEST against RANDOM")
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# The rule in effect is `LEAST_REQUEST`. Make the pods take turns again. **Try it yourself** in this panel: choose another policy, see which
-# lines of the YAML change, press *Apply*, and open *What Envoy got*. Without a browser: `panel.set("loadBalancer.simple", "…")` with a value
-# in place of the dots, then `panel.changes`, `panel.apply()` and `panel.got`. Stuck? Run `task("03-1").hint()` in a new cell.
+# **1.** The rule in effect is `LEAST_REQUEST`. Make the pods take turns again. **Try it yourself** in this panel: choose another policy, see
+# which lines of the YAML change, press *Apply*, and open *What Envoy got*. Without a browser: `panel.set("loadBalancer.simple", "…")` with a
+# value in place of the dots, then `panel.changes`, `panel.apply()` and `panel.got`. Stuck? Run `task("03-1").hint()` in a new cell.
+#
+# **2.** `v1` has two pods, and `v2` one. Give both versions exactly half of the requests, with pods that take turns.
 
 # %% tags=["nbval-ignore-output"]
 panel = PolicyPanel(mesh, manifest("03_load_balancing/least-request.yaml"))
@@ -179,6 +171,24 @@ mesh.apply(manifest('03_load_balancing/round-robin.yaml'))
 # %% tags=["exercise", "check", "nbval-check-output"]
 mesh.control(slow, reset=True)
 task("03-1").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.scale('hello-world-v1', 1)
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("03-2").check(mesh)
+
+# %% [markdown]
+# **3.** An open problem: the next cell makes the mesh that it is about. Look around, and mend it as you like: what counts is what users see.
+
+# %% tags=["nbval-ignore-output"]
+task("03-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('03_load_balancing/least-request.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("03-3").check(mesh)
 
 # %% [markdown]
 # ## Recap

@@ -23,7 +23,7 @@ seed = 1  # for what a lesson draws at random
 import json
 
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
+from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.traffic import Target, curl
 from labkit.traffic.programs.curl import real_curl
 from labkit.ui import MeshView
@@ -41,12 +41,16 @@ url = "http://test.example.com/"
 # **Predict:** will it be accepted, and then not work? Or will it be refused?
 
 # %% tags=["nbval-ignore-output"]
+predict("04-a", ..., options=["accepted, and it does not work", "refused"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("hello-world.yaml"))
 print(show("04_gateway_and_virtual_service/hosts-misplaced.yaml"))
 try:
     mesh.apply(manifest("04_gateway_and_virtual_service/hosts-misplaced.yaml"))
 except labkit.LabkitError as refusal:
     print(refusal)
+reveal("04-a", "refused", "Kubernetes knows the fields of a Gateway, and `hosts` is not one of its own")
 
 # %% tags=["check", "nbval-check-output", "covers-Y3"]
 check.refused(lambda: mesh.apply(manifest("04_gateway_and_virtual_service/hosts-misplaced.yaml")), "spec.hosts")
@@ -92,6 +96,9 @@ check.equal(seen, (404, "istio-envoy"), "the address leads to the gateway's Envo
 # **Predict:** on which port of the gateway's Service do callers find the door: 80, or 8080?
 
 # %% tags=["nbval-ignore-output"]
+predict("04-b", ..., options=["80", "8080"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("04_gateway_and_virtual_service/virtual-service.yaml"))
 on_80 = mesh.curl("http://test.example.com:80/")
 print("port 80:", on_80.codes)
@@ -99,6 +106,7 @@ try:
     mesh.curl("http://test.example.com:8080/")
 except labkit.LabkitError as refusal:
     print("port 8080:", refusal)
+reveal("04-b", "80", "8080 is a port of the pod, behind the Service's 80")
 
 # %% tags=["check", "nbval-check-output", "covers-Y3"]
 check.refused(lambda: mesh.curl("http://test.example.com:8080/"), "no port 8080")

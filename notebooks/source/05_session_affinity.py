@@ -2,9 +2,8 @@
 # # 5 · Session affinity: the same pod each time
 #
 # Some services remember things about a user. Then it matters that a user comes back to the same pod. You learn how to ask for that, why it
-# sometimes has no effect at all, and when it ends. It takes about twenty-five minutes.
-
-# %% [markdown]
+# sometimes has no effect at all, and when it ends. It takes about thirty minutes.
+#
 # ## Objectives
 #
 # After this lesson you can
@@ -22,7 +21,7 @@ seed = 1  # for what a lesson draws at random
 # %% tags=["nbval-ignore-output"]
 import labkit
 import pandas as pd
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
+from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import PolicyPanel, plots
 
 start_lesson("05")
@@ -59,9 +58,13 @@ check.every_pod_answers(lost, mesh.pods("hello-world"), about="one user, no affi
 # **Predict:** we apply it next to the existing rule. How many pods does our user reach now?
 
 # %% tags=["nbval-ignore-output"]
+predict("05-a", ..., options=["one", "all three"])
+
+# %% tags=["nbval-ignore-output"]
 print(show("05_session_affinity/second-rule.yaml"))
 print(mesh.apply(manifest("05_session_affinity/second-rule.yaml")))
 two_rules = mesh.curl(url, n=len(lost), headers=user)
+print(reveal("05-a", "all three", "There are two rules for the host now, and the older one counts"))
 plots.over_time(two_rules, by="pod")
 
 # %% tags=["check", "nbval-check-output", "covers-Y5"]
@@ -203,12 +206,15 @@ check.few_keys_moved(three, four, pods_before=3, pods_after=4)
 # About a third of the users moved (your number is above the plot), and their baskets are lost. The same happens when a pod dies or is
 # upgraded. So affinity makes losing a session *rare*, but can't rule it out. What must not be lost belongs in a store outside the pods.
 #
-# ## Exercise
+# ## Exercises
 #
-# Your shop identifies its users by the `x-user` header. Send all requests of a user to one pod. **Try it yourself** in this panel, which
+# **1.** Your shop identifies its users by the `x-user` header. Send all requests of a user to one pod. **Try it yourself** in this panel, which
 # shows the rule in effect. Try the other keys too: what does Envoy get for a cookie? Without a browser:
 # `panel.set("loadBalancer.consistentHash.httpHeaderName", "…")`, then `panel.changes`, `panel.apply()` and `panel.got`. Stuck? Run
 # `task("05-1").hint()` in a new cell.
+#
+# **2** and **3** begin with a cell that makes the mesh they are about, whatever you did before. Look around, and mend it as you like: what
+# counts is where requests go.
 
 # %% tags=["nbval-ignore-output"]
 panel = PolicyPanel(mesh, manifest("05_session_affinity/forwarded-for.yaml"))
@@ -219,6 +225,32 @@ mesh.apply(manifest('05_session_affinity/user-header.yaml'))
 
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("05-1").check(mesh)
+
+# %% tags=["nbval-ignore-output"]
+task("05-2").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.delete("DestinationRule", "hello-world-dr")
+mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: sessions-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-session}}}
+""")
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("05-2").check(mesh)
+
+# %% tags=["nbval-ignore-output"]
+task("05-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('05_session_affinity/cookie.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("05-3").check(mesh)
 
 # %% [markdown]
 # ## Recap

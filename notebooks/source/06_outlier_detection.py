@@ -2,7 +2,7 @@
 # # 6 · Circuit breaker: pods that fail leave the pool
 #
 # A pod can be running and ready, and still return nothing but errors. You let the mesh find such a pod and take it out, see why the usual
-# recipe has no effect at all, and measure how long a pod stays out. It takes about twenty-five minutes.
+# recipe has no effect at all, and measure how long a pod stays out. It takes about thirty minutes.
 #
 # ## Objectives
 #
@@ -226,11 +226,15 @@ check.ejection_times(watched["gateway"], **pace.times, multiples=(1, 2), about="
 check.ejection_times(watched["patient client"], **pace.times, multiples=(1, 1), about="left alone for two sweeps: the count shrinks")
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# With 100 % there may be no pod left, as you saw. Write a better rule, for three pods: a pod leaves after **three** errors in a row, and
+# **1.** With 100 % there may be no pod left, as you saw. Write a better rule, for three pods: a pod leaves after **three** errors in a row, and
 # **one** of the three pods may be out, but not two. Write it as text, between `mesh.apply("""` and `""")`; `half-may-leave.yaml` above is a
 # good start. Stuck? Run `task("06-1").hint()` in a new cell.
+#
+# **2.** Two wishes at once: while all is well the pods take turns (lesson 3), and when they fail it is as in 1.
+#
+# **3.** An open problem: `task("06-3").prepare(mesh)` below makes the mesh that it is about. Look around, and mend it as you like.
 #
 # **Try it yourself:** this panel shows each ejection by the gateway as a bar. Run `mesh.curl(url, n=20)` a few times in a new cell.
 
@@ -255,6 +259,39 @@ spec:
 # %% tags=["exercise", "check", "nbval-check-output"]
 mesh.scale("hello-world-v1", 3)
 task("06-1").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    loadBalancer: {simple: ROUND_ROBIN}
+    outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, interval: 1s}
+""")
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("06-2").check(mesh)
+
+# %% tags=["nbval-ignore-output"]
+task("06-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    outlierDetection:
+      {consecutive5xxErrors: 2, maxEjectionPercent: 50, interval: 1s, baseEjectionTime: 60s}
+""")
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("06-3").check(mesh)
 
 # %% [markdown]
 # ## Recap

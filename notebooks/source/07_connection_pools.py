@@ -3,7 +3,7 @@
 #
 # A service that gets more requests than it can handle becomes slow for everybody. It is better to refuse some of them right away. You set
 # such limits, run into them with the load generator Fortio, and then count exactly which requests were refused, by whom and why. It takes
-# about twenty-five minutes.
+# about thirty minutes.
 #
 # ## Objectives
 #
@@ -21,7 +21,7 @@ seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, configured, finish_lesson, manifest, show, start_lesson, task
+from labkit.lessons import check, configured, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import Compare, TrafficPanel, plots
 
 start_lesson("07")
@@ -143,6 +143,9 @@ check.equal(one_each, 20, "maxRequestsPerConnection: 1 opens a new connection fo
 # **Predict:** how many are in progress at the pods? How many are refused?
 
 # %% tags=["nbval-ignore-output"]
+predict("07-a", ..., options=["two for each pod, four refused", "two to four in all, none refused", "two in all, eight refused"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("07_connection_pools/two-connections.yaml"))
 with mesh.gate("hello-world") as gate:
     burst = mesh.start(url, n=10)  # sends, and does not wait for the answers
@@ -150,6 +153,7 @@ with mesh.gate("hello-world") as gate:
     gate.open()
     ten = burst.wait()
 print(f"{held} at the pods, {10 - held} waiting, none refused; then {ten.codes}")
+reveal("07-a", "two to four in all, none refused", "The limit is one for all pods, and who waits is not refused")
 
 # %% tags=["check", "nbval-check-output", "covers-Y8", "covers-K9"]
 check.equal(configured(mesh, service, "circuit_breakers")["thresholds"][0]["max_connections"], 2, "the rule is in effect")
@@ -236,10 +240,14 @@ check.equal(codes, [{200: 1}, {200: 1}, {503: 1}], "two are answered, the third 
 check.equal(grown, [0, 0, 0, 1], "each Envoy has its own limits: it was the pod's own sidecar that refused")
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# Write a rule for this one pod: of ten requests at once, **three** are in progress and **two** wait, so five are refused. Stuck?
+# **1.** Write a rule for this one pod: of ten requests at once, **three** are in progress and **two** wait, so five are refused. Stuck?
 # Run `task("07-1").hint()` in a new cell.
+#
+# **2.** The same pod, but nobody shall be refused: of ten requests at once **two** are in progress, and the other eight wait.
+#
+# **3.** An open problem: `task("07-3").prepare(mesh)` below makes the mesh that it is about. Look around, and mend it as you like.
 
 # %% tags=["solution", "nbval-ignore-output"]
 mesh.apply("""
@@ -254,6 +262,29 @@ spec:
 
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("07-1").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('07_connection_pools/two-connections.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("07-2").check(mesh)
+
+# %% tags=["nbval-ignore-output"]
+task("07-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: hello-world-dr, namespace: hello-world}
+spec:
+  host: hello-world
+  trafficPolicy:
+    connectionPool: {tcp: {maxConnections: 8}, http: {http1MaxPendingRequests: 10}}
+""")
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("07-3").check(mesh)
 
 # %% [markdown]
 # ## Recap

@@ -139,11 +139,14 @@ check.equal(by_both, meant, "exact and prefix together match what was meant, and
 # First with the earlier signpost, which names the Service and no subset. **Predict:** whose policy is in effect?
 
 # %% tags=["nbval-ignore-output"]
+predict("08-b", ..., options=["the Service's", "that of each pod's subset"])
+
+# %% tags=["nbval-ignore-output"]
 print(show(f"{lesson}/policies.yaml"))
 mesh.apply(manifest(f"{lesson}/policies.yaml"), *way_in)
 
 def run(subset, path, n=60):
-    """Sends requests, and counts the connections that the gateway opens for them."""
+    # sends requests, and counts the connections that the gateway opens for them
     group = f"outbound|80|{subset}|hello-world.hello-world.svc.cluster.local"
     before = mesh.counter("upstream_cx_total", cluster=group)
     result = mesh.curl(url + path, n=n)
@@ -151,6 +154,7 @@ def run(subset, path, n=60):
 
 service, opened = run("", "/")
 print(f"{len(service)} requests, {opened} new connections")
+reveal("08-b", "the Service's", "A subset counts only where a route names it")
 
 # %% tags=["check", "nbval-check-output", "covers-K3"]
 check.equal(opened, len(service), "a new connection for each request: the Service's pool")
@@ -179,6 +183,9 @@ check.equal(opened, len(first), "v1 has its own load balancer, and the Service's
 # the Service's `maxRequestsPerConnection: 1`? We count connections again. Then we hold five requests at once at the pod, as in lesson 7.
 
 # %% tags=["nbval-ignore-output"]
+predict("08-c", ..., options=["yes", "no"])
+
+# %% tags=["nbval-ignore-output"]
 second, opened = run("v2", "/v2")
 v2 = "outbound|80|v2|hello-world.hello-world.svc.cluster.local"
 with mesh.gate("hello-world-v2") as gate:
@@ -187,6 +194,7 @@ with mesh.gate("hello-world-v2") as gate:
     gate.open()
     burst.wait()
 print(f"{len(second)} requests, {opened} new connections; of five at once, {held} got through at a time")
+reveal("08-c", "no", "Its connectionPool replaces that of the Service as a whole")
 
 # %% tags=["check", "nbval-check-output", "covers-K11"]
 assert held == 1, "the subset's own limit: one connection"

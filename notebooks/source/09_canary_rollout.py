@@ -179,11 +179,15 @@ check.equal(sum(step.failed for step in good.steps), 0, "no user saw an error")
 check.only(send(200), version="v2", about="the good version was promoted")
 
 # %% [markdown]
-# ## Exercise
+# ## Exercises
 #
-# `v2` has all the traffic now. A colleague wants to compare it with the old version: send **one request in ten** to `v1` again. **Try it
+# **1.** `v2` has all the traffic now. A colleague wants to compare it with the old version: send **one request in ten** to `v1` again. **Try it
 # yourself** in this panel: move one weight, and the other follows. Stuck? Run `task("09-1").hint()` in a new cell. To see each *Apply* take
 # effect, run `TrafficPanel(mesh, url, kind="stream")` in a new cell, and press *Start* there first.
+#
+# **2.** Testers call `/beta`: that path always leads to `v2` (lesson 8). Of all other requests `v2` gets one in ten.
+#
+# **3.** An open problem: `task("09-3").prepare(mesh)` below makes the mesh that it is about. Look around, and mend it as you like.
 
 # %% tags=["nbval-ignore-output"]
 PolicyPanel(mesh, manifest("09_canary_rollout/canary.yaml"))
@@ -193,6 +197,21 @@ mesh.apply(canary.weighted('09_canary_rollout/canary.yaml', 90))
 
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("09-1").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('09_canary_rollout/beta.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("09-2").check(mesh)
+
+# %% tags=["nbval-ignore-output"]
+task("09-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(canary.weighted('09_canary_rollout/canary.yaml', 100))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("09-3").check(mesh)
 
 # %% [markdown]
 # ## Recap

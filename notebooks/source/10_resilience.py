@@ -21,7 +21,7 @@ seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, manifest, show, start_lesson, task
+from labkit.lessons import check, finish_lesson, manifest, predict, reveal, show, start_lesson, task
 from labkit.ui import BreakerTimeline, plots
 
 start_lesson("10")
@@ -120,11 +120,15 @@ check.that(extra == tries - 30 > 0, "every extra attempt is in the access log, a
 # (`BreakerTimeline(mesh)` in a new cell shows retries as they happen.)
 
 # %% tags=["nbval-ignore-output"]
+predict("10-a", ..., options=["15", "30", "45"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.control("hello-world", fail_share=1.0, fail_status=500)
 before = received()
 answers = [mesh.curl(url) for person in range(5) for attempt in range(3)]
 storm = received() - before
 print(f"5 people, {len(answers)} requests at the gateway, {storm} at the pods")
+reveal("10-a", "45", "Five people, times three tries, times three attempts")
 
 # %% tags=["check", "nbval-check-output"]
 check.equal(storm, 45, "attempts multiply: every layer that retries makes the storm bigger")
@@ -205,6 +209,9 @@ check.split(log, {"DI": 50, "-": 50}, against={"DI": 25, "-": 75}, over="flags")
 # The rule needs the two versions as subsets (lesson 8). **Predict:** v2 fails every time. What do the callers see?
 
 # %% tags=["nbval-ignore-output"]
+predict("10-b", ..., options=["an error each time", "an error now and then", "no error"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("10_resilience/subsets.yaml"), manifest("10_resilience/mirror.yaml"))
 mesh.control("hello-world-v2", fail_share=1.0, fail_status=500)
 before = received("hello-world-v2")
@@ -213,6 +220,7 @@ mirrored = mesh.curl(url, n=n)
 mesh.wait_for(lambda: received("hello-world-v2") - before >= n, "the copies to arrive", timeout_s=5)
 print(f"{n} requests; copies that reached v2: {received('hello-world-v2') - before}; callers saw {mirrored.codes}")
 print(show("10_resilience/mirror.yaml"))
+print(reveal("10-b", "no error", "Nobody waits for the answers to a copy"))
 plots.share(mirrored, by="version", expected={"v1": 1.0, "v2": 0.0})
 
 # %% tags=["check", "nbval-check-output"]

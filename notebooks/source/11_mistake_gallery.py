@@ -21,7 +21,7 @@ seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import TRAPS, check, finish_lesson, manifest, show, start_lesson, task, trap, walk
+from labkit.lessons import TRAPS, check, finish_lesson, manifest, predict, reveal, show, start_lesson, task, trap, walk
 from labkit.resources.lint import lint
 
 start_lesson("11")
@@ -59,7 +59,11 @@ second.show()
 # **Predict:** will Kubernetes reject it? And will the requests of one client stay on one pod?
 
 # %% tags=["nbval-ignore-output"]
+predict("11-a", ..., options=["it is rejected", "accepted, and they stay on one pod", "accepted, and nothing changes"])
+
+# %% tags=["nbval-ignore-output"]
 print(second.break_it(mesh))
+print(reveal("11-a", "accepted, and nothing changes", "The older rule counts"))
 mesh.curl(url, n=60).pods
 
 # %% tags=["check", "nbval-check-output", "covers-Y5"]
@@ -69,6 +73,7 @@ second.symptom(mesh)
 # Silently accepted, and no effect. This is what makes such mistakes expensive. **Diagnose:** the linter looks at all objects together. Each
 # finding has a code. `IST` codes are those of Istio's own tool, `istioctl analyze`; `KIA` codes are from Kiali, a program that visualises a
 # mesh; `LAB` codes are ours. You can search the web for the first two.
+# How to fix it is shown when you ask: by a click in the table, or by `second.advice(mesh)`.
 #
 # Then **fix**: one rule, with the name of the first. In the diff, lines with `-` are removed and lines with `+` are added.
 
@@ -187,7 +192,7 @@ check.that(wanted <= found, "the linter finds the article's mistakes, and the se
 # with `mine = mine.replace("wrong", "right")`, apply it with `mesh.apply(mine)`, and send requests. You are done when v2 answers every
 # request and `mesh.lint()` finds nothing. Stuck? Run `task("11-1").hint()` in a new cell, as often as you like.
 
-# %% tags=["exercise", "nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"]
 trap("undefined-subset").prepare(mesh)  # back to the service and its way in
 mesh.apply(manifest("11_mistake_gallery/exercise.yaml"))
 show("11_mistake_gallery/exercise.yaml")

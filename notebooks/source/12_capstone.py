@@ -19,7 +19,7 @@ seed = 1  # for what a lesson draws at random
 
 # %% tags=["nbval-ignore-output"]
 import labkit
-from labkit.lessons import check, finish_lesson, grade, manifest, my_copy, show, start_lesson, task
+from labkit.lessons import check, finish_lesson, grade, manifest, my_copy, my_predictions, predict, reveal, show, start_lesson, task
 from labkit.ui import MeshView
 
 start_lesson("12")
@@ -46,9 +46,13 @@ mine = my_copy("12_capstone/broken")  # the rules, as files that are yours to ed
 # **Predict:** the pods are running and Istio accepted every rule. How many of the ten wishes are met?
 
 # %% tags=["nbval-ignore-output"]
+predict("12-a", ..., options=["none", "a few", "most of them"])
+
+# %% tags=["nbval-ignore-output"]
 mesh.apply(manifest("12_capstone/broken/namespace.yaml"), manifest("12_capstone/shop.yaml"))
 mesh.apply(manifest("12_capstone/broken"))
 first = grade(mesh)
+print(reveal("12-a", "none", "Accepted is not the same as right"))
 first
 
 # %% tags=["check", "nbval-check-output"]
@@ -179,8 +183,10 @@ last.check()
 #
 # ## Clean up
 #
-# This stops the mesh and all its processes, and marks the lesson as done. It was the last one: congratulations!
+# This stops the mesh and all its processes, and marks the lesson as done. It was the last one: congratulations! The table shows what you
+# believed at first, in all lessons, beside what came.
 
 # %% tags=["nbval-ignore-output"]
 mesh.close()
 finish_lesson("12")
+my_predictions()
