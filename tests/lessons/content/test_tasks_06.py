@@ -89,7 +89,7 @@ def test_one_of_two_wishes_is_not_both(mesh: Mesh) -> None:
         turns_and_leaves(mesh)
     mesh.delete("DestinationRule", "turns-dr")
     mesh.apply(rule(f"{{{TURNS}}}"))
-    with pytest.raises(CheckFailed, match="errors of a pod when it leaves"):
+    with pytest.raises(CheckFailed, match="no rule in effect has outlierDetection"):
         turns_and_leaves(mesh)
 
 
