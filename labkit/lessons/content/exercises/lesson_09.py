@@ -106,7 +106,7 @@ TASKS = {
         hints=(
             "Lesson 8 has a route for a path, and this lesson a route with weights.",
             "The first route that matches takes a request. Which of the two must come first?",
-            "Two entries under http: one with match: [{uri: {prefix: /beta}}] and v2 alone, then "
+            "Two entries under http: one with match: [{uri: {exact: /beta}}] and v2 alone, then "
             "one without a match and with weights 90 and 10.",
         ),
         solution="mesh.apply(manifest('09_canary_rollout/beta.yaml'))",
