@@ -176,6 +176,18 @@ def written(path: Path) -> str:
     return text
 
 
+def _visible(character: str) -> str:
+    """A character, or how it is written where it can't be seen: a line break, a control character,
+    one that turns the direction of writing.
+    """
+    if character == "\n":
+        return "\\n"
+    if character.isprintable():
+        return character
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
 LONGEST_SHOWN = 60  # characters
 
 
@@ -186,7 +198,7 @@ def shown(value: Any, limit: int = LONGEST_SHOWN) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        text = '"' + value.replace("\n", "\\n") + '"'
+        text = '"' + "".join(map(_visible, value[: limit + 1])) + '"'
     elif isinstance(value, dict):
         text = (
             "{"

@@ -13,7 +13,9 @@ from labkit.resources import check, load
 from labkit.resources.lint import Diagnoses, lint
 from labkit.resources.lint.headers import refused_at
 from labkit.resources.lint.patterns import pattern_in
+from labkit.resources.yaml.document import resolve
 from labkit.translate import registry_of
+from tests.each import assert_each
 
 CASES = Path(__file__).parent / "data" / "cases"
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -311,3 +313,68 @@ def test_a_services_addresses_agree(spec: dict[str, Any], says: str) -> None:
     (verdict,) = check({**body, "spec": {"ports": [{"port": 80}], **spec}})
     assert verdict.accepted == (not says)
     assert says in " ".join(str(finding) for finding in verdict.findings)
+
+
+NS = "apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n"
+ODD_TEXTS: dict[str, tuple[str | bytes, list[str], str]] = {
+    # name: (text, verdicts, what is said); what kubectl's own reader does, k8s.io/apimachinery 0.36
+    "two JSON objects": (
+        '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}}\n'
+        '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"B"}}',
+        ["accepted", "refused"],
+        "2: metadata.name",
+    ),
+    "something after ---": (NS % "a" + "--- b\n" + NS % "b", ["accepted", "refused"], ":4: betw"),
+    "four dashes": (NS % "a" + "----\n" + NS % "b", ["accepted", "refused"], ":4: between"),
+    "a comment after ---": (NS % "a" + "--- # b\n" + NS % "b", ["accepted", "accepted"], ""),
+    "something after ...": (NS % "a" + "...\n" + NS % "b", ["accepted", "refused"], ":5: what"),
+    "nothing after ...": (NS % "a" + "...\n# b\n---\n" + NS % "b", ["accepted", "accepted"], ""),
+    "a directive": ("# a\n%YAML 1.2\n---\n" + NS % "a", ["refused"], ":2: kubectl takes no line"),
+    "UTF-16": ((NS % "a").encode("utf-16"), ["refused"], "iconv -f UTF-16 "),
+    "UTF-16 without a mark": ((NS % "a").encode("utf-16-le"), ["refused"], "UTF-16LE"),
+    "a null character": (NS % "a\0", ["refused"], ":3: a character that YAML does not take"),
+    "a mark and CRLF": ("\ufeff" + (NS % "a").replace("\n", "\r\n"), ["accepted"], ""),
+    "a list": ("apiVersion: v1\nkind: List\nitems:\n", ["refused"], ":3: the objects of a"),
+    "a list of one kind": (
+        "apiVersion: v1\nkind: NamespaceList\nitems: [{metadata: {name: a}}]\n",
+        ["accepted"],
+        "",
+    ),
+    "a number for a kind": ("apiVersion: v1\nkind: 1\n", ["refused"], ":2: `kind` is 1, which"),
+    "a name that is made": (NS.replace("name", "generateName") % "a-", ["refused"], "l create"),
+    "a template": ("{{- if .Values.a }}\n" + NS % "a", ["refused"], "helm template"),
+    "a variable": (NS % "${NAME}", ["refused"], "envsubst"),
+    "what can't be seen": (NS % '"a\\x01\\u202e"', ["refused"], r'"a\x01\u202e"'),
+}  # fmt: skip
+
+
+def test_texts_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
+    def holds(case: tuple[str | bytes, list[str], str]) -> None:
+        text, verdicts, said = case
+        file = tmp_path / "a.yaml"
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        found = check(file)
+        assert [each.verdict for each in found] == verdicts
+        words = [str(each.error or "") + " ".join(map(str, each.errors)) for each in found]
+        assert said in "\n".join(words), words
+
+    assert_each(ODD_TEXTS.items(), holds)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("._1", "._1"),
+        ("0x123456789ABCDEF01", "0x123456789ABCDEF01"),
+        ("0777777777777777777777777", 777777777777777777777777.0),
+        ("0b" + "1" * 70, "0b" + "1" * 70),
+        ("0o17", 15),
+        ("12:30:45", "12:30:45"),
+        ("2026-01-01", "2026-01-01"),
+        ("1__0", 10),
+        (".5", 0.5),
+    ],
+)
+def test_a_plain_scalar_is_what_go_takes_it_for(written: str, value: Any) -> None:
+    found = resolve(written)
+    assert (type(found), found) == (type(value), value)

@@ -40,6 +40,7 @@ def of_admission(admission: Admission, *, accepted: bool = False) -> Iterator[Di
         resource.source is not None
         and _is_namespaced(resource)
         and not resource.metadata.get("namespace")
+        and not any(found.path.startswith("metadata") for found in admission.errors)
     ):
         yield diagnosis(
             "LAB03",

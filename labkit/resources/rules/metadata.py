@@ -17,7 +17,10 @@ def check_metadata(report: Report) -> None:
     metadata = resource.metadata
     name = metadata.get("name") or ""
     if not name:
-        report.error(("metadata", "name"), "every object needs a name")
+        hint = ""
+        if metadata.get("generateName"):
+            hint = "kubectl apply takes no generateName; kubectl create would make a name of it"
+        report.error(("metadata", "name"), "every object needs a name", hint=hint)
     else:
         _name(resource.kind, name, ("metadata", "name"), report)
     namespace = metadata.get("namespace")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,8 @@ _INTEGER = re.compile(
 )
 _NOT_FINITE = {f"{sign}.{word}" for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")}
 _NOT_FINITE |= {".nan", ".NaN", ".NAN"}
-_MARKER = re.compile(r"^(?:---|\.\.\.)(?=\s|$)")
+_MARKER = re.compile(r"^(?:---|\.\.\.(?=\s|$))")
+_DIRECTIVE = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)*(%[^\r\n]*)")
 _MISSING_SPACE = re.compile(r"\s*(?:- )?([\w-]+):[^\s/][^:]*$")
 _MOST_VALUES = 200_000  # aliases of aliases can grow without end ("billion laughs")
 # no object of Kubernetes is nested like this; the parser in C has no limit of its own
@@ -83,7 +85,11 @@ def documents(text: str, name: str) -> Iterator[Document]:
     [{'a': 1}, {'b': True}]
     """
     offset = len(text) - len(text.removeprefix("\ufeff"))
-    for first, chunk in _chunks(text[offset:]):
+    if (values := _json_stream(text[offset:])) is not None:
+        for line, part in values:
+            yield from documents("\n" * (line - 1) + part, name)
+        return
+    for first, chunk in _chunks(text[offset:], name):
         node = _compose(chunk, name, first)
         if node is not None:
             document = Document(None, first, chunk, offset=offset, node=node)
@@ -93,32 +99,82 @@ def documents(text: str, name: str) -> Iterator[Document]:
         offset += len(chunk)
 
 
-def _chunks(text: str) -> Iterator[tuple[int, str]]:
+def _json_stream(text: str) -> list[tuple[int, str]] | None:
+    """(line, text) of each of several JSON values in a row, which kubectl reads as so many
+    documents; None for all else.
+    """
+    if not text.startswith("{"):
+        return None
+    decoder, at, found = json.JSONDecoder(), 0, []
+    try:
+        while at < len(text):
+            _, end = decoder.raw_decode(text, at)
+            found.append((1 + text.count("\n", 0, at), text[at:end]))
+            at = len(text) - len(text[end:].lstrip())
+    except (ValueError, RecursionError):
+        return None
+    return found if len(found) > 1 else None
+
+
+def _chunks(text: str, name: str) -> Iterator[tuple[int, str]]:
     """(first line, text) of each document. A line that begins with `---` is always a marker, even
-    inside a string.
+    inside a string. Raises ParseError where kubectl would read something else.
     """
     lines = text.splitlines(keepends=True)
     begin = 0
     for number, line in enumerate(lines):
         if not _MARKER.match(line):
             continue
+        after = line[3:].strip()
+        if line.startswith("---") and after and not after.startswith("#"):
+            yield begin + 1, "".join(lines[begin:number])
+            raise ParseError(
+                f"{name}:{number + 1}: between documents there may be nothing but `---` and a "
+                "comment",
+                seen=line.strip(),
+                try_next=f"write {after} on a line of its own" if line[3:4].isspace() else "",
+            )
         if line.startswith("..."):
             # an end marker; keep the line, so that lines still count
             lines[number] = line.replace("...", "#  ", 1)
+            lost = _after_the_end(lines, number + 1)
+            if lost is not None:
+                yield begin + 1, "".join(lines[begin:number])
+                raise ParseError(
+                    f"{name}:{lost + 1}: what follows `...` is not read by kubectl",
+                    try_next="separate documents by a line of `---`",
+                )
             continue
         before = "".join(lines[begin:number])
-        # Comments and directives above a marker belong to the document below it.
-        if any(
-            part.strip() and not part.lstrip().startswith(("#", "%"))
-            for part in lines[begin:number]
-        ):
+        # Comments above a marker belong to the document below it.
+        if any(_has_content(part) for part in lines[begin:number]):
             yield begin + 1, before
             begin = number
     yield begin + 1, "".join(lines[begin:])
 
 
+def _after_the_end(lines: list[str], start: int) -> int | None:
+    """The first line with something on it between an end marker and the next document."""
+    for number, line in enumerate(lines[start:], start):
+        if line.startswith("---"):
+            return None
+        if _has_content(line) and not _MARKER.match(line):
+            return number
+    return None
+
+
+def _has_content(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
 def _compose(text: str, name: str, first: int) -> yaml.Node | None:
     """The tree of nodes of one document."""
+    if directive := _DIRECTIVE.search(text):
+        line = first + text.count("\n", 0, directive.start(1))
+        raise ParseError(
+            f"{name}:{line}: kubectl takes no line such as {directive[1]} before a document",
+            try_next="remove the line",
+        )
     if _depth(text) > _DEEPEST:
         raise ParseError(
             f"{name}:{first}: more than {_DEEPEST} levels of brackets inside each other"
@@ -139,6 +195,19 @@ def _compose(text: str, name: str, first: int) -> yaml.Node | None:
             mark.column if mark else 0,
             str(error.problem or error.context),
         )
+    except yaml.reader.ReaderError as error:
+        at = error.position if isinstance(error.position, int) else 0
+        line = first + text.count("\n", 0, at)
+        wrong = (
+            error.character if isinstance(error.character, int) else ord(text[at : at + 1] or "?")
+        )
+        raise ParseError(
+            f"{name}:{line}: a character that YAML does not take: \\x{wrong:02x}",
+            try_next="remove it; a file that an editor or PowerShell wrote as UTF-16 has one in "
+            f"every second place: iconv -f UTF-16LE -t UTF-8 {name}"
+            if not wrong
+            else "remove it, or write it with a backslash in double quotes",
+        ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise ParseError(f"{name}: the text is not YAML", seen=str(error)) from error
     except RecursionError as error:
@@ -193,6 +262,10 @@ def _advice(problem: str, line: str, above: str) -> str:
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
         return "replace the tab by spaces: YAML does not allow tabs in the indentation"
+    if "{{" in line:
+        return "this is a template, of Helm perhaps: give what it makes (helm template …)"
+    if re.search(r"\$\{?[A-Za-z_]", line):
+        return "put the value in quotes; if a shell is to fill it in: envsubst < FILE"
     if "mapping values are not allowed" in problem:
         glued = _MISSING_SPACE.match(above)
         if glued:
@@ -402,7 +475,7 @@ def resolve(text: str) -> Any:
         return _BOOLEANS[text]
     if text[0] not in "+-.0123456789":
         return text
-    plain = text.replace("_", "")
+    plain = text if text[0] == "." else text.replace("_", "")
     if len(plain) > _LONGEST_NUMBER:  # far beyond any float, so no number for Go either
         return text
     whole = _INTEGER.fullmatch(plain)
@@ -413,7 +486,7 @@ def resolve(text: str) -> Any:
                 number = sign * int(whole[name], base)
                 if -(2**63) <= number < 2**64:
                     return number
-                return float(number) if abs(number) < 2**1023 else text
+                break  # Go tries it once more, as a number with a point
     if _NUMBER.fullmatch(plain):
         value = float(plain)
         if value in (float("inf"), float("-inf")):

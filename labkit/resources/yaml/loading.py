@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
@@ -9,7 +10,7 @@ from typing import Any, TypeAlias
 
 from labkit.errors import LabkitError, ParseError
 from labkit.resources import kinds
-from labkit.resources.finding import Admission, ManifestRefused
+from labkit.resources.finding import Admission, ManifestRefused, shown
 from labkit.resources.model import Resource, Source
 from labkit.resources.yaml.document import Document, documents, plain_values
 
@@ -212,8 +213,21 @@ def as_text(data: bytes, name: str) -> str:
         raise ParseError(
             f"{name}:{line}: the file is not UTF-8 text",
             seen=f"byte {error.start} of the file is 0x{data[error.start]:02x}: {error.reason}",
-            try_next=f"file {name}; iconv -f LATIN1 -t UTF-8 {name}",
+            try_next=f"file {name}; iconv -f {_encoding(data)} -t UTF-8 {name}",
         ) from error
+
+
+def _encoding(data: bytes) -> str:
+    """What bytes that are no UTF-8 most likely are, by iconv's name."""
+    for mark, name in (
+        (codecs.BOM_UTF32_LE, "UTF-32"),
+        (codecs.BOM_UTF32_BE, "UTF-32"),
+        (codecs.BOM_UTF16_LE, "UTF-16"),
+        (codecs.BOM_UTF16_BE, "UTF-16"),
+    ):
+        if data.startswith(mark):
+            return name
+    return "LATIN1"
 
 
 def _from_text(text: str, name: str) -> Iterator[Resource]:
@@ -235,9 +249,18 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
             try_next="begin with `apiVersion:`, `kind:`, `metadata:` and `spec:`, each on its "
             "own line",
         )
-    if value.get("kind") == "List" and isinstance(value.get("items"), list):
+    if _is_list(value):
+        if not isinstance(value.get("items"), list):
+            line = document.lines.get(("items",), document.line)
+            raise ParseError(
+                f"{name}:{line}: the objects of a `kind: {value['kind']}` are a list, `items`"
+                if name
+                else f"the objects of a `kind: {value['kind']}` are a list, `items`"
+            )
+        own = {field: _of_item(value, field) for field in ("apiVersion", "kind")}
         for index, item in enumerate(value["items"]):
-            part = Document(item, document.line, document.text)
+            whole = {**own, **item} if own["kind"] and isinstance(item, dict) else item
+            part = Document(whole, document.line, document.text)
             prefix = ("items", index)
             part.lines = {
                 path[2:]: line for path, line in document.lines.items() if path[:2] == prefix
@@ -250,8 +273,12 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
         return
     for field in ("apiVersion", "kind"):
         if not isinstance(value.get(field), str) or not value[field]:
+            line = document.lines.get((field,), document.line)
+            given = value.get(field)
             raise ParseError(
-                f"{where}the object has no `{field}`",
+                f"{where}the object has no `{field}`"
+                if given in (None, "")
+                else f"{name}:{line}: `{field}` is {shown(given)}, which is no text",
                 try_next="every object begins with `apiVersion:` and `kind:`, such as "
                 f"`apiVersion: {kinds.api_version('VirtualService')}` and `kind: VirtualService`",
             )
@@ -266,6 +293,21 @@ def _objects(document: Document, name: str | None) -> Iterator[Resource]:
             document.scalars,
         )
     yield Resource(without_nulls(value), source)
+
+
+def _is_list(value: dict[str, Any]) -> bool:
+    """Whether a document holds other objects, as `kubectl get` writes them: `kind: List`, or
+    VirtualServiceList and its like."""
+    kind = value.get("kind")
+    return kind == "List" or (isinstance(kind, str) and kind.endswith("List") and "items" in value)
+
+
+def _of_item(value: dict[str, Any], field: str) -> str:
+    """The apiVersion or kind of the items of a typed list that say none; "" where it has none."""
+    if value["kind"] == "List":
+        return ""
+    found = str(value.get(field) or "")
+    return found.removesuffix("List") if field == "kind" else found
 
 
 _OF_PODS = ("selector", "nodeSelector", "limits", "requests")
