@@ -1,7 +1,7 @@
 """Brings all that is generated up to date: `python -m tools.docs`, or `make docs`.
 
-The tables of README.md, four pages of docs/, and the application's text in the manifests that carry
-it. With `--check` it writes nothing, names what is stale and exits with 1.
+The table of lessons in README.md, five pages of docs/, and the application's text in the manifests
+that carry it. With `--check` it writes nothing, names what is stale and exits with 1.
 """
 
 from __future__ import annotations
@@ -10,27 +10,46 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labkit.app.__main__ import sources, with_app
-from labkit.lessons.notebook.sources import lessons, read_source, title_of
+from labkit.lessons.notebook.sources import lessons, read_source, tags_of, title_of
 from tools import checks_table, coverage, fields_table, traps_table, trust_table
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def readme(text: str) -> str:
-    """README.md with its tables made anew, and all else as it was."""
-    text = between(text, "lessons", lessons_table())
-    return between(text, "coverage", coverage.as_markdown(coverage.coverage()).strip())
+    """README.md with its table of lessons made anew, and all else as it was."""
+    return between(text, "lessons", lessons_table())
 
 
 def lessons_table() -> str:
-    """A row for each lesson: its number, and its title with a link."""
-    rows = ["| | lesson |", "|---|---|"]
+    """A row for each lesson: its number, its title with a link, and about how long it takes."""
+    rows = ["| | lesson | minutes |", "|---|---|---|"]
     for lesson in lessons():
-        title = title_of(read_source(lesson.source)).split("·")[-1].strip()
-        rows.append(f"| {lesson.name[:2]} | [{title}](notebooks/{lesson.name}.ipynb) |")
+        source = read_source(lesson.source)
+        title = title_of(source).split("·")[-1].strip()
+        link = f"[{title}](notebooks/{lesson.name}.ipynb)"
+        rows.append(f"| {lesson.name[:2]} | {link} | {minutes(source)} |")
     return "\n".join(rows)
+
+
+WORDS_A_MINUTE, MINUTES_A_CELL, MINUTES_AN_EXERCISE = 150, 0.5, 5
+"""By these a lesson's minutes are estimated, not measured: for reading in a foreign language, for
+running a cell and looking at what came, for trying an answer with a hint or two."""
+
+
+def minutes(source: NotebookNode) -> int:
+    """About how long a lesson takes, to five minutes."""
+    solutions = sum("solution" in tags_of(cell) for cell in source.cells)
+    words = sum(len(cell.source.split()) for cell in source.cells if cell.cell_type == "markdown")
+    cells = sum(cell.cell_type == "code" for cell in source.cells) - solutions
+    found = words / WORDS_A_MINUTE + MINUTES_A_CELL * cells + MINUTES_AN_EXERCISE * solutions
+    return 5 * round(float(found) / 5)
 
 
 def between(text: str, mark: str, new: str) -> str:
@@ -54,6 +73,7 @@ def manifest(text: str) -> str:
 
 GENERATED: dict[str, Callable[[str], str]] = {
     "README.md": readme,
+    "docs/coverage.md": lambda _: coverage.page(),
     "docs/checks.md": lambda _: checks_table.table(),
     "docs/fields.md": lambda _: fields_table.table(),
     "docs/traps.md": lambda _: traps_table.table(),

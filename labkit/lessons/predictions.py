@@ -104,15 +104,29 @@ def predict(
         before = progress.entry("predictions", id).get("guess")
         return Prediction(id, tuple(options), before if before in options else None)
     if options and guess not in options:
-        near = difflib.get_close_matches(guess, options, n=1)
+        near = meant(str(guess), options)
         raise LessonError(
             f"{guess!r} is not one of the options",
-            seen=f"options: {', '.join(options)}",
-            try_next=f"did you mean {near[0]!r}?" if near else "choose one of them",
+            seen=f"options: {' · '.join(map(repr, options))}",
+            try_next=f"did you mean {' or '.join(map(repr, near))}?"
+            if near
+            else "choose one of them",
         )
     first = progress.entry("predictions", id).get("first", guess)
     progress.record("predictions", id, guess=guess, first=first)
     return Prediction(id, tuple(options), guess)
+
+
+def meant(guess: str, options: Sequence[str]) -> list[str]:
+    """The options that have these words in them, or else the one that is spelt nearly so.
+
+    >>> meant("Two each", ["two each, always", "two each, sometimes", "never two each"])
+    ['two each, always', 'two each, sometimes', 'never two each']
+    """
+    words = " ".join(guess.casefold().split())
+    inside = [option for option in options if words and words in option.casefold()]
+    folded = {option.casefold(): option for option in options}
+    return inside or [folded[each] for each in difflib.get_close_matches(words, folded, n=1)]
 
 
 def reveal(id: str, answer: str, why: str = "") -> Prediction:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -248,6 +249,23 @@ def test_a_prediction_is_written_down_and_held_against_what_happened() -> None:
         repr(reveal("09-1", "v2 gets everything"))
         == "Your guess: v2 gets everything. Correct: v2 gets everything."
     )
+
+
+@pytest.mark.parametrize(
+    ("guess", "words"),
+    [
+        ("two each", "did you mean 'two each, always' or 'two each, sometimes'?"),
+        ("  Never ", "did you mean 'never'?"),
+        ("nevr", "did you mean 'never'?"),
+        (2, "choose one of them"),
+        ("", "choose one of them"),
+    ],
+)
+def test_a_guess_that_is_nearly_an_option_is_told_which(guess: Any, words: str) -> None:
+    options = ["two each, always", "two each, sometimes", "never"]
+    with pytest.raises(LessonError) as caught:
+        predict("03-a", guess, options=options)
+    assert caught.value.try_next == words
 
 
 def test_a_prediction_without_a_guess_can_be_revealed() -> None:

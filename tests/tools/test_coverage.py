@@ -69,7 +69,9 @@ def test_markdown_links_to_the_notebooks(course: Path, capsys: pytest.CaptureFix
     assert run("--markdown") == 0
     said = capsys.readouterr().out
     row = next(line for line in said.splitlines() if line.startswith("| Y1 |"))
-    assert row.endswith("| [01_good](notebooks/01_good.ipynb), [02_bad](notebooks/02_bad.ipynb) |")
+    assert row.endswith(
+        "| [01_good](../notebooks/01_good.ipynb), [02_bad](../notebooks/02_bad.ipynb) |"
+    )
 
 
 def test_a_tag_that_names_nothing_is_an_error(course: Path) -> None:
