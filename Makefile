@@ -33,7 +33,7 @@ test: setup
 
 # What needs no Envoy, on all cores.
 quick: setup
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not browser and not cluster and not minikube and not embedded and not notebook and not slow'
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not browser and not cluster and not minikube and not oracle and not embedded and not notebook and not slow'
 
 lint: setup
 	$(BIN)/ruff check .
