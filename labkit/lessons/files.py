@@ -84,7 +84,9 @@ class Listing(str):
         return str(self)
 
     def _repr_markdown_(self) -> str:
-        return f"```{self.language}\n{self.rstrip()}\n```"
+        # nbconvert's page gives text in an output the font of what is around it
+        font = '<div style="font-family: var(--jp-code-font-family, monospace)">'
+        return f"{font}\n\n```{self.language}\n{self.rstrip()}\n```\n\n</div>"
 
 
 def show(name: str | Path) -> Listing:
