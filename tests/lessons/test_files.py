@@ -1,20 +1,57 @@
-"""How a manifest is shown: in a fixed-width font, in JupyterLab and in the pages made of a lesson."""
+"""The course's files, and a learner's own copy of them."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from labkit.lessons import show
+import pytest
+
+from labkit.errors import LessonError
+from labkit.lessons import manifest, my_copy, show
 from labkit.lessons.notebook.report import markdown
+
+BROKEN = "12_capstone/broken"
+
+
+@pytest.fixture(autouse=True)
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LABKIT_MINE", str(tmp_path / "mine"))
+    return tmp_path / "mine"
+
+
+def test_a_copy_is_made_once_and_then_is_the_learners(mine: Path) -> None:
+    folder = my_copy(BROKEN)
+    assert folder == mine / BROKEN
+    assert [p.name for p in sorted(folder.iterdir())] == [
+        p.name for p in sorted(manifest(BROKEN).iterdir())
+    ]
+    before = manifest(f"{BROKEN}/gateway.yaml").read_text()
+    (folder / "gateway.yaml").write_text("mine")
+    (folder / "pay-rule.yaml").unlink()
+    assert my_copy(BROKEN) == folder
+    assert (folder / "gateway.yaml").read_text() == "mine"
+    assert (folder / "pay-rule.yaml").is_file(), "one that was deleted is as it was at first"
+    assert manifest(f"{BROKEN}/gateway.yaml").read_text() == before != "mine"
+
+
+def test_where_nothing_can_be_written(mine: Path) -> None:
+    mine.write_text("a file where the folder should be")
+    with pytest.raises(LessonError, match=r"Can't copy(?s:.*)LABKIT_MINE"):
+        my_copy(BROKEN)
+
+
+def test_a_folder_is_not_shown_but_its_files_are_named() -> None:
+    with pytest.raises(LessonError, match=r"no file(?s:.*)'random.yaml'"):
+        show("03_load_balancing")
 
 
 def test_a_manifest_has_a_fixed_width_font_in_a_page_too() -> None:
     listing = show("03_load_balancing/random.yaml")
     assert repr(listing) == str(listing)
     page = markdown(listing._repr_markdown_())
-    around, inside = re.fullmatch(
-        r"<div style=\"([^\"]*)\">\s*(.*)\s*</div>\s*", page, re.S
-    ).groups()  # type: ignore[union-attr]
-    assert "monospace" in around
-    assert inside.startswith('<div class="highlight"><pre>')
-    assert "apiVersion" in inside
+    found = re.fullmatch(r"<div style=\"([^\"]*)\">\s*(.*)\s*</div>\s*", page, re.DOTALL)
+    assert found
+    assert "monospace" in found[1]
+    assert found[2].startswith('<div class="highlight"><pre>')
+    assert "apiVersion" in found[2]
