@@ -203,9 +203,9 @@ check.refused(lambda: mesh.apply(manifest("01_installation/misspelt.yaml")), "se
 # %% [markdown]
 # ## Exercise
 #
-# How many listeners does the gateway have now? Envoy keeps many statistics about itself. Ask for `total_listeners_active` with
-# `mesh.stats("gateway", "total_listeners_active")` and put its value into `answer`. Stuck? Run `task("01-1").hint()` in a new cell, as often
-# as you like.
+# How many listeners does the gateway have now? Envoy keeps many statistics about itself. Run `mesh.stats("gateway", "total_listeners_active")`
+# in a new cell (the button **+** adds one), and look at the table. Then write `answer = ` and the number into the cell that says *Your turn*.
+# Stuck? Run `task("01-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["exercise", "nbval-ignore-output"]
 answer = None

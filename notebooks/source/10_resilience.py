@@ -3,8 +3,7 @@
 #
 # Pods get slow, pods fail, and new versions have bugs that nobody knows about yet. You learn four tools for this, and measure each of them:
 # what it does for the caller, and what it costs the pods. It takes about thirty minutes.
-
-# %% [markdown]
+#
 # ## Objectives
 #
 # After this lesson you can
@@ -232,13 +231,18 @@ check.only(mirrored, version="v1", about="to the callers")
 # A copy is a real request. If the request says "buy", v2 buys a second time. So mirror only requests that change nothing, or to a version
 # with its own data store.
 #
-# ## Exercise
+# ## Exercises
 #
-# One pod takes 2.5 s, the others are fast. Write a rule that gives every caller a 200 within 1.5 s. A request may take two attempts at most.
+# **1.** One pod takes 2.5 s, the others are fast. Write a rule that gives every caller a 200 within 1.5 s. A request may take two attempts at most.
 # The fields you need are under `retries`: `attempts` (how often to try *again*), `perTryTimeout` (how long one attempt may take) and
 # `retryOn` (which failures to retry; `5xx` includes an attempt that timed out). Start from the text of `retries.yaml` above, and apply yours
 # with `mesh.apply`. Then `mesh.curl(url, n=6).frame[["status", "latency_ms"]]` shows whether it works. Stuck? Run `task("10-1").hint()` in a
 # new cell.
+#
+# **2.** Requests with the header `x-tester: yes` get an injected 503 each time, so that testers see how their client copes with it. All others
+# are answered as before.
+#
+# **3.** An open problem: `task("10-3").prepare(mesh)` below makes the mesh that it is about. Look around, and mend it as you like.
 
 # %% tags=["nbval-ignore-output"]
 mesh.control("hello-world", reset=True)
@@ -251,6 +255,25 @@ mesh.apply(manifest("10_resilience/slow-pod.yaml"))
 
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("10-1").check(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+testers = "match: [{headers: {x-tester: {exact: 'yes'}}}]"
+text = show("10_resilience/abort.yaml").replace("value: 30", "value: 100")
+text = text.replace("- fault", f"- {testers}\n      fault")
+mesh.apply(text + "    - route: [{destination: {host: hello-world}}]\n")
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+mesh.control("hello-world", reset=True)  # no pod is slow any more
+task("10-2").check(mesh)
+
+# %% tags=["nbval-ignore-output"]
+task("10-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('02_first_microservice/virtual-service.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("10-3").check(mesh)
 
 # %% [markdown]
 # ## Recap

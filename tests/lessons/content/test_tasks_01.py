@@ -31,3 +31,8 @@ def test_the_answer_is_what_this_gateway_counts(there: int) -> None:
     for wrong in (there + 1, there - 1):
         with pytest.raises(CheckFailed):
             judge(wrong, Counted(there))
+    counted = Counted(there)
+    with pytest.raises(CheckFailed, match="the whole table; the number is in its column"):
+        judge(counted.stats("gateway", "total_listeners_active"), counted)
+    with pytest.raises(CheckFailed, match="a text; write the number without quotes"):
+        judge(str(there), counted)

@@ -1,6 +1,4 @@
-"""The judge of lesson 4's exercise passes on its solution, and on nothing that is only nearly
-right.
-"""
+"""The judges of lesson 4's exercises pass on right answers, and on nothing that is nearly right."""
 
 from __future__ import annotations
 
@@ -10,7 +8,13 @@ import pytest
 
 import labkit
 from labkit.lessons import CheckFailed, manifest, show
-from labkit.lessons.content.exercises.lesson_04 import lets_in_two_hosts
+from labkit.lessons.content.exercises.lesson_04 import (
+    TASKS,
+    another_door,
+    lets_in_partners,
+    lets_in_two_hosts,
+    www_leads_in,
+)
 from labkit.mesh import Mesh
 
 pytestmark = pytest.mark.embedded
@@ -55,3 +59,55 @@ def test_the_new_name_instead_of_the_old_one(mesh: Mesh) -> None:
     mesh.apply(*(show(name).replace("test.example.com", "shop.example.com") for name in BOTH))
     with pytest.raises(CheckFailed):
         lets_in_two_hosts(mesh)
+
+
+def test_partners(mesh: Mesh) -> None:
+    def refused(said: str, *names: str, hosts: str) -> None:
+        mesh.apply(*(manifest(name) for name in BOTH))
+        mesh.apply(*(flow(name, f"[{hosts}]") for name in names))
+        with pytest.raises(CheckFailed, match=said):
+            lets_in_partners(mesh)
+
+    below = '"*.partner.example.org"'
+    right = f"test.example.com, {below}"
+    door, sign = BOTH
+    refused(r"gets 404, 404\. the door .* does not name it", sign, hosts=right)
+    refused(r"the signpost .* does not name it", door, hosts=right)
+    refused(r"test.example.net gets in too", door, sign, hosts='"*"')
+    wide = 'test.example.com, "*.example.org"'
+    refused(r"Seen: partner.example.org gets in too", door, sign, hosts=wide)
+    refused(r"test.example.com is shut out", *BOTH, hosts=below)
+    one = "test.example.com, a.partner.example.org"
+    refused(r"b.partner.example.org gets 404", *BOTH, hosts=one)
+    exec(TASKS["04-2"].solution, {"mesh": mesh, "manifest": manifest})
+    assert lets_in_partners(mesh)
+
+
+def flow(name: str, hosts: str) -> str:
+    """A manifest of the lesson with other hosts."""
+    kept = [line for line in show(name).splitlines() if line.strip() != "- test.example.com"]
+    return "\n".join(line.replace("hosts:", f"hosts: {hosts}") for line in kept)
+
+
+def test_a_signpost_at_another_door(mesh: Mesh) -> None:
+    def refused(said: str) -> None:
+        with pytest.raises(CheckFailed, match=said):
+            www_leads_in(mesh)
+
+    another_door(mesh)
+    refused(
+        "www.example.com gets 404: door and signpost name it, but the signpost hangs at another"
+    )
+    mesh.apply(show(BOTH[0]).replace("test.example.com", '"*"'))
+    refused("another door")
+    exec(TASKS["04-3"].solution, {"mesh": mesh, "manifest": manifest})
+    assert www_leads_in(mesh)
+    mesh.delete("VirtualService", "www-vs")
+    refused("the signpost .* does not name it")
+    mesh.apply(*(show(name).replace("test.example.com", '"*"') for name in BOTH))
+    refused("other.example.com, example.org gets in too")
+    another_door(mesh)
+    mesh.apply(flow(BOTH[1], "[test.example.com, www.example.com]"))
+    assert www_leads_in(mesh), "one signpost may name both"
+    mesh.apply(manifest(BOTH[0]))
+    refused("the door .* does not name it")

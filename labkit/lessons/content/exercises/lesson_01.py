@@ -17,7 +17,13 @@ def listeners(answer: Any, mesh: Mesh) -> Verdict:
     Istio's own besides.
     """
     counted = mesh.stats("gateway", "total_listeners_active")["value"]
-    return check.equal(answer, int(counted.iloc[0]), "the number of listeners")
+    claim = "the number of listeners"
+    if hasattr(answer, "columns"):
+        said = "`answer` is the whole table; the number is in its column `value`"
+        return check.that(False, claim, seen=said)
+    if isinstance(answer, str):
+        return check.that(False, claim, seen="`answer` is a text; write the number without quotes")
+    return check.equal(answer, int(counted.iloc[0]), claim)
 
 
 TASKS = {
@@ -25,10 +31,12 @@ TASKS = {
         prompt="How many listeners does the gateway have? Put the number into `answer`.",
         judge=listeners,
         hints=(
-            "Run mesh.stats('gateway', 'total_listeners_active') in the cell of your answer and "
-            "look at the table.",
-            "The number is in the column `value`.",
-            "You may type the number, or take it from the table: …['value'].iloc[0]",
+            "First look: run mesh.stats('gateway', 'total_listeners_active') in a new cell. It "
+            "shows a table with one row.",
+            "The number is in the column `value`. Now write `answer = ` and that number into the "
+            "cell that says “Your turn”, run it, and then run the check.",
+            "Or let Python take it from the table: answer = int(mesh.stats('gateway', "
+            "'total_listeners_active')['value'].iloc[0])",
         ),
         solution="answer = int(mesh.stats('gateway', 'total_listeners_active')['value'].iloc[0])",
     ),

@@ -1,4 +1,6 @@
-"""The exercise of lesson 10: a slow pod, and callers who don't notice."""
+"""The exercises of lesson 10: a slow pod that callers don't notice, a fault for testers alone, and
+purchases that are booked twice.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +58,82 @@ def _received(mesh: Mesh, pod: str = "") -> int:
     return sum(int(state["received"]) for state in _states(mesh) if pod in ("", state["pod"]))
 
 
+TESTER = {"x-tester": "yes"}
+MANY = 30
+"""Were only every second tester spared, all of so many would be once in 10^9 runs."""
+
+
+def fails_testers_alone(mesh: Mesh) -> Verdict:
+    """Testers get an injected 503 each time, all others good answers."""
+    claim = "testers get an injected 503, all others good answers"
+    others = mesh.curl(URL, n=MANY)
+    wrong = MANY - others.codes.get(200, 0)
+    said = f"{wrong} of {MANY} requests without the header fail"
+    if wrong == MANY:
+        said += ": the fault is for everybody, as the first route that matches takes a request"
+    check.that(not wrong, claim, seen=said)
+    testers = mesh.curl(URL, n=MANY, headers=TESTER)
+    well = testers.codes.get(200, 0)
+    said = f"{well} of {MANY} testers get a good answer"
+    if well == MANY:
+        said += ": no route before the other one asks for their header"
+    elif well:
+        said += ": the fault is for a share of them"
+    check.that(not well, claim, seen=said)
+    check.that(set(testers.codes) == {503}, claim, seen=f"testers get {testers.codes}")
+    return check.that(
+        set(testers.flags) == {"FI"}, claim, seen=f"their flags are {testers.flags}: not injected"
+    )
+
+
+def books_twice(mesh: Mesh) -> None:
+    """Each request is mirrored to the very service that answers it."""
+    mesh.apply(MIRRORED)
+    mesh.control("hello-world", reset=True)
+
+
+MIRRORED = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: hello-world-vs, namespace: hello-world}
+spec:
+  hosts: [test.example.com]
+  gateways: [hello-world-gateway]
+  http:
+  - route: [{destination: {host: hello-world, port: {number: 80}}}]
+    mirror: {host: hello-world, port: {number: 80}}
+    retries: {attempts: 2, retryOn: 5xx}
+"""
+
+
+def books_once(mesh: Mesh) -> Verdict:
+    """As many requests reach the pods as were sent, and each is answered."""
+    claim = "each request reaches the pods once"
+    before = _received(mesh)
+    result = mesh.curl(URL, n=MANY)
+    check.all_ok(result)
+    # a copy is sent without waiting, so it may arrive a moment later than the answer
+    settled = _settled(mesh, before)
+    said = f"{MANY} requests, and the pods got {settled}"
+    if settled > MANY:
+        said += ": good answers are never tried again, so something else makes the copies"
+    return check.that(settled == MANY, claim, seen=said)
+
+
+def _settled(mesh: Mesh, before: int) -> int:
+    """How many the pods got since, as soon as ten looks in a row see no more."""
+    seen: list[int] = []
+
+    def still() -> bool:
+        seen.append(_received(mesh) - before)
+        return len(seen) >= LOOKS and len(set(seen[-LOOKS:])) == 1
+
+    mesh.wait_for(still, "the pods to get no more requests", timeout_s=10)
+    return seen[-1]
+
+
+LOOKS = 10
+
 TASKS = {
     "10-1": Task(
         prompt="Every caller gets a 200 within 1.5 s, although one pod takes 2.5 s. A request "
@@ -70,5 +148,32 @@ TASKS = {
             "covers an attempt that timed out.",
         ),
         solution='mesh.apply(manifest("10_resilience/slow-pod.yaml"))',
+    ),
+    "10-2": Task(
+        prompt="The testers of a client want to see how it copes with an error. Requests with the "
+        "header x-tester: yes get an injected 503 each time; all others are answered as before.",
+        judge=fails_testers_alone,
+        hints=(
+            "A fault belongs to a route, and a route may ask for a header (lesson 8).",
+            "Two routes: which one must come first, and which of them has the fault?",
+            "First match: [{headers: {x-tester: {exact: 'yes'}}}] with fault: abort, httpStatus "
+            "503, percentage value 100; then a route without either.",
+        ),
+        solution="""testers = "match: [{headers: {x-tester: {exact: 'yes'}}}]"
+text = show("10_resilience/abort.yaml").replace("value: 30", "value: 100")
+text = text.replace("- fault", f"- {testers}\\n      fault")
+mesh.apply(text + "    - route: [{destination: {host: hello-world}}]\\n")""",
+    ),
+    "10-3": Task(
+        prompt="“Since last week each purchase is booked twice. Our users see nothing of it: one "
+        "click, one good answer. Nobody clicks twice, no pod fails.” Find out why, and mend it.",
+        judge=books_once,
+        prepare=books_twice,
+        hints=(
+            "Count at the pods: received() before and after mesh.curl(url, n=10).",
+            "Two things of this lesson make more requests out of one. Which one needs no error?",
+            "Take the mirror out of the VirtualService.",
+        ),
+        solution="mesh.apply(manifest('02_first_microservice/virtual-service.yaml'))",
     ),
 }
