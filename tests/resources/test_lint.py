@@ -300,6 +300,11 @@ WRONG_AND_RIGHT = {
         [matched("{regex: '[^/]{1000}[^/]{1000}[^/]{1000}[^/]{1000}[^/]{1000}'}")],
         [matched("{regex: '[^/]{1000}'}")],
     ),
+    "line break in a path": (
+        "LAB13",
+        [matched("{prefix: /api/}", 'rewrite: {uri: "/v2/\\n"}, ')],
+        [matched("{prefix: /api/}", "rewrite: {uri: /v2/}, ")],
+    ),
     "reference in a rewrite": (
         "LAB11",
         [matched("{prefix: /api/}", "rewrite: {uri: /$2}, ")],

@@ -254,6 +254,14 @@ _ALL = (
         "routes of the listener for one that is too large: what was in effect before stays, for "
         "every host.",
     ),
+    Code(
+        "LAB13",
+        "EnvoyRefusesText",
+        "error",
+        "Istio does not look at line breaks here, nor at the length of a query parameter's name. "
+        "Envoy refuses all routes of the listener for one of them: what was in effect before "
+        "stays, for every host.",
+    ),
 )
 
 CODES = {entry.code: entry for entry in _ALL}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from labkit.resources.hosts import is_wildcard, subset_of
 from labkit.resources.istio import ROOT_NAMESPACE, SERVICE_DOMAIN, full_host, service_host
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis, title
+from labkit.resources.lint.sections import policies_of
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
 from labkit.resources.precedence import DestinationRules, Rule
@@ -269,7 +270,7 @@ def limits(world: World) -> Iterator[Diagnosis]:
 def hash_header(world: World) -> Iterator[Diagnosis]:
     """LAB09: affinity by a header that only the caller can send."""
     for rule in world.all("DestinationRule"):
-        for path, policy in _all_policies(rule):
+        for path, policy in policies_of(rule):
             header = (block(block(policy, "loadBalancer"), "consistentHash") or {}).get(
                 "httpHeaderName"
             )
@@ -319,13 +320,3 @@ def _policies(world: World, rule: Resource) -> Iterator[tuple[Path, Fields, int]
                 own,
                 len(world.pods_of(service, subset.get("labels"))),
             )
-
-
-def _all_policies(rule: Resource) -> Iterator[tuple[Path, Fields]]:
-    whole = block(rule.spec, "trafficPolicy")
-    if whole is not None:
-        yield ("spec", "trafficPolicy"), whole
-    for index, subset in enumerate(items(rule.spec, "subsets")):
-        own = block(subset, "trafficPolicy")
-        if own is not None:
-            yield ("spec", "subsets", index, "trafficPolicy"), own

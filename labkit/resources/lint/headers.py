@@ -1,13 +1,14 @@
-"""Values of headers that Istio takes and Envoy refuses: `%20`."""
+"""Texts that Istio takes and Envoy refuses: `%20` in the value of a header, line breaks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from labkit.resources.finding import shown
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
-from labkit.resources.lint.sections import routes_of
+from labkit.resources.lint.sections import policies_of, routes_of
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path, Resource
 from labkit.resources.rules.shared import Fields, block, items
@@ -91,6 +92,8 @@ def _of(service: Resource, path: Path, owner: Fields) -> Iterator[Diagnosis]:
         operations = block(headers, side)
         for operation in ("set", "add"):
             for name, value in (block(operations, operation) or {}).items():
+                if side == "request" and str(name).lower() in ("host", ":authority"):
+                    continue  # the host of the request, in which nothing is replaced
                 place = refused_at(str(value or ""))
                 if place is not None:
                     where: Path = (*path, "headers", side, operation, name)
@@ -100,6 +103,69 @@ def _of(service: Resource, path: Path, owner: Fields) -> Iterator[Diagnosis]:
                         f"write %% for a percent sign that stands for itself: {_mended(str(value))}"
                     )
                     yield diagnosis("LAB10", service, where, what, fix)
+
+
+_BROKEN = re.compile(r"[\n\r\0]")
+_ONE_LINE = (
+    ("headers", "request", "remove"),
+    ("headers", "response", "remove"),
+    ("rewrite", "uri"),
+    ("rewrite", "authority"),
+    ("rewrite", "uriRegexRewrite", "rewrite"),
+    ("redirect", "uri"),
+    ("redirect", "authority"),
+)
+"""Of a route, what Envoy takes only without line breaks and Istio does not look at, beside the
+names of headers."""
+_LONGEST_PARAMETER = 1024  # bytes
+
+
+def refused_texts(world: World) -> Iterator[Diagnosis]:
+    """LAB13: line breaks where Envoy takes none, and names of query parameters that it refuses."""
+    for service in world.all("VirtualService"):
+        for path, route in routes_of(service):
+            owners = [(path, route)]
+            for index, destination in enumerate(items(route, "route")):
+                owners.append(((*path, "route", index), destination))
+            for place, owner in owners:
+                for where, text in _lines_of(owner):
+                    yield from _broken(service, (*place, *where), text)
+            for index, match in enumerate(items(route, "match")):
+                for name in block(match, "queryParams") or {}:
+                    if not 0 < len(str(name).encode()) <= _LONGEST_PARAMETER:
+                        where = (*path, "match", index, "queryParams", str(name))
+                        what = f"the name of the parameter is {'long' if name else 'empty'}"
+                        fix = f"a name has 1 to {_LONGEST_PARAMETER} bytes"
+                        yield diagnosis("LAB13", service, where, what, fix)
+    for rule in world.all("DestinationRule"):
+        for path, policy in policies_of(rule):
+            hashed = block(block(policy, "loadBalancer"), "consistentHash") or {}
+            where = (*path, "loadBalancer", "consistentHash")
+            yield from _broken(rule, (*where, "httpHeaderName"), hashed.get("httpHeaderName"))
+            for index, each in enumerate(items(block(hashed, "httpCookie"), "attributes")):
+                for name in ("name", "value"):
+                    place = (*where, "httpCookie", "attributes", index, name)
+                    yield from _broken(rule, place, each.get(name))
+
+
+def _lines_of(owner: Fields) -> Iterator[tuple[Path, Any]]:
+    """(path, text) of each text of a route or a destination that is to be one line."""
+    for where in _ONE_LINE:
+        inner: Any = owner
+        for step in where:
+            inner = inner.get(step) if isinstance(inner, dict) else None
+        for index, text in enumerate(inner) if isinstance(inner, list) else [(None, inner)]:
+            yield (where if index is None else (*where, index)), text
+    for side in ("request", "response"):
+        for operation in ("set", "add"):
+            names = block(block(block(owner, "headers"), side), operation) or {}
+            yield from ((("headers", side, operation, name), name) for name in names)
+
+
+def _broken(resource: Resource, path: Path, text: Any) -> Iterator[Diagnosis]:
+    if isinstance(text, str) and _BROKEN.search(text):
+        what = f"there is a line break in {shown(text)}"
+        yield diagnosis("LAB13", resource, path, what, "write it in one line; `>-` joins several")
 
 
 def refused_at(value: str) -> int | None:

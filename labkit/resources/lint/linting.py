@@ -31,6 +31,7 @@ RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
     patterns.plain_text,
     patterns.too_large,
     headers.unknown_commands,
+    headers.refused_texts,
     references.gateways,
     references.destinations,
     references.same_host,
