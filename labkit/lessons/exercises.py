@@ -11,6 +11,7 @@ from labkit.errors import LabkitError, LessonError
 from labkit.lessons import progress
 from labkit.lessons.checks.bars import Bar
 from labkit.lessons.checks.verdict import NOT_YET, CheckFailed, Verdict, Why, fail, quietly
+from labkit.lessons.checks.words import begun
 
 HINTS = 3
 
@@ -135,7 +136,7 @@ class Exercise:
                 found = self.judge(answer, *also)
         except CheckFailed as failure:
             why, claim = failure.verdict.why, failure.verdict.claim
-            said = f"Checked: {claim}. {why.said or why.seen}"
+            said = f"Checked: {claim}. {begun(why.said or why.seen)}"
             return self._not_yet(why.seen, why.evidence, said, why.bars)
         except LabkitError as error:
             return self._not_yet(str(error), ())

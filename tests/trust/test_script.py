@@ -28,7 +28,7 @@ from labkit.lessons.coursemap import OPEN, CourseMap, LessonProgress
 from labkit.lessons.exercises import Exercise, Hint
 from labkit.lessons.notebook.report import page, parts
 from labkit.lessons.notebook.sources import CHECKED
-from labkit.lessons.predictions import Prediction
+from labkit.lessons.predictions import Believed, Prediction
 from labkit.mesh import Mesh
 from labkit.mesh.cluster.lazy_flags import LazyFlags
 from labkit.mesh.table import table
@@ -123,6 +123,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "Hint": lambda: Hint(EVIL, EVIL, True),
     "Exercise": lambda: Exercise("01-1", EVIL, bool, (EVIL,) * 3, EVIL),
     "Prediction": lambda: Prediction(EVIL, (EVIL,), EVIL, EVIL, EVIL),
+    "Believed": lambda: Believed((("03-a", EVIL, EVIL),)),
     "LazyFlags": lambda: LazyFlags(result(), dict),
     "Table": lambda: table((EVIL,), [(EVIL,)]),
     "Diagnoses": diagnoses,

@@ -81,10 +81,10 @@ def only(
     names = names_of([wanted, *found])
     said = f"All {len(found)} requests went to {names[wanted]}."
     if others:
-        said = (
-            f"{len(others)} of {len(found)} requests did not go to {names[wanted]}: "
-            f"{tally(Counter(others))}."
-        )
+        said = f"{len(others)} of {len(found)} requests did not go to {names[wanted]}"
+        if len(others) == len(found):
+            said = f"None of {len(found)} requests went to {names[wanted]}"
+        said += f": {tally(Counter(others))}."
     why = Why(
         f"{column} {names[wanted]} each time",
         counted(found),
@@ -107,6 +107,8 @@ def all_ok(result: Any, *, about: str = "", hints: Sequence[str] = ROUTE_HINTS) 
     if others:
         what = tally(Counter(others))
         said = f"{len(others)} of {len(found)} requests were not answered 200: {what}."
+        if len(others) == len(found):
+            said = f"None of {len(found)} requests was answered 200: {what}."
     why = Why(
         "200 each time",
         counted(found),
@@ -147,13 +149,16 @@ def counts(
         f"{seen[kind]} (not {_times(expected.get(kind, 0))}) were {names[kind]}"
         for kind in sorted(wrong, key=str)
     ]
+    said = f"Of {len(found)} requests {', '.join(off)}." if off else ""
+    if off and len(found) == len(expected) == 1:
+        said = f"It was {tally(seen)}, and not {text}."
     bounds = {kind: _bounds(count) for kind, count in expected.items()}
     why = Why(
         text,
         tally(seen),
         n=len(found),
         near_miss="one request more or less of a kind",
-        said=f"Of {len(found)} requests {', '.join(off)}." if off else "",
+        said=said,
         bars=kinds_as_bars(found, bounds),
     )
     return conclude(Verdict(not wrong, with_about(f"{column}: {text}", about), why, tuple(hints)))

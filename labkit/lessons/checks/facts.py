@@ -14,17 +14,19 @@ from labkit.lessons.checks.words import in_words
 
 
 def that(condition: Any, what: str, *, seen: Any = None, hints: Sequence[str] = ()) -> Verdict:
-    """A condition holds. Pass `seen` as well, so that a failure can show it.
+    """A condition holds. Pass `seen` as well, so that a failure can show it: a sentence, or what
+    was looked at.
 
     >>> check.that(len(mesh.pods()) == 3, "three pods run", seen=mesh.get("pods"))
     PASS  three pods run
     """
     holds = _truth(condition)
     shown = "" if seen is None else in_words(seen)
-    said = f"Seen: {shown}." if shown else ""
-    if not holds:
-        said = f"This is not so: {what}. {said}".rstrip()
-    why = Why("", shown, said=said)
+    # a text is a sentence about what was seen, anything else the thing itself
+    said = f"{shown.rstrip('.')}." if isinstance(seen, str) else f"Seen: {shown}."
+    if not shown:
+        said = "" if holds else f"This is not so: {what}."
+    why = Why("", "", said=said)
     return conclude(Verdict(holds, what, why, tuple(hints)))
 
 

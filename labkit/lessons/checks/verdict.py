@@ -18,6 +18,7 @@ from typing import NoReturn
 from labkit.errors import LessonError
 from labkit.lessons.checks.bars import Bar, percent, picture
 from labkit.lessons.checks.recording import concluded
+from labkit.lessons.checks.words import begun
 
 PASS, FAIL, NOT_YET = "PASS", "FAIL", "NOT YET"
 
@@ -123,7 +124,7 @@ class Verdict:
     def explain(self) -> str:
         """The line and the why as plain text."""
         why = self.why
-        lines = [self.line, f"  {why.said}"] if why.said else [self.line]
+        lines = [self.line, f"  {begun(why.said)}"] if why.said else [self.line]
         lines += [f"  {bar.name}: {bar.told}" for bar in why.bars]
         rows = why.rows()
         if not self.passed and self.hints:
@@ -140,7 +141,7 @@ class Verdict:
     def _repr_html_(self) -> str:
         sign, colour = LOOKS[self.word]
         why = self.why
-        said = f"<p style='margin:.3em 0'>{html.escape(why.said)}</p>" if why.said else ""
+        said = f"<p style='margin:.3em 0'>{html.escape(begun(why.said))}</p>" if why.said else ""
         rows = "".join(
             "<tr><th scope='row' "
             f"style='text-align:left;vertical-align:top'>{html.escape(label)}</th>"

@@ -20,8 +20,10 @@ def in_words(value: Any) -> str:
     if value is None or value is True or value is False:
         return {None: "nothing", True: "yes", False: "no"}[value]
     if isinstance(value, Mapping):
-        pairs = [f"{in_words(key)}: {in_words(one)}" for key, one in value.items()]
-        return shorten(", ".join(pairs) or "nothing", MOST_SHOWN)
+        names = short_names(in_words(key) for key in value)
+        pairs = [f"{names[in_words(key)]}: {in_words(one)}" for key, one in value.items()]
+        rest = f", … ({len(pairs)} in total)" if len(pairs) > MOST_VALUES else ""
+        return shorten((", ".join(pairs[:MOST_VALUES]) or "nothing") + rest, MOST_SHOWN)
     if isinstance(value, str) and not value:
         return "nothing"
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -45,5 +47,10 @@ def and_so(parts: Sequence[str]) -> str:
     a full stop at the end.
     """
     text = "; ".join(part for part in parts if part)
+    return f"{begun(text)}." if text else ""
+
+
+def begun(text: str) -> str:
+    """A text with a large first letter, unless it begins with a name."""
     first = text.split(" ", 1)[0]
-    return f"{text[:1].upper() if first.isalpha() else text[:1]}{text[1:]}." if text else ""
+    return text[:1].upper() + text[1:] if first.isalpha() else text

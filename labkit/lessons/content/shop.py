@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import NotReady
 from labkit.lessons.checks import check
+from labkit.lessons.checks.columns import tally
 from labkit.lessons.checks.verdict import Verdict
 from labkit.resources.istio import cluster_name, service_host
 from labkit.traffic import curl
@@ -241,4 +242,4 @@ def send_until(mesh: Mesh, pod: str, counter: str, goal: int) -> None:
 def _answered_by(mesh: Mesh, result: Any, service: str) -> Verdict:
     names = {pod.name for pod in mesh.pods(service, namespace=NAMESPACE)}
     check.all_ok(result)
-    return check.that(set(result.pods) <= names, f"{service} answers", seen=result.pods)
+    return check.that(set(result.pods) <= names, f"{service} answers", seen=tally(result.pods))

@@ -13,6 +13,7 @@ from labkit.envoy.dump import by_name, listeners
 from labkit.errors import TrafficError
 from labkit.lessons.checks import check
 from labkit.lessons.checks.breaker import ejected_pods
+from labkit.lessons.checks.columns import tally
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.config_dump import configured
 from labkit.resources.istio import cluster_name, service_host
@@ -40,7 +41,9 @@ def works(*urls: str) -> Probe:
 
     def probe(mesh: Mesh) -> Verdict:
         found = [try_to_call(mesh, url) for url in urls or (URL,)]
-        seen = "; ".join(text for _, text in found)
+        seen = "; ".join(
+            f"{url}: {text}" for url, (_, text) in zip(urls or (URL,), found, strict=True)
+        )
         return check.that(
             all(codes == {200: 3} for codes, _ in found), "every request answered 200", seen=seen
         )
@@ -53,7 +56,7 @@ def fails(status: int, flag: str, url: str = URL) -> Probe:
 
     def probe(mesh: Mesh) -> Verdict:
         result = mesh.curl(url, n=5)
-        seen = f"{result.codes}, {result.flags}"
+        seen = f"statuses: {tally(result.codes)}; flags: {tally(result.flags)}"
         return check.that(
             result.codes == {status: 5} and result.flags == {flag: 5},
             f"every request: {status} {flag}",
@@ -68,7 +71,7 @@ def answered_by(version: str, path: str = "", subsets: tuple[str, ...] = ()) -> 
 
     def probe(mesh: Mesh) -> Verdict:
         known = set(mesh.endpoints()["subset"])
-        check.that(set(subsets) <= known, "the gateway knows the subsets", seen=known)
+        check.that(set(subsets) <= known, "the gateway knows the subsets", seen=sorted(known))
         return check.only(mesh.curl(URL + path, n=check.needed("only")), version=version)
 
     return probe
@@ -86,7 +89,7 @@ def try_to_call(mesh: Mesh, url: str) -> tuple[dict[int, int], str]:
         codes = mesh.curl(url, n=3).codes
     except TrafficError as error:
         return {}, str(error)
-    return codes, str(codes)
+    return codes, tally(codes)
 
 
 def port_is(reachable: bool) -> Probe:
@@ -140,7 +143,9 @@ def one_client(stays: bool) -> Probe:
         if stays:
             return check.same_pod(result, pods=3)
         return check.that(
-            len(result.pods) > 1, "the requests of one client reach several pods", seen=result.pods
+            len(result.pods) > 1,
+            "the requests of one client reach several pods",
+            seen=tally(result.pods),
         )
 
     return probe
@@ -173,7 +178,7 @@ def six_at_once(all_served: bool) -> Probe:
             return check.status_counts(result, {200: 6})
         codes = result.codes
         return check.that(
-            codes.get(503, 0) >= 1, "of six at once, some are refused with 503", seen=codes
+            codes.get(503, 0) >= 1, "of six at once, some are refused with 503", seen=tally(codes)
         )
 
     return probe
@@ -234,6 +239,7 @@ def team_is_reached(expected: bool) -> Probe:
         marks = [response.headers.get("x-team") for response in result.responses]
         what = "the team's routes answer" if expected else "no answer comes from the team's routes"
         wanted = ["shop"] * 5 if expected else [None] * 5
-        return check.that(marks == wanted, what, seen=marks)
+        seen = f"{marks.count('shop')} of 5 answers come from the team's routes"
+        return check.that(marks == wanted, what, seen=seen)
 
     return probe
