@@ -61,6 +61,7 @@ def static(config: ProxyConfig, prefix: str) -> Json:
         '"outbound|',
         '"inbound|',
         '"PassthroughCluster',
+        '"BlackHoleCluster',
         '"0.0.0.0_',
         '"inbound_',
         '"10.',
