@@ -14,6 +14,8 @@ HEADERS = ("x-user", "x-b3", "cookie", "X-Mixed-Case", "user-agent", "x_under", 
 TEXTS = ("a", "v2", "jason", "x y", "100%%", "%REQ(x-user)%", "ä", 'say "hi"', "", "1.10", "true")
 PATHS = ("/", "/a", "/a/b", "/v2/", "/Ä", "/a b", "/api/v1/products", "/*", "/static", "*")
 PATTERNS = (".*", "^/a.*", "/v[0-9]+/.*", "a|b", "(?i)x", "[^/]+", "\\d{3}")
+UNKNOWN = "%NO_SUCH_THING%"
+"""A header's value that Istio takes and Envoy refuses; the linter tells (LAB10)."""
 LABELS = (
     {"version": "v1"},
     {"version": "v2"},
@@ -72,7 +74,8 @@ class Draw(Random):
         """`headers` of a route or of one of its destinations."""
 
         def values(request: bool) -> dict[str, str]:
-            found = {name: self.choice(TEXTS) for name in self.some(HEADERS, 1, 2)}
+            texts = (UNKNOWN,) if self.maybe(0.02) else TEXTS
+            found = {name: self.choice(texts) for name in self.some(HEADERS, 1, 2)}
             if request and authority and self.maybe(0.1):
                 found[self.choice(("host", ":authority", "Host"))] = "other.example.com"
             return found

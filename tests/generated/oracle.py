@@ -87,8 +87,7 @@ def counting(dump: Any) -> Any:
     found = offline().normalise(dump)
     for hosts in found["routes"].values():
         for route in (route for host in hosts for route in host.get("routes", ())):
-            if "query_parameters" in route["match"]:
-                route["match"]["query_parameters"].sort(key=lambda each: each["name"])
+            route.get("match", {}).get("query_parameters", []).sort(key=lambda each: each["name"])
     return found
 
 

@@ -139,7 +139,7 @@ def consistent_hash(draw: Draw) -> dict[str, Any]:
     elif size == 1:
         found["ringHash"] = draw.choice(({}, {"minimumRingSize": 2048}, {"minimumRingSize": 0}))
     elif size == 2:
-        found["maglev"] = {"tableSize": draw.choice((1, 5, 101, 65537))}
+        found["maglev"] = {"tableSize": draw.choice((2, 5, 101, 65537))}
     return found
 
 

@@ -280,6 +280,11 @@ WRONG_AND_RIGHT = {
             routes(f"[{{{TO % ''}, headers: {{request: {{set: {{x-user: me}}}}}}}}]"),
         ],
     ),
+    "table of one place": (
+        "LAB14",
+        [policy("loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 1}}}")],
+        [policy("loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 2}}}")],
+    ),
     "percent sign": (
         "LAB10",
         [routes(f"[{{{TO % ''}, headers: {{request: {{set: {{x-user: a%20b%20c}}}}}}}}]")],

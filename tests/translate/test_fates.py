@@ -172,6 +172,7 @@ BAD: dict[str, Any] = {
     "spec.http[].match[].withoutHeaders": {"@request.auth.claims.sub": {"exact": "a"}},
     "spec.servers[].port.protocol": "TCP",
     "spec.servers[].hosts": ["*/*", "./a.example.com"],
+    "maglev.tableSize": 1,
     "spec.type": "ExternalName",
     "spec.internalTrafficPolicy": "Local",
     "spec.clusterIPs": ["fd00::1"],

@@ -262,6 +262,13 @@ _ALL = (
         "Envoy refuses all routes of the listener for one of them: what was in effect before "
         "stays, for every host.",
     ),
+    Code(
+        "LAB14",
+        "EnvoyEndsOnTable",
+        "error",
+        "Istio takes 1 for a prime and lets it pass as a table's size. Maglev divides by the size "
+        "less one: every Envoy that hears of it ends, and ends again when it is started anew.",
+    ),
 )
 
 CODES = {entry.code: entry for entry in _ALL}

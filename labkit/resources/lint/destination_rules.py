@@ -267,6 +267,17 @@ def limits(world: World) -> Iterator[Diagnosis]:
                 )
 
 
+def table_of_one(world: World) -> Iterator[Diagnosis]:
+    """LAB14: a table of Maglev's that has one place."""
+    for rule in world.all("DestinationRule"):
+        for path, policy in _all_policies(rule):
+            maglev = block(block(block(policy, "loadBalancer"), "consistentHash"), "maglev")
+            if (maglev or {}).get("tableSize") == 1:
+                place: Path = (*path, "loadBalancer", "consistentHash", "maglev", "tableSize")
+                what = "a table of one place, which ends every Envoy"
+                yield diagnosis("LAB14", rule, place, what, "a larger prime, such as 65537")
+
+
 def hash_header(world: World) -> Iterator[Diagnosis]:
     """LAB09: affinity by a header that only the caller can send."""
     for rule in world.all("DestinationRule"):

@@ -41,6 +41,7 @@ RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
     destination_rules.ejection,
     destination_rules.limits,
     destination_rules.hash_header,
+    destination_rules.table_of_one,
     workloads.not_injected,
     workloads.without_proxy,
     workloads.port_names,

@@ -56,6 +56,12 @@ PORT_POLICY = (
         "httpCookie.path httpCookie.ttl httpHeaderName httpQueryParameterName maglev.tableSize "
         "minimumRingSize ringHash.minimumRingSize useSourceIp",
     ),
+    refused_values(
+        "loadBalancer.consistentHash.maglev.tableSize",
+        "1",
+        why="it ends every Envoy, which divides by the size less one: take a larger prime",
+        asks=lambda size: size == 1,
+    ),
     done(
         "outlierDetection",
         "baseEjectionTime consecutive5xxErrors consecutiveGatewayErrors "

@@ -218,8 +218,7 @@ def mirror_policies(http: Json, viewer: Viewer) -> list[Json]:
     """A RequestMirrorPolicy for `mirror` and for each of `mirrors`; none for a share of 0."""
     found = []
     if http.get("mirror") is not None:
-        whole = http.get("mirrorPercent", http.get("mirror_percent"))
-        fraction = mirror_fraction(http.get("mirrorPercentage"), whole)
+        fraction = mirror_fraction(http.get("mirrorPercentage"), http.get("mirrorPercent"))
         if fraction:
             found.append(mirror_policy(viewer.cluster_of(http["mirror"]), fraction))
     for mirror in http.get("mirrors") or []:

@@ -87,8 +87,12 @@ def exports_to(delegate: Resource, namespace: str, by_default: frozenset[str]) -
 
 
 def resolved_route(route: Json, namespace: str) -> Json:
-    """A copy of an HTTP route in which hosts and gateways have their full names."""
+    """A copy of an HTTP route in which hosts and gateways have their full names, and one field that
+    has two names has the usual one.
+    """
     found = dict(route)
+    if "mirror_percent" in found:
+        found["mirrorPercent"] = found.pop("mirror_percent")
     if route.get("match"):
         found["match"] = [
             {**match, "gateways": [gateway_name(g, namespace) for g in match["gateways"]]}
