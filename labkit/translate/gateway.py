@@ -18,6 +18,7 @@ from labkit.translate.model import ProxyConfig
 from labkit.translate.registry import NO_ADDRESS, Registry
 from labkit.translate.routes.http_routes import Viewer, routes_of
 from labkit.translate.routes.match import is_catch_all
+from labkit.translate.support import refusal
 from labkit.translate.values import at
 
 FIRST_UNPRIVILEGED_PORT = 1024
@@ -63,8 +64,7 @@ class Bind:
 class Servers:
     """All servers of the Gateways that select one gateway, merged as istiod merges them.
 
-    `binds` has each filter chain, in order; two of them may ask for one listener, which Envoy then
-    refuses. `by_route` has the servers behind each route configuration.
+    `binds` has each listener, in order, and `by_route` the servers behind each route configuration.
     """
 
     binds: list[Bind] = field(default_factory=list)
@@ -72,20 +72,26 @@ class Servers:
     last: dict[int, Bind] = field(default_factory=dict)
     hosts: dict[tuple[int, str], str] = field(default_factory=dict)
 
-    def add(self, server: Server, bind: Bind) -> None:
-        """As `mergeGateways` of istiod's `pilot/pkg/model/gateway.go`: a server joins those of its
+    def of(self, bind: Bind) -> list[Server]:
+        return self.by_route[bind.route_config]
+
+    def add(self, server: Server, bind: Bind) -> bool:
+        """Whether its listener has no other filter chain: Envoy takes no two that are alike.
+
+        As `mergeGateways` of istiod's `pilot/pkg/model/gateway.go`: a server joins those of its
         port whose address is the same as that of the last bind which was new there. So a third one
         may take the routes of the first away from it.
         """
         if server.tls and not self.claims_hosts(server, bind):
-            return
+            return True
         last = self.last.get(bind.number)
         if last is not None and (last.address == bind.address or bind in self.binds):
             self.by_route[bind.route_config].append(server)
-            return
+            return True
         self.last[bind.number] = bind
         self.by_route[bind.route_config] = [server]
         self.binds.append(bind)
+        return [each.listener for each in self.binds].count(bind.listener) == 1
 
     def claims_hosts(self, server: Server, bind: Bind) -> bool:
         """Whether no server with `tls` has one of the hosts already, at that port and address."""
@@ -108,47 +114,47 @@ def gateway_config(
     """
     found = list(clusters.outbound(registry, namespace, labels, sidecar=False))
     servers = servers_of(registry, labels, namespace)
-    chains: dict[tuple[str, int], list[str]] = {}
-    for bind in servers.binds:
-        chains.setdefault(bind.listener, []).append(bind.route_config)
-    routes = dict.fromkeys(name for names in chains.values() for name in names)
     return ProxyConfig(
         clusters=tuple(cluster.message for cluster in found),
         endpoints=tuple(c.assignment for c in found if not c.is_original_dst),
         original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
         routes=tuple(
-            route_config(registry, name, servers.by_route[name], labels, namespace)
-            for name in routes
+            route_config(registry, bind.route_config, servers.of(bind), labels, namespace)
+            for bind in servers.binds
         ),
         listeners=tuple(
-            listeners.gateway(*at, names, registry.settings) for at, names in chains.items()
+            listeners.gateway(*bind.listener, bind.route_config, registry.settings)
+            for bind in servers.binds
         ),
     )
 
 
 def servers_of(registry: Registry, labels: Mapping[str, str], namespace: str) -> Servers:
-    """The servers of the Gateways that select this gateway, by where they end up."""
+    """The servers of the Gateways that select this gateway, by where they end up. Raises
+    UnsupportedError for one that makes a listener which Envoy refuses.
+    """
     found = Servers()
     for resource in registry.gateways:
         selector = resource.spec.get("selector")
         if selector is not None and not all(labels.get(k) == v for k, v in selector.items()):
             continue
-        for server in resource.spec.get("servers") or []:
+        for index, server in enumerate(resource.spec.get("servers") or []):
             said = int(at(server, "port", "number") or 0)
             number = registry.gateway_port(said, labels, namespace)
             if number < FIRST_UNPRIVILEGED_PORT or number in TAKEN_PORTS:
                 continue  # the gateway's pod may not, or can't, listen there
             protocol = str(at(server, "port", "protocol") or "")
-            found.add(
-                Server(
-                    gateway=f"{resource.namespace}/{resource.name}",
-                    hosts=tuple(own_hosts(server.get("hosts") or [], resource.namespace)),
-                    number=said,
-                    tls=server.get("tls") is not None,
-                    https_redirect=bool(at(server, "tls", "httpsRedirect")),
-                ),
-                Bind(number, protocol, str(server.get("bind") or "")),
+            one = Server(
+                gateway=f"{resource.namespace}/{resource.name}",
+                hosts=tuple(own_hosts(server.get("hosts") or [], resource.namespace)),
+                number=said,
+                tls=server.get("tls") is not None,
+                https_redirect=bool(at(server, "tls", "httpsRedirect")),
             )
+            if not found.add(one, Bind(number, protocol, str(server.get("bind") or ""))):
+                why = f"istiod makes two filter chains of port {number} that Envoy refuses: give "
+                why += "all servers of that port the same `bind`, or none"
+                raise refusal(resource, f"spec.servers[{index}].bind", why)
     return found
 
 

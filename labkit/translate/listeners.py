@@ -79,24 +79,21 @@ def listener(bind: str, port: int, direction: str, name: str = "") -> Json:
     }
 
 
-def gateway(bind: str, port: int, route_configs: list[str], settings: Settings) -> Json:
-    """A gateway's listener, with a filter chain for each route configuration. It is the first hop:
-    it trusts no X-Forwarded-For, and says it is `istio-envoy`.
+def gateway(bind: str, port: int, route_config: str, settings: Settings) -> Json:
+    """A gateway's listener. It is the first hop: it trusts no X-Forwarded-For, and says it is
+    `istio-envoy`.
     """
     found = listener(bind, port, "OUTBOUND")
-    managers = [
-        connection_manager(
-            f"outbound_{bind}_{port}",
-            settings,
-            rds=rds(route_config),
-            server_name="istio-envoy",
-            use_remote_address=True,
-            forward_client_cert_details="SANITIZE_SET",
-            set_current_client_cert_details=dict.fromkeys(("subject", "cert", "dns", "uri"), True),
-        )
-        for route_config in route_configs
-    ]
-    return {**found, "filter_chains": [{"filters": [manager]} for manager in managers]}
+    manager = connection_manager(
+        f"outbound_{bind}_{port}",
+        settings,
+        rds=rds(route_config),
+        server_name="istio-envoy",
+        use_remote_address=True,
+        forward_client_cert_details="SANITIZE_SET",
+        set_current_client_cert_details={"subject": True, "cert": True, "dns": True, "uri": True},
+    )
+    return {**found, "filter_chains": [{"filters": [manager]}]}
 
 
 def outbound(

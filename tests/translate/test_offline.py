@@ -50,3 +50,19 @@ def test_what_istiod_fails_on_is_refused_by_name() -> None:
     server["hosts"] += ["./b.example.com"]
     with pytest.raises(UnsupportedError, match=r"^Gateway shop/front, spec.servers\[0\].hosts, is"):
         translated(objects)
+
+
+def test_a_listener_that_envoy_refuses_is_refused_by_name() -> None:
+    """istiod keeps the servers of one port apart by address and by protocol, and forgets the first
+    address when another comes between (`mergeGateways` in `pilot/pkg/model/gateway.go`).
+    """
+    objects = inputs()["servers-of-one-port-with-binds"]
+    servers = next(each["spec"]["servers"] for each in objects if each["kind"] == "Gateway")
+    servers += [
+        {"port": {"number": 80, "protocol": protocol, "name": protocol}, "hosts": ["*"], **bind}
+        for protocol, bind in (("HTTP2", {"bind": "10.1.1.1"}), ("GRPC", {}))
+    ]
+    with pytest.raises(UnsupportedError, match=r"^Gateway shop/first, spec.servers\[2\].bind, is"):
+        translated(objects)
+    servers[2]["port"]["protocol"] = "HTTP"
+    assert "gateway" in translated(objects)
