@@ -270,7 +270,7 @@ def limits(world: World) -> Iterator[Diagnosis]:
 def table_of_one(world: World) -> Iterator[Diagnosis]:
     """LAB14: a table of Maglev's that has one place."""
     for rule in world.all("DestinationRule"):
-        for path, policy in _all_policies(rule):
+        for path, policy in policies_of(rule):
             maglev = block(block(block(policy, "loadBalancer"), "consistentHash"), "maglev")
             if (maglev or {}).get("tableSize") == 1:
                 place: Path = (*path, "loadBalancer", "consistentHash", "maglev", "tableSize")
