@@ -12,7 +12,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,11 @@ def differences(program: Any, objects: list[Object]) -> list[str]:
     ]
 
 
-def counting(dump: Any) -> Any:
-    """What counts in a dump. Istio keeps no order of query parameters: a map of Go's."""
-    found = offline().normalise(dump)
+def counting(dump: Any, pods: Mapping[str, str] | None = None) -> Any:
+    """What counts in a dump; `pods` are the workloads by address, where endpoints do not tell.
+    Istio keeps no order of query parameters: a map of Go's.
+    """
+    found = offline().normalise(dump, pods)
     for hosts in found["routes"].values():
         for route in (route for host in hosts for route in host.get("routes", ())):
             route.get("match", {}).get("query_parameters", []).sort(key=lambda each: each["name"])

@@ -123,6 +123,15 @@ def ruleset(draw: Draw) -> list[Object]:
     return unique([*made, *rules])
 
 
+def policies(draw: Draw, world: World, homes: list[str]) -> list[Object]:
+    """Rules for Services that are there already, in namespaces of `homes`."""
+    rules = [gateway(draw, world, draw.choice(homes)) for _ in range(draw.randint(1, 2))]
+    rules += [delegate(draw, world, homes[0]) for _ in range(draw.randint(0, 1))]
+    rules += [virtual_service(draw, world, draw.choice(homes)) for _ in range(draw.randint(1, 2))]
+    rules += [destination_rule(draw, world, draw.choice(homes)) for _ in range(draw.randint(1, 2))]
+    return unique(rules)
+
+
 def unique(objects: list[Object]) -> list[Object]:
     """Without a second object of one name."""
     found: dict[tuple[str, ...], Object] = {}

@@ -23,7 +23,7 @@ from labkit.resources.lint import lint
 from tests.trust import LONG
 
 from .draw import Draw
-from .rulesets import World, delegate, destination_rule, gateway, unique, virtual_service
+from .rulesets import World, policies
 
 pytestmark = pytest.mark.embedded
 
@@ -35,19 +35,17 @@ MANIFESTS = Path(__file__).parents[2] / "manifests"
 BASE = load(MANIFESTS / "hello-world.yaml", MANIFESTS / "client.yaml")
 
 
+HOMES = ["hello-world", "hello-world", ROOT_NAMESPACE]
+
+
 def bodies(kind: str) -> list[Any]:
     return [each.body for each in BASE if each.kind == kind]
 
 
-def policies(draw: Draw) -> list[Resource]:
+def rules_of(number: int) -> list[Resource]:
     """Rules that somebody could write for the course's Services."""
     world = World(["hello-world"], bodies("Service"), bodies("Deployment"))
-    homes = ["hello-world", "hello-world", ROOT_NAMESPACE]
-    made = [gateway(draw, world, draw.choice(homes)) for _ in range(draw.randint(1, 2))]
-    made += [delegate(draw, world, "hello-world") for _ in range(draw.randint(0, 1))]
-    made += [virtual_service(draw, world, draw.choice(homes)) for _ in range(draw.randint(1, 2))]
-    made += [destination_rule(draw, world, draw.choice(homes)) for _ in range(draw.randint(1, 2))]
-    return load(unique(made))
+    return load(policies(Draw(number), world, HOMES))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +63,7 @@ def test_no_envoy_refuses_a_policy_unless_the_linter_says_so(
         print(f"\n{COUNT} policies, LABKIT_SEED={FIRST}", flush=True)
     wrong, told, in_force = [], 0, 0
     for number in range(FIRST, FIRST + COUNT):
-        rules = policies(Draw(number))
+        rules = rules_of(number)
         try:
             mesh.apply(*rules)
         except UnsupportedError:

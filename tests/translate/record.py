@@ -65,7 +65,8 @@ def pods(namespace: str) -> list[Pod]:
     ]
 
 
-def config_dump(pod: Pod) -> ProxyConfig:
+def raw_dump(pod: Pod) -> Json:
+    """All that a pod's Envoy tells of its configuration."""
     words = (
         "exec",
         pod.name,
@@ -78,7 +79,12 @@ def config_dump(pod: Pod) -> ProxyConfig:
         "config_dump?include_eds",
     )
     text = kubectl("-n", pod.namespace, *words).stdout
-    said = json.loads(text[text.index("{") :])
+    found: Json = json.loads(text[text.index("{") :])
+    return found
+
+
+def config_dump(pod: Pod) -> ProxyConfig:
+    said = raw_dump(pod)
     clusters = [*dump.clusters(said), *dump.messages(said, dump.STATIC_CLUSTERS)]
     endpoints = dump.messages(said, dump.ENDPOINTS)
     return ProxyConfig(
