@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from labkit.translate.fates import OF_REFUSED_KINDS, TABLE, Row
+from labkit.translate.fates import OF_REFUSED_KINDS, TABLE, Fate, Row
 from labkit.translate.fates.kubernetes import BOOKKEEPING
 from labkit.translate.fates.row import joined
 
@@ -16,12 +17,14 @@ Every field of the kinds that labkit translates has one of three fates: it is **
 and Kubernetes do it; it is **refused**, by an error that names it; or it is **without effect**
 here. A test changes the value of each and sees that the translation changes, that the field is
 named, or that nothing changes. It fails for a field without a fate, and for a row without a field.
+Another asks istiod's own translation: what it acts on is done or refused, and nothing else is done.
+They are {total} fields of {kinds} kinds, annotations and labels counted: {counts}.
 
 Objects of other kinds that proxies would hear of (ServiceEntry, Sidecar, EnvoyFilter, HTTPRoute and
 all others) are refused as a whole, and so are all their fields. The mesh on a cluster refuses
 nothing of this: there istiod does it all.
 
-In a path `[]` is any item of a list and `{}` any key of a map. † marks what `labkit translate`
+In a path `[]` is any item of a list and `{{}}` any key of a map. † marks what `labkit translate`
 takes, since no proxy hears of it, and what the mesh on this machine refuses to run.
 """
 NOTES = {
@@ -37,14 +40,17 @@ REPEATED = (
 )
 """What is told elsewhere on the page."""
 EVERYWHERE = (BOOKKEEPING,)
-FATES = {"done": "Done", "refused": "Refused", "no effect": "Without effect"}
+FATES: dict[Fate, str] = {"done": "Done", "refused": "Refused", "no effect": "Without effect"}
 
 
 def table() -> str:
     """The page as text."""
+    paths = Counter(row.fate for rows in TABLE.values() for row in rows for _ in row.paths)
+    counts = ", ".join(f"{paths[fate]} {words.lower()}" for fate, words in FATES.items())
+    head = HEAD.format(total=sum(paths.values()), counts=counts, kinds=len(TABLE))
     shared = ["## Every object\n", *lines(EVERYWHERE)]
     of_kinds = [line for kind in TABLE for line in section(kind)]
-    return "\n".join([HEAD, *shared, *of_kinds, *of_names()]) + "\n"
+    return "\n".join([head, *shared, *of_kinds, *of_names()]) + "\n"
 
 
 def section(kind: str) -> Iterator[str]:
@@ -71,7 +77,7 @@ def is_of_a_name(row: Row) -> bool:
 
 def lines(rows: Iterable[Row]) -> Iterator[str]:
     """A table of rows that are refused or without effect, those with the same reason together."""
-    found: dict[tuple[str, str, bool], list[str]] = {}
+    found: dict[tuple[Fate, str, bool], list[str]] = {}
     for row in rows:
         found.setdefault((row.fate, row.why, row.when_run), []).append(named(row))
     yield "| field | fate | why |"
@@ -100,13 +106,13 @@ def of_names() -> Iterator[str]:
     """The section of annotations and labels: those with the same fate and reason in a row."""
     yield "## Annotations and labels\n"
     yield "Those that Istio has names for. Of all others no proxy hears.\n"
-    kinds: dict[tuple[str, str, str], list[str]] = {}
+    kinds: dict[tuple[str, Fate, str], list[str]] = {}
     for kind, rows in TABLE.items():
         for row in filter(is_of_a_name, rows):
             of_pod = kind == "Pod" or row.place.startswith("spec.template")
             on = kinds.setdefault((name_of(row), row.fate, row.why), [])
             on += [] if (own := "a pod" if of_pod else kind) in on else [own]
-    alike: dict[tuple[str, str, str], list[str]] = {}
+    alike: dict[tuple[str, Fate, str], list[str]] = {}
     for (name, fate, why), on in sorted(kinds.items()):
         where = "all" if len(on) == len(TABLE) else ", ".join(on)
         alike.setdefault((where, fate, why), []).append(name)

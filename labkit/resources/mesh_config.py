@@ -67,6 +67,16 @@ def of_config_map(resource: Resource) -> Json:
     return _of_text(str((data or {}).get(KEY) or ""), name, line)
 
 
+def of_annotation(text: str) -> Json:
+    """A pod's `proxy.istio.io/config`, a ProxyConfig, as the `defaultConfig` of a MeshConfig.
+    Raises as `read` does.
+
+    >>> of_annotation("concurrency: 2")
+    {'defaultConfig': {'concurrency': 2}}
+    """
+    return checked({"defaultConfig": _document(text, "proxy.istio.io/config", 0).value or {}})
+
+
 def is_config_map(resource: Resource) -> bool:
     """Whether istiod reads its MeshConfig here."""
     return (resource.kind, resource.namespace, resource.name) == (

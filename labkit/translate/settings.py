@@ -5,7 +5,7 @@ istiod reads it from the ConfigMap `istio`; so does a `Registry`, if it is given
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -205,13 +205,19 @@ def settings(config: Json) -> Settings:
 
 def check_supported_settings(config: Json) -> None:
     """Raises UnsupportedError for the first field of a MeshConfig that is refused."""
-    for path, why in REFUSED.items():
-        value = at(config, *path.split("."))
-        if value is not None and value not in HARMLESS.get(path, ()):
-            raise refusal(path, why)
+    for path, why in refused_fields(config):
+        raise refusal(path, why)
     mode = at(config, "outboundTrafficPolicy", "mode")
     if mode == "ALLOW_ANY_DYNAMIC_DNS":
         raise refusal(f"outboundTrafficPolicy.mode: {mode}", REFUSED["outboundTrafficPolicy.tls"])
+
+
+def refused_fields(config: Json) -> Iterator[tuple[str, str]]:
+    """(path, why) of the fields of a MeshConfig that are refused."""
+    for path, why in REFUSED.items():
+        value = at(config, *path.split("."))
+        if value is not None and value not in HARMLESS.get(path, ()):
+            yield path, why
 
 
 def without_effect(config: Json) -> list[str]:

@@ -32,6 +32,11 @@ def server(protocol: str, **fields: Any) -> Json:
     return {**GATEWAY, "spec": {"servers": [{"port": port, "hosts": ["*"], **fields}]}}
 
 
+def annotated(name: str, value: str) -> Json:
+    metadata = {"name": "pod", "namespace": "a", "annotations": {name: value}}
+    return {"kind": "Pod", "metadata": metadata}
+
+
 def captures(**annotations: str) -> Json:
     own = {f"traffic.sidecar.istio.io/{name}": value for name, value in annotations.items()}
     return {"kind": "Pod", "metadata": {"name": "pod", "namespace": "a", "annotations": own}}
@@ -89,6 +94,8 @@ REFUSED = [
     (captures(includeInboundPorts=""), "includeInboundPorts"),
     (captures(includeOutboundIPRanges=""), "includeOutboundIPRanges"),
     (captures(excludeOutboundPorts="3306"), "excludeOutboundPorts"),
+    (annotated("proxy.istio.io/config", "proxyMetadata: {A: b}"), "proxy.istio.io/config"),
+    (annotated("proxy.istio.io/config", "{no yaml"), "proxy.istio.io/config"),
 ]
 
 
@@ -109,6 +116,7 @@ def test_what_can_not_be_done_is_refused_by_name(body: Json, named: str) -> None
         server("HTTP", tls={"httpsRedirect": True}),
         server("GRPC"),
         {**SERVICE, "spec": {"internalTrafficPolicy": "Cluster"}},
+        annotated("proxy.istio.io/config", "holdApplicationUntilProxyStarts: true"),
         captures(includeInboundPorts="*", includeOutboundIPRanges="*", excludeOutboundPorts=""),
     ],
 )

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from labkit.errors import LabkitError
+from labkit.resources import mesh_config
 from labkit.resources.istio import EXPORT_TO, INJECT_POD, INJECTION, REVISION
+from labkit.translate import settings
 from labkit.translate.fates.row import EMPTY, Row, refused_keys
 
 Field = Literal["annotations", "labels"]
@@ -30,6 +33,21 @@ _NEAR = ("preferclose", "prefersamezone", "prefersamenode")
 def prefers_near(value: Any) -> bool:
     """Whether traffic is to stay near, as istiod reads the annotation."""
     return str(value).lower() in _NEAR
+
+
+_OF_PROXIES = [
+    path.partition(".")[2] for path in settings.REFUSED if path.startswith("defaultConfig.")
+]
+
+
+def changes_a_proxy(text: Any) -> bool:
+    """Whether a ProxyConfig, as a text, says what a MeshConfig's `defaultConfig` may not say
+    here."""
+    try:
+        config = mesh_config.of_annotation(str(text or ""))
+    except LabkitError:
+        return True
+    return any(True for _ in settings.refused_fields(config))
 
 
 def _rows(fate: Any, field: Field, names: str, why: str = "", **more: Any) -> list[Row]:
@@ -91,9 +109,15 @@ OF_PODS = [
     *_refused("annotations", "sidecar.istio.io/interceptionMode", _CAPTURE, "REDIRECT"),
     *_refused(
         "annotations",
-        "proxy.istio.io/config sidecar.istio.io/bootstrapOverride "
-        "sidecar.istio.io/discoveryAddress",
+        "sidecar.istio.io/bootstrapOverride sidecar.istio.io/discoveryAddress",
         "each sidecar here is started as the mesh does it",
+    ),
+    *_refused_when(
+        "annotations",
+        "proxy.istio.io/config",
+        "each sidecar here is started as the mesh does it",
+        f"with {', '.join(_OF_PROXIES)}",
+        changes_a_proxy,
     ),
     *_refused(
         "annotations",

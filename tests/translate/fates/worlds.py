@@ -1,8 +1,8 @@
 """For each field of a schema a small world in which it says one thing, and the same world in which
 it says another.
 
-What stands around a field (`CONTEXT`) and what it says (`VALUES`) is found by the field's path; for
-most the type in the schema is enough.
+What stands around a field and what it says is found in `field_values` by the field's path; for most
+the type in the schema is enough.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from labkit.translate import Registry, gateway_config, registry_of, sidecar_conf
 from labkit.translate.fates import TABLE, fate_of
 from labkit.translate.fates.row import segments
 from labkit.translate.on_a_cluster import with_workloads
+from tests.translate.fates.field_values import CONTEXT, RIVALS, VALUES
 
 WORLD: list[Json] = list(
     yaml.safe_load_all("""
@@ -142,182 +143,6 @@ class Field:
         return f"{self.kind} {self.path}"
 
 
-SECONDS = ("7s", "9s")
-DURATIONS = [
-    "idleTimeout",
-    "connectTimeout",
-    "maxConnectionDuration",
-    "interval",
-    "timeout",
-    "time",
-    "duration",
-    "ttl",
-    "maxAge",
-    "warmupDurationSecs",
-    "baseEjectionTime",
-    "budgetInterval",
-    "fixedDelay",
-    "exponentialDelay",
-    "backoff",
-    "perTryTimeout",
-]
-VALUES: dict[str, tuple[Any, Any]] = {
-    **dict.fromkeys(DURATIONS, SECONDS),
-    "exportTo@": (".", "*"),
-    "connectionPool.http.h2UpgradePolicy": ("UPGRADE", "DO_NOT_UPGRADE"),
-    "tls.mode": ("SIMPLE", "MUTUAL"),
-    "secret": ({"secretName": "a"}, None),
-    "loadBalancer.simple": ("ROUND_ROBIN", "RANDOM"),
-    "DestinationRule spec.host": ("web", "api"),
-    "subsets@.labels{}": ({"version": "v1"}, {"version": "v2"}),
-    "matchLabels{}": ({"app": "web"}, {"app": "none"}),
-    "portLevelSettings@.port.number": (80, 81),
-    "VirtualService spec.gateways@": ("mesh", "gw"),
-    "VirtualService spec.hosts@": ("web", "api"),
-    "match@.gateways@": ("mesh", "gw"),
-    "match@.port": (80, 81),
-    "match@.sourceLabels{}": ({"app": "web"}, {"app": "none"}),
-    "match@.sourceNamespace": ("shop", "other"),
-    "delegate.name": ("d1", "d2"),
-    "delegate.namespace": ("shop", "other"),
-    "uri.exact": ("/a", "/b"),
-    "uri.prefix": ("/a", "/b"),
-    "uri.regex": ("/a.*", "/b.*"),
-    "destination.host": ("web", "api"),
-    "destination.port.number": (80, 81),
-    "destination.subset": ("v1", "v2"),
-    "mirror.host": ("web", "api"),
-    "mirror.port.number": (80, 81),
-    "route@.weight": (30, 70),
-    "percentage.value": (12.5, 25),
-    "corsPolicy.unmatchedPreflights": ("FORWARD", "IGNORE"),
-    "directResponse.status": (200, 503),
-    "body.bytes": ("YQ==", "Yg=="),
-    "corsPolicy.allowMethods@": ("GET", "POST"),
-    "abort.grpcStatus": ("UNAVAILABLE", "ABORTED"),
-    "abort.httpStatus": (500, 503),
-    "redirect.redirectCode": (302, 307),
-    "redirect.scheme": ("http", "https"),
-    "redirect.port": (8080, 9090),
-    "redirect.uri": ("/a", "/b"),
-    "retries.retryOn": ("5xx", "reset"),
-    "rewrite.uri": ("/a", "/b"),
-    "Gateway spec.selector{}": ({"istio": "ingressgateway"}, {"istio": "other"}),
-    "servers@.bind": ("10.0.0.1", "10.0.0.2"),
-    "servers@.hosts@": ("*", "a.example.com"),
-    "servers@.port.number": (80, 8443),
-    "servers@.port.protocol": ("HTTP", "HTTP2"),
-    "servers@.defaultEndpoint": ("127.0.0.1:80", "127.0.0.1:81"),
-    "servers@.port.targetPort": (80, 81),
-    "outlierDetectionHttpErrorCodes@": (500, 503),
-    "Service spec.clusterIP": ("10.96.0.7", "10.96.0.9"),
-    "Service spec.clusterIPs": (["10.96.0.7"], None),
-    "Service spec.selector{}": ({"app": "web"}, {"app": "none"}),
-    "Service spec.ports@.name": ("http", "tcp"),
-    "Service spec.ports@.appProtocol": ("http", "tcp"),
-    "Service spec.ports@.port": (80, 82),
-    "Service spec.ports@.protocol": ("TCP", "UDP"),
-    "Service spec.ports@.targetPort": (8080, 9090),
-    "Service spec.ports@.nodePort": (30001, 30002),
-    "Service spec.type": ("NodePort", "LoadBalancer"),
-    "externalTrafficPolicy": ("Local", "Cluster"),
-    "externalIPs": (["10.1.1.1"], ["10.1.1.2"]),
-    "externalName": ("a.example.com", "b.example.com"),
-    "internalTrafficPolicy": ("Cluster", None),
-    "ipFamilies": (["IPv4"], None),
-    "ipFamilyPolicy": ("SingleStack", "PreferDualStack"),
-    "loadBalancerIP": ("10.1.1.1", "10.1.1.2"),
-    "loadBalancerClass": ("a.example.com/b", "a.example.com/c"),
-    "loadBalancerSourceRanges": (["10.0.0.0/8"], ["10.1.0.0/16"]),
-    "healthCheckNodePort": (30003, 30004),
-    "trafficDistribution": ("PreferSameZone", "PreferSameNode"),
-    "sessionAffinity": ("ClientIP", "None"),
-    "Service status.loadBalancer": ({"ingress": [{"ip": "10.1.1.1"}]}, None),
-    "Namespace metadata.name": ("shop", "two"),
-    "Deployment spec.replicas": (2, 3),
-    "strategy.type": ("Recreate", "RollingUpdate"),
-    "rollingUpdate.maxSurge": (1, 2),
-    "rollingUpdate.maxUnavailable": (0, 1),
-    "Deployment spec.selector.matchLabels{}": ({"app": "web"}, {"version": "v1"}),
-    "matchExpressions@.key": ("app", "version"),
-    "matchExpressions@.operator": ("Exists", "Exists"),
-    "matchExpressions@.values@": ("web", "web"),
-    "progressDeadlineSeconds": (60, 90),
-    "paused": (False, None),
-    "containers@.name": ("a", "b"),
-    "containers@.image": ("python:3.13-alpine", "python:3.12-alpine"),
-    "containers@.command": (["python3", "/app/app.py"], ["python3", "/app/other.py"]),
-    "containers@.args": (["-u"], None),
-    "containers@.ports@.name": ("web", "other"),
-    "containers@.ports@.containerPort": (8080, 9090),
-    "containers@.ports@.protocol": ("TCP", "UDP"),
-    "containers@.ports@.hostPort": (8080, None),
-    "containers@.ports@.hostIP": ("127.0.0.1", "127.0.0.2"),
-    "volumes@.name": ("app", "other"),
-    "volumes@.configMap.name": ("app", "other"),
-    "volumeMounts@.name": ("app", "other"),
-    "volumeMounts@.mountPath": ("/app", "/other"),
-    "containers@.env@.valueFrom": ({"fieldRef": {"fieldPath": "metadata.name"}}, None),
-    "containers@.readinessProbe": ({"httpGet": {"path": "/ready", "port": 8080}}, None),
-    "Service status.conditions": (
-        [
-            {
-                "type": "A",
-                "status": "True",
-                "reason": "A",
-                "message": "a",
-                "lastTransitionTime": "2026-01-01T12:00:00Z",
-            }
-        ],
-        None,
-    ),
-    "status.conditions": ([{"type": "A", "status": "True"}], None),
-    "spec.tolerations": ([{"operator": "Exists"}], None),
-    "spec.topologySpreadConstraints": (
-        [{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule"}],
-        None,
-    ),
-    "containers@.volumeDevices": ([], None),
-    "containers@.livenessProbe": ({"httpGet": {"path": "/", "port": 8080}}, None),
-    "containers@.startupProbe": ({"httpGet": {"path": "/", "port": 8080}}, None),
-    "containers@.lifecycle": ({"preStop": {"exec": {"command": ["sleep", "1"]}}}, None),
-    "containers@.restartPolicyRules": (
-        [{"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}],
-        None,
-    ),
-    "dnsConfig": ({"searches": ["example.com"]}, None),
-    "Pod status.startTime": ("2026-01-01T12:00:00Z", None),
-    "restartPolicy": ("Always", None),
-    "status.podIP": ("10.244.0.50", "10.244.0.51"),
-    "metadata.creationTimestamp": ("2026-01-01T12:00:00Z", "2026-01-09T12:00:00Z"),
-    "metadata.deletionTimestamp": ("2026-01-01T12:00:00Z", "2026-01-09T12:00:00Z"),
-    "Pod metadata.labels{}": ({"tier": "api"}, {"tier": "none"}),
-    "template.metadata.labels{}": (
-        {"app": "web", "version": "v1"},
-        {"app": "web", "version": "v2"},
-    ),
-    "labels[istio-injection]": ("enabled", "disabled"),
-    "labels[istio.io/rev]": ("default", "canary"),
-    "labels[sidecar.istio.io/inject]": ("true", "false"),
-    "annotations[sidecar.istio.io/inject]": ("true", "false"),
-    "labels[istio.io/draining]": ("true", None),
-    "annotations[networking.istio.io/exportTo]": (".", "*"),
-    "metadata.namespace": ("shop", "other"),
-    "Gateway metadata.name": ("gw", "gx"),
-    "observedGeneration": (3, 5),
-    "lastProbeTime": ("2026-01-01T12:00:00Z", "2026-01-09T12:00:00Z"),
-    "lastTransitionTime": ("2026-01-01T12:00:00Z", "2026-01-09T12:00:00Z"),
-    "managedFields": ([{"manager": "a"}], [{"manager": "b"}]),
-    "metadata.finalizers": (["a.example.com/b"], ["a.example.com/c"]),
-    "metadata.ownerReferences": (
-        [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1"}],
-        None,
-    ),
-}
-"""What a field says in the one world and in the other, by the end of its path; None: nothing. `@`
-stands for `[]`. A field without an entry has the values of its type."""
-
-
 def fields_of(kind: str) -> Iterator[Field]:
     """The fields of a kind. Of Istio's kinds every single one; of Kubernetes' own kinds those that
     the table names, and those beside them."""
@@ -350,56 +175,6 @@ def below(kind: str, path: str, part: Mapping[str, Any], known: Schema) -> Itera
         yield from below(kind, path + "{}", part["additionalProperties"], known)
     else:
         yield Field(kind, path, part)
-
-
-DROP = None
-CONTEXT: list[tuple[str, dict[str, Any]]] = [
-    (r"(.*consistentHash)\.(maglev|ringHash|minimumRingSize).*", {r"\1.httpHeaderName": "x-user"}),
-    (r"(.*httpCookie)\.(path|ttl)", {r"\1.name": "a"}),
-    (r"(.*httpCookie)\.attributes@.*", {r"\1.name": "a", r"\1.attributes@.name": "b"}),
-    (r"(.*outlierDetection)\.(consecutiveErrors|outlierDetection.*)", {r"\1.interval": "5s"}),
-    (r"spec.subsets.*consistentHash.*",
-     {"VirtualService spec.http@.route@.destination.subset": "v1"}),
-    (r"(.*portLevelSettings@).*",
-     {r"\1.port.number": 80, r"\1.connectionPool.tcp.maxConnections": 2}),
-    (r"(.*matchExpressions@).*", {r"\1.key": "app", r"\1.operator": "Exists"}),
-    (r"(.*matchExpressions@).values@", {r"\1.operator": "In", r"\1.values": ["web"]}),
-    (r".*labels\[istio.io/rev\]", {"Namespace metadata.labels": DROP}),
-    (r"spec.(ports@.nodePort|externalTrafficPolicy|healthCheck.*|loadBalancer.*|allocate.*)",
-     {"spec.type": "LoadBalancer"}),
-    (r"spec.healthCheckNodePort", {"spec.externalTrafficPolicy": "Local"}),
-    (r"(.*containers@.env@).*", {r"\1.name": "POD_NAME"}),
-    (r"(.*spec)\.volumes@\.(?!name|configMap).*",
-     {r"\1.volumes": [{"name": "spare"}, {"name": "app", "configMap": {"name": "app"}}]}),
-    (r"(.*rollingUpdate).*", {r"\1.maxSurge": 1, r"\1.maxUnavailable": 0}),
-    (r"(.*connectionPool.http)\.(maxConcurrentStreams|http2KeepAlive.*)", {
-        r"\1.h2UpgradePolicy": "UPGRADE",
-        r"\1.http2KeepAlive": {"interval": "5s", "timeout": "3s"},
-    }),
-    (r"(.*warmup)\.(aggression|minimumPercent)", {r"\1.duration": "5s"}),
-    (r"(.*outlierDetection)\.consecutiveLocalOriginFailures",
-     {r"\1.splitExternalLocalOriginErrors": True}),
-    (r"(spec.http@.match@)\.(port|gateways@|source.*|name|statPrefix|ignoreUriCase)",
-     {r"\1.uri.prefix": "/a"}),
-    (r"spec.http@.(redirect|directResponse|delegate).*", {"spec.http@.route": DROP}),
-    (r"spec.http@.delegate.*", {"spec.http@.delegate.name": "d1"}),
-    (r"(.*directResponse).body.*", {r"\1.status": 200}),
-    (r"(.*mirror)[.P_].*", {r"\1.host": "api"}),
-    (r"(.*mirrors@).*", {r"\1.destination.host": "api"}),
-    (r"(.*fault.abort).percentage.*", {r"\1.httpStatus": 500}),
-    (r"(.*fault.delay).perc.*", {r"\1.fixedDelay": "1s"}),
-    (r"(.*fault.delay).fixedDelay", {r"\1.percentage.value": 50}),
-    (r"(.*redirect).(derivePort|redirectCode)", {r"\1.uri": "/a"}),
-    (r"(.*retries)\.(?!attempts).*", {r"\1.attempts": 3}),
-    (r"(.*rewrite.uriRegexRewrite).*", {r"\1.match": "a", r"\1.rewrite": "b"}),
-    (r"spec.http@.route@.*", {
-        "spec.http@.route": [
-            {"destination": {"host": "web"}}, {"destination": {"host": "web"}, "weight": 10}
-        ],
-        "spec.http@.route@.weight": 50,
-    }),
-]  # fmt: skip
-"""What must stand around a field, by its path; DROP takes something away."""
 
 
 Around = tuple[tuple[str, Any], ...]
@@ -475,14 +250,6 @@ def rivals(field: Field) -> list[Json]:
     other["metadata"]["name"] = "of-rival"
     other["spec"].update(gateways=["rival"], http=[{"redirect": {"uri": "/a"}}])
     return [rival, other]
-
-
-RIVALS: dict[str, Json] = {
-    "DestinationRule": {"trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 2}}}},
-    "VirtualService": {"http": [{"redirect": {"uri": "/a"}}]},
-    "Gateway": {},
-    "Service": {"ports": [{"name": "tcp", "port": 80, "targetPort": 8080}]},
-}
 
 
 def values_of(field: Field) -> tuple[Any, Any]:

@@ -25,12 +25,23 @@ from labkit.translate import check_supported, fates
 from labkit.translate.fates import OF_REFUSED_KINDS, TABLE, Row, fate_of, refused_in
 from labkit.translate.fates.row import done, no_effect, refused, segments
 from tests.each import assert_each
-from tests.translate import worlds
+from tests.translate.fates import worlds
+from tests.translate.fates.record import ACTS, asked
+from tests.translate.fates.worlds import (
+    Field,
+    around,
+    fields_of,
+    plan,
+    values_of,
+    variants,
+    world_of,
+)
 from tests.translate.recorded import all_cases
-from tests.translate.worlds import Field, around, fields_of, plan, values_of, variants, world_of
 
-NAMES = Path(__file__).parent / "data" / "istio-names.json"
+NAMES = Path(__file__).parents[1] / "data" / "istio-names.json"
 KINDS = list(TABLE)
+INJECTS = "it takes the namespace's label alone for injection"
+RUNS = "no proxy hears of it: it is what would run here"
 LINKED = ("volumes[].name", "volumeMounts[].name")
 """Names that must be the same in two places: another one is refused before anything is run."""
 
@@ -137,6 +148,55 @@ def test_what_is_done_is_held_to_istiod(kind: str) -> None:
     assert [path for path in fields if of_service(path) not in recorded] == []
 
 
+NOT_SHOWN = {
+    "metadata.creationTimestamp": "the program dates all objects itself",
+    "spec.publishNotReadyAddresses": "all of its pods are ready",
+    "labels[istio.io/rev]": "it is an istiod of no revision",
+    "[sidecar.istio.io/inject]": INJECTS,
+    "spec.hostNetwork": INJECTS,
+    "spec.strategy.": RUNS,
+    ".containers[].name": RUNS,
+    ".containers[].image": RUNS,
+    ".containers[].command": RUNS,
+    ".containers[].args": RUNS,
+    ".containers[].env[]": RUNS,
+    ".containers[].volumeMounts[]": RUNS,
+    ".volumes[]": RUNS,
+    ".ports[].name": "it looks for a name in all pods",
+    ".ports[].protocol": "it looks for a name whatever the protocol is",
+}
+"""Parts of paths that are done here and that the recording shows nothing of, and why."""
+OF_OTHERS = {
+    "annotations[alpha.istio.io/canonical-serviceaccounts]": "names in certificates",
+    "annotations[alpha.istio.io/kubernetes-serviceaccounts]": "names in certificates",
+}
+"""What istiod acts on and has no effect here: the row says why, in other words."""
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"Pod"}))
+def test_what_istiod_acts_on_is_done_and_nothing_else(kind: str) -> None:
+    """By a recording of what its own translation does when the value of a field changes."""
+    recorded: dict[str, bool] = json.loads(ACTS.read_text("utf-8"))[kind]
+    fields = {field.path: fate_of(kind, field.path) for field in asked() if field.kind == kind}
+    assert fields.keys() == recorded.keys(), "python -m tests.translate.fates.record"
+    done = {path for path, row in fields.items() if row is not None and row.fate == "done"}
+    shown = {path for path in done if not any(part in path for part in NOT_SHOWN)}
+    acts = {path for path, does in recorded.items() if does}
+    assert shown - acts == set()
+    assert acts - done - {f"metadata.{name}" for name in OF_OTHERS} == set()
+
+
+def test_every_exception_is_needed() -> None:
+    recorded: dict[str, dict[str, bool]] = json.loads(ACTS.read_text("utf-8"))
+    done = {kind: {field.path for field in with_fate(kind, "done")} for kind in recorded}
+    unseen = [
+        path for kind in recorded for path, acts in recorded[kind].items()
+        if not acts and path in done[kind]
+    ]  # fmt: skip
+    assert [part for part in NOT_SHOWN if not any(part in path for path in unseen)] == []
+    assert all(recorded["Service"][f"metadata.{name}"] for name in OF_OTHERS)
+
+
 def used(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
     """The fields of a schema that a value has."""
     if isinstance(value, dict):
@@ -184,6 +244,7 @@ BAD: dict[str, Any] = {
     "containers[].restartPolicy": "Never",
     "spec.restartPolicy": "Never",
     "metadata.annotations": {"internal.istio.io/route-semantics": "gateway"},
+    "metadata.annotations[proxy.istio.io/config]": "proxyMetadata: {A: b}",
     "metadata.annotations[networking.istio.io/traffic-distribution]": "preferclose",
 }
 """A value for each row that refuses some values of a field, by the end of its place."""

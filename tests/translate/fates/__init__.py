@@ -1,0 +1,1 @@
+"""The table of fates, tried: small worlds in which one field changes."""
