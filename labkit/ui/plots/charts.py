@@ -27,7 +27,7 @@ from matplotlib.ticker import MaxNLocator
 from labkit.errors import LessonError
 from labkit.resources.podnames import short_names
 from labkit.ui.plots.axes import ROW, new_axes
-from labkit.ui.plots.style import INK, OTHERS, PAPER, RUNS, STATES, Look, look
+from labkit.ui.plots.style import INK, OTHER, PAPER, RUNS, STATES, Look, look
 from labkit.ui.plots.svg import LETTER
 
 NOBODY = "no pod"
@@ -203,7 +203,7 @@ def latency(source: Any, by: str | None = None) -> Any:
     short = dict(zip((name for name, _ in parts), told(name for name, _ in parts), strict=True))
     for number, ((name, values), row) in enumerate(zip(parts, counts, strict=True)):
         at = len(parts) - 1 - number  # the first one on top
-        style = style_of(name, by, versions) if by else OTHERS[0]
+        style = style_of(name, by, versions) if by else OTHER
         # each value has a row of its own, all on one scale: histograms on top of each other hide
         # each other
         tops = [at + 0.8 * count / tallest for count in row]

@@ -88,11 +88,8 @@ RUNS = (
     Look(RUN_4, ".", "D"),
 )
 """Results that stand side by side, first to last."""
-OTHERS = tuple(
-    Look(PLAIN, hatch, marker)
-    for hatch, marker in (("", "o"), ("/", "^"), ("x", "s"), (".", "D"), ("|", "v"), ("-", "<"))
-)
-"""Anything else. Its rows have names, and one colour: another would seem to say something."""
+OTHER = Look(PLAIN, "", "o")
+"""Anything else: its row has a name, and more than one look would seem to say something."""
 
 STATE_OF_STATUS = {"429": "refused", "503": "refused", "-1": "no answer"}
 STATE_OF_CLASS = {"1": "healthy", "2": "healthy", "3": "healthy", "4": "client error", "5": "error"}
@@ -108,9 +105,7 @@ def look(value: object, by: str = "version") -> Look:
     if by == "status":
         state = STATE_OF_STATUS.get(text) or STATE_OF_CLASS.get(text[:1], "no answer")
         return STATES[state]
-    if text in VERSIONS:
-        return VERSIONS[text]
-    return OTHERS[sum(text.encode()) % len(OTHERS)]
+    return VERSIONS.get(text, OTHER)
 
 
 def themed(colour: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from colorspacious import cspace_convert
 
 from labkit.ui.panels.base import static
-from labkit.ui.plots.style import OTHERS, RUNS, STATES, THEMED, VERSIONS, css, look, themed
+from labkit.ui.plots.style import OTHER, RUNS, STATES, THEMED, VERSIONS, css, look, themed
 
 # colorspacious has the matrices of G. M. Machado, M. M. Oliveira, L. A. F. Fernandes, "A
 # Physiologically-based Model for Simulation of Color Vision Deficiency", IEEE Transactions on
@@ -146,7 +146,7 @@ def test_new_and_old_lines_of_a_panel_can_be_told_apart(sight: str, ground: str)
     assert difference(shown["plus"], shown["minus"], sight) >= FACTOR * JUST_NOTICEABLE
 
 
-@pytest.mark.parametrize("group", [VERSIONS.values(), STATES.values(), RUNS, OTHERS])
+@pytest.mark.parametrize("group", [VERSIONS.values(), STATES.values(), RUNS])
 def test_no_look_rests_on_colour_alone(group: list[object]) -> None:
     looks = list(group)
     assert len({one.hatch + one.colour for one in looks}) == len(looks)
@@ -158,4 +158,4 @@ def test_a_value_always_looks_the_same() -> None:
     assert look("503", "status") is STATES["refused"]
     assert look("502", "status") is STATES["error"]
     assert look(float("nan")) is VERSIONS[""]
-    assert look("blue") == look("blue")
+    assert look("blue") is look("moved") is OTHER
