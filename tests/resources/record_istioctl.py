@@ -253,6 +253,32 @@ def written() -> Iterator[tuple[str, Objects]]:
         yield str(file.relative_to(file.parents[2])), objects
 
 
+def annotated() -> Iterator[tuple[str, Objects]]:
+    """Annotations of Istio's, right and wrong, on objects of four kinds."""
+    names = (
+        *("sidecar.istio.io/inject", "sidecar.istio.io/injct", "networking.istio.io/exportTo"),
+        *("proxy.istio.io/config", "traffic.sidecar.istio.io/excludeOutboundPort", "istio.io/rev"),
+        *(
+            "gateway.istio.io/name-override",
+            "sidecar.istio.io/status",
+            "kubernetes.io/ingress.class",
+        ),
+        *("example.com/istio.io", "my-istio.io/a", "galley.istio.io/analyze-suppress"),
+    )
+    for kind in ("Namespace", "Service", "Pod", "Deployment"):
+        made = pod("hello-world", "x", "app", app="x")
+        if kind == "Namespace":
+            made = thing("v1", kind, "", "x", metadata={"labels": {"istio-injection": "enabled"}})
+        elif kind == "Service":
+            made = service("hello-world", "x", ("http", 80))
+        elif kind == "Deployment":
+            template = {"metadata": {"labels": {"app": "x"}}, "spec": made["spec"]}
+            spec = {"selector": {"matchLabels": {"app": "x"}}, "template": template}
+            made = thing("apps/v1", kind, "hello-world", "x", spec=spec)
+        made["metadata"]["annotations"] = dict.fromkeys(names, "")
+        yield f"annotations of a {kind}", [made]
+
+
 def ask(program: str, worlds: list[Objects]) -> list[list[list[str]]]:
     """`[code, "Kind namespace/name"]` of each message, for each world."""
     done = subprocess.run(
@@ -271,6 +297,7 @@ def main() -> None:
     shared = [resource.body for resource in load(MANIFESTS / "hello-world.yaml", strict=False)]
     shared = [each for each in shared if each["kind"] != "ConfigMap"]
     inputs = [("file", name, objects) for name, objects in written()]
+    inputs += [("file", name, objects) for name, objects in annotated()]
     inputs += [("drawn", f"{seed}", Draw(seed).objects()) for seed in range(DRAWN)]
     bases = {"file": shared, "drawn": world()}
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from labkit.resources import Resource
+from labkit.resources.istio import EXPORT_TO
 from labkit.resources.lint import CODES, lint
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
@@ -56,6 +57,11 @@ def service(port: str) -> str:
         "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: hello-world}\n"
         f"spec: {{selector: {{app: hello-world}}, ports: [{port}]}}\n"
     )
+
+
+def annotated(name: str) -> str:
+    text = service("{name: http, port: 80}")
+    return text.replace("hello-world}", f"hello-world, annotations: {{{name}: .}}}}", 1)
 
 
 GATEWAY = gateway(server())
@@ -338,6 +344,16 @@ WRONG_AND_RIGHT = {
             "y}\nspec: {}\n"
         ],
         [SUBSETS],
+    ),
+    "misplaced annotation": (
+        "IST0107",
+        [annotated("sidecar.istio.io/inject")],
+        [annotated(EXPORT_TO)],
+    ),
+    "misspelt annotation": (
+        "IST0108",
+        [annotated(f"{EXPORT_TO}s")],
+        [annotated(EXPORT_TO)],
     ),
     "no namespace": (
         "LAB03",

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from labkit.resources.istio import MOST_REGEX_INSTRUCTIONS
 from labkit.resources.lint import Diagnoses, lint
-from labkit.resources.lint.program_size import program_size
-from labkit.resources.regex import problem
+from labkit.resources.regex.parser import problem
+from labkit.resources.regex.size import program_size
 
 # What Go 1.26 says of expressions; the test at the end asks it again, of many more.
 GOOD = [

@@ -55,6 +55,20 @@ _ALL = (
         "The API server rejects the object, so whatever was there before stays in effect.",
     ),
     Code(
+        "IST0107",
+        "MisplacedAnnotation",
+        "warning",
+        "Nothing reads the annotation on such an object: Istio reads those of pods on the pods, "
+        "which a Deployment makes of its template.",
+    ),
+    Code(
+        "IST0108",
+        "UnknownAnnotation",
+        "warning",
+        "Kubernetes takes any annotation. One of Istio's that does not exist, or that is misspelt, "
+        "is silently ignored.",
+    ),
+    Code(
         "IST0109",
         "ConflictingMeshGatewayVirtualServiceHosts",
         "error",

@@ -11,11 +11,11 @@ from typing import Any
 from labkit.resources.finding import shown
 from labkit.resources.istio import MOST_REGEX_INSTRUCTIONS
 from labkit.resources.lint.diagnosis import Diagnosis, diagnosis
-from labkit.resources.lint.program_size import program_size
 from labkit.resources.lint.sections import routes_of
 from labkit.resources.lint.world import World
 from labkit.resources.model import Path
-from labkit.resources.regex import problem
+from labkit.resources.regex.parser import problem
+from labkit.resources.regex.size import program_size
 from labkit.resources.rules.shared import block, items
 
 # What is a part of a regular expression, and hardly of a path or a host. Parentheses, dots and

@@ -244,7 +244,7 @@ def regex(text: str, path: Path, report: Report) -> None:
     if len(text.encode()) > 1024:
         report.error(path, "the regular expression is too long", allowed="at most 1024 bytes")
         return
-    from labkit.resources.regex import problem  # a large table, for few manifests
+    from labkit.resources.regex.parser import problem  # a large table, for few manifests
 
     wrong = problem(text)
     if wrong:

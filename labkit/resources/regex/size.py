@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labkit.resources.regex import Parser, Ranges
+from labkit.resources.regex.parser import Parser, Ranges
 
 _ASCII = 0x7F
 _LAST = 0x10FFFF
