@@ -50,6 +50,16 @@ def changes_a_proxy(text: Any) -> bool:
     return any(True for _ in settings.refused_fields(config))
 
 
+def internal(field: Field) -> Row:
+    """Names of istiod's own, which it goes by when somebody else writes them."""
+    return refused_keys(
+        field,
+        "`internal.istio.io/…`",
+        why="istiod writes these on what it makes of the Gateway API",
+        keys=lambda name: name.startswith("internal.istio.io/"),
+    )
+
+
 def _rows(fate: Any, field: Field, names: str, why: str = "", **more: Any) -> list[Row]:
     return [Row(fate, f"{field}[{name}]", why=why, **more) for name in names.split()]
 
@@ -129,6 +139,8 @@ OF_PODS = [
     *_refused("labels", "istio.io/dataplane-mode", _AMBIENT, "none"),
     *_refused("labels", _WAYPOINTS, _AMBIENT, "none"),
     *_refused("labels", "gateway.istio.io/managed", "there are no gateways of the Gateway API"),
+    *_refused("labels", "networking.istio.io/tunnel", _AMBIENT),
+    *_refused("labels", "istio.io/test-vm", "Istio's own tests mark with it what stands for a VM"),
     *_refused("labels", "topology.istio.io/network", _ONE_NETWORK),
     *_refused("labels", "topology.istio.io/locality istio-locality", _ONE_PLACE),
     *_no_effect("labels", "topology.istio.io/cluster", _ONE_NETWORK),
@@ -196,6 +208,7 @@ OF_SERVICES = [
         "istio.io/persistent-session istio.io/persistent-session-header",
         "istiod's persistent sessions are off, as they are by default",
     ),
+    internal("labels"),
     *_no_effect("labels", "networking.istio.io/gatewayPort", _ONE_NETWORK),
     *_no_effect("annotations", "traffic.istio.io/nodeSelector", _ONE_NETWORK),
     *_no_effect(
@@ -237,12 +250,7 @@ OF_NAMESPACES = [
 
 OF_POLICIES = [
     *_done("labels", REVISION),
-    refused_keys(
-        "annotations",
-        "`internal.istio.io/…`",
-        why="istiod writes these on what it makes of the Gateway API",
-        keys=lambda name: name.startswith("internal.istio.io/"),
-    ),
+    internal("annotations"),
 ]
 """What DestinationRules, VirtualServices and Gateways may have."""
 

@@ -243,6 +243,7 @@ BAD: dict[str, Any] = {
     "containers[].readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}},
     "containers[].restartPolicy": "Never",
     "spec.restartPolicy": "Never",
+    "metadata.labels": {"internal.istio.io/service-semantics": "inferencepool"},
     "metadata.annotations": {"internal.istio.io/route-semantics": "gateway"},
     "metadata.annotations[proxy.istio.io/config]": "proxyMetadata: {A: b}",
     "metadata.annotations[networking.istio.io/traffic-distribution]": "preferclose",
