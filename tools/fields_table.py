@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from labkit.translate import settings
 from labkit.translate.fates import OF_REFUSED_KINDS, TABLE, Fate, Row
 from labkit.translate.fates.kubernetes import BOOKKEEPING
 from labkit.translate.fates.row import joined
@@ -33,6 +34,14 @@ NOTES = {
     "retryBudget, tunnel and proxyProtocol); its fields have the same fates everywhere.",
     "Deployment": "`spec.template` is a pod: see below.",
 }
+MESH_CONFIG = """
+## MeshConfig
+
+The settings of a mesh, of `labkit translate --set` and `--mesh-config`, of
+`open_mesh("embedded", settings=…)` and of the ConfigMap `istio` in `istio-system`. A field that
+MeshConfig does not have is an error with the nearest name; a value that is Istio's own default asks
+for nothing. A test compares what each field does with istiod's own translation.
+"""
 REPEATED = (
     "spec.subsets[].trafficPolicy",
     "spec.trafficPolicy.portLevelSettings[]",
@@ -50,7 +59,23 @@ def table() -> str:
     head = HEAD.format(total=sum(paths.values()), counts=counts, kinds=len(TABLE))
     shared = ["## Every object\n", *lines(EVERYWHERE)]
     of_kinds = [line for kind in TABLE for line in section(kind)]
-    return "\n".join([head, *shared, *of_kinds, *of_names()]) + "\n"
+    return "\n".join([head, *shared, *of_kinds, *of_names(), *of_settings()]) + "\n"
+
+
+def of_settings() -> Iterator[str]:
+    """What the page says of a MeshConfig."""
+    yield MESH_CONFIG
+    yield f"**Done**: {', '.join(f'`{path}`' for path in settings.DONE)}.\n"
+    for words, fates in (
+        ("Refused", settings.REFUSED),
+        ("Without effect", settings.WITHOUT_EFFECT),
+    ):
+        by_reason: dict[str, list[str]] = {}
+        for path, why in fates.items():
+            by_reason.setdefault(why, []).append(f"`{path}`")
+        yield f"| {words} | why |\n|---|---|"
+        yield from (f"| {', '.join(paths)} | {why} |" for why, paths in by_reason.items())
+        yield ""
 
 
 def section(kind: str) -> Iterator[str]:
