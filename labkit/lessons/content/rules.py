@@ -34,6 +34,16 @@ def forget_rules(mesh: Mesh) -> None:
         mesh.delete(KIND, rule.name, namespace=NAMESPACE)
 
 
+def apply_anew(mesh: Mesh) -> None:
+    """Takes the rules away and applies them again, so that every pool begins without connections:
+    on a cluster an idle one of another worker counts, and fewer requests are held than may be.
+    """
+    kept = rules_of(mesh)
+    forget_rules(mesh)
+    if kept:
+        mesh.apply(*kept)
+
+
 def balancer(rule: Resource) -> dict[str, Any]:
     """Its load balancer, {} where none is written."""
     found: dict[str, Any] = rule.spec.get("trafficPolicy", {}).get("loadBalancer", {})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
-from labkit.lessons.content.rules import forget_rules, rules_of
+from labkit.lessons.content.rules import apply_anew, forget_rules, rules_of
 from labkit.lessons.content.tasks import Task
 from labkit.resources.istio import cluster_name, service_host
 
@@ -40,6 +40,7 @@ def nobody_refused(mesh: Mesh) -> Verdict:
     """As `three_and_two`, but two are in progress, and all others wait until it is their turn."""
     claim = "two are in progress, eight wait, none is refused"
     check.equal(len(mesh.pods("hello-world")), 1, "one pod runs")
+    apply_anew(mesh)
     with mesh.gate("hello-world") as gate:
         burst = gate.send(URL, AT_ONCE, connections=2, timeout_s=3)
         held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=3)
@@ -88,6 +89,7 @@ def protects_and_serves(mesh: Mesh) -> Verdict:
             "opened the request is pending"
         )
     check.that(not refused, claim, seen=said)
+    apply_anew(mesh)
     with mesh.gate("hello-world") as gate:
         burst = mesh.start(URL, n=RUSH)
         held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=5)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from labkit.lessons.checks import check
 from labkit.lessons.checks.answers import seen_paths
 from labkit.lessons.checks.verdict import Verdict
+from labkit.lessons.content.rules import apply_anew
 from labkit.lessons.content.tasks import Task
 from labkit.lessons.files import show
 from labkit.resources.istio import cluster_name, service_host
@@ -46,6 +47,7 @@ def limits_v2_alone(mesh: Mesh) -> Verdict:
     """Of five at once v2 takes one and lets one wait; v1 takes all five."""
     claim = "v2 takes one request at a time and lets one wait, and v1 has no such limit"
     leads_beta_to_v2(mesh)
+    apply_anew(mesh)
     held = {}
     for version, path, connections in (("v2", "/beta", 1), ("v1", "/", AT_ONCE)):
         name = cluster_name(80, version, service_host("hello-world", "hello-world"))
