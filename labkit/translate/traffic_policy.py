@@ -14,6 +14,8 @@ from labkit.translate.settings import Settings
 from labkit.translate.values import at, double_percent, duration, whole_seconds
 
 UNLIMITED = 4294967295
+_UINT32 = 2**32
+"""What istiod puts into 32 bits begins again at 0."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,9 @@ def tcp_keepalive(keepalive: Json) -> Json:
     if keepalive.get("probes"):
         found["keepalive_probes"] = keepalive["probes"]
     if keepalive.get("time"):
-        found["keepalive_time"] = whole_seconds(keepalive["time"])
+        found["keepalive_time"] = whole_seconds(keepalive["time"]) % _UINT32
     if keepalive.get("interval"):
-        found["keepalive_interval"] = whole_seconds(keepalive["interval"])
+        found["keepalive_interval"] = whole_seconds(keepalive["interval"]) % _UINT32
     return found
 
 

@@ -270,11 +270,11 @@ _ALL = (
     ),
     Code(
         "LAB13",
-        "EnvoyRefusesText",
+        "EnvoyRefusesValue",
         "error",
-        "Istio does not look at line breaks here, nor at the length of a query parameter's name. "
-        "Envoy refuses all routes of the listener for one of them: what was in effect before "
-        "stays, for every host.",
+        "Istio does not look at line breaks here, nor at the length of a query parameter's name, a "
+        "status of 600 or the size of a ring. Envoy refuses the cluster, or all routes of the "
+        "listener, for one of them: what was in effect before stays.",
     ),
     Code(
         "LAB14",

@@ -1,4 +1,4 @@
-"""Texts that Istio takes and Envoy refuses: `%20` in the value of a header, line breaks."""
+"""What Istio takes and Envoy refuses: `%20` in the value of a header, line breaks, some numbers."""
 
 from __future__ import annotations
 
@@ -146,6 +146,35 @@ def refused_texts(world: World) -> Iterator[Diagnosis]:
                 for name in ("name", "value"):
                     place = (*where, "httpCookie", "attributes", index, name)
                     yield from _broken(rule, place, each.get(name))
+
+
+_LARGEST_RING = 8388608
+_NO_STATUS = 600
+
+
+def refused_numbers(world: World) -> Iterator[Diagnosis]:
+    """LAB13: numbers that are just beyond what Envoy takes, or far beyond."""
+    for service in world.all("VirtualService"):
+        for path, route in routes_of(service):
+            for where, name in (
+                (("fault", "abort"), "httpStatus"),
+                (("directResponse",), "status"),
+            ):
+                owner: Any = route
+                for step in where:
+                    owner = block(owner, step)
+                if owner and owner.get(name) == _NO_STATUS:
+                    what = f"{_NO_STATUS} is no status of HTTP"
+                    yield diagnosis("LAB13", service, (*path, *where, name), what, "at most 599")
+    for rule in world.all("DestinationRule"):
+        for path, policy in policies_of(rule):
+            hashed = block(block(policy, "loadBalancer"), "consistentHash")
+            for place, owner in (((), hashed), (("ringHash",), block(hashed, "ringHash"))):
+                size = (owner or {}).get("minimumRingSize")
+                if isinstance(size, int) and size > _LARGEST_RING:
+                    where = (*path, "loadBalancer", "consistentHash", *place, "minimumRingSize")
+                    what = f"a ring of {size:,} entries"
+                    yield diagnosis("LAB13", rule, where, what, f"at most {_LARGEST_RING}")
 
 
 def _lines_of(owner: Fields) -> Iterator[tuple[Path, Any]]:

@@ -33,6 +33,7 @@ RULES: tuple[Callable[[World], Iterator[Diagnosis]], ...] = (
     patterns.too_large,
     headers.unknown_commands,
     headers.refused_texts,
+    headers.refused_numbers,
     references.gateways,
     references.destinations,
     references.same_host,
