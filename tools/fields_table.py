@@ -26,7 +26,8 @@ all others) are refused as a whole, and so are all their fields. The mesh on a c
 nothing of this: there istiod does it all.
 
 In a path `[]` is any item of a list and `{{}}` any key of a map. † marks what `labkit translate`
-takes, since no proxy hears of it, and what the mesh on this machine refuses to run.
+takes, since no proxy hears of it, and what the mesh on this machine refuses to run. ‡ marks what is
+told where it is written, since one would think that it had an effect.
 """
 NOTES = {
     "DestinationRule": "A policy may stand in `spec.trafficPolicy`, in "
@@ -102,15 +103,13 @@ def is_of_a_name(row: Row) -> bool:
 
 def lines(rows: Iterable[Row]) -> Iterator[str]:
     """A table of rows that are refused or without effect, those with the same reason together."""
-    found: dict[tuple[Fate, str, bool], list[str]] = {}
+    found: dict[tuple[Fate, str, str], list[str]] = {}
     for row in rows:
-        found.setdefault((row.fate, row.why, row.when_run), []).append(named(row))
+        mark = " †" if row.when_run else " ‡" if row.told else ""
+        found.setdefault((row.fate, row.why, mark), []).append(named(row))
     yield "| field | fate | why |"
     yield "|---|---|---|"
-    for (fate, why, when_run), names in sorted(
-        found.items(), key=lambda each: each[0][0] != "refused"
-    ):
-        mark = " †" if when_run else ""
+    for (fate, why, mark), names in sorted(found.items(), key=lambda each: each[0][0] != "refused"):
         yield f"| {', '.join(names)} | {FATES[fate].lower()}{mark} | {cell(why)} |"
     yield ""
 

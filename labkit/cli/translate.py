@@ -29,6 +29,7 @@ from labkit.translate import (
     Pod,
     Registry,
     check_supported,
+    fates,
     gateway_config,
     registry_of,
     sidecar_config,
@@ -94,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
     resources = heard_of([resource for file in files for resource in read(file)])
     # before validation, which knows fewer kinds and would say less
     check_supported(resource for resource in resources if has_shape(resource))
-    registry = registry_of(with_settings(load(resources), args.mesh_config, args.set))
+    accepted = load(resources)
+    tell_without_effect(accepted)
+    registry = registry_of(with_settings(accepted, args.mesh_config, args.set))
     if args.proxy == "gateway":
         config = gateway_config(registry)
     else:
@@ -123,6 +126,13 @@ def with_settings(
         return resources
     others = [resource for resource in resources if resource not in own]
     return [*others, mesh_config.config_map(config)]
+
+
+def tell_without_effect(resources: list[Resource]) -> None:
+    """Names on the standard error what of these changes nothing, though one would think so."""
+    for each in resources:
+        for line in fates.without_effect(each.kind, each.body):
+            print(f"labkit translate: {each.kind} {each.name}, {line}", file=sys.stderr)
 
 
 def heard_of(resources: list[Resource]) -> list[Resource]:

@@ -119,3 +119,14 @@ def test_broken_json_says_where_it_is(tmp_path: Path, capsys: pytest.CaptureFixt
     file.write_text("[{]")
     assert run("--proxy", "gateway", str(file)) == 1
     assert "objects.json" in capsys.readouterr().err
+
+
+def test_what_has_no_effect_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "service.yaml"
+    file.write_text(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+        "spec: {sessionAffinity: ClientIP, ports: [{port: 80}]}\n"
+    )
+    assert run("--proxy", "gateway", str(file)) == 0
+    told = capsys.readouterr().err
+    assert "Service web, spec.sessionAffinity: without effect here: Envoy chooses the pod" in told

@@ -16,6 +16,7 @@ from labkit.mesh.model import PodInfo
 from labkit.mesh.table import Table, age, table
 from labkit.mesh.views import pairs
 from labkit.resources import Resource, istio, kinds, mesh_config, validate
+from labkit.translate import fates
 from labkit.translate.settings import without_effect
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ def info(pod: RunningPod) -> PodInfo:
 
 
 def warnings(resource: Resource) -> Iterator[str]:
-    """What an API server would warn of while it accepts an object, and what of a MeshConfig has no
-    effect here.
+    """What an API server would warn of while it accepts an object, and what of it, or of a
+    MeshConfig, has no effect here.
     """
     yield from (found.message for found in validate(resource) if found.level == "warning")
+    yield from fates.without_effect(resource.kind, resource.body)
     if mesh_config.is_config_map(resource):
         yield from without_effect(mesh_config.of_config_map(resource))
 

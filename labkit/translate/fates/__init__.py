@@ -51,6 +51,9 @@ _REFUSED = {
 }
 
 
+_TOLD = {kind: Search(row for row in rows if row.told) for kind, rows in TABLE.items()}
+
+
 def fate_of(kind: str, path: str) -> Row | None:
     """The row of a field, or of what it is a part of; None where the table has none."""
     rows, steps = _BY_PATH.get(kind, {}), segments(path)
@@ -63,8 +66,20 @@ def refused_in(kind: str, body: Any, *, when_run: bool = False) -> Iterator[tupl
     """(path, why) for each field of an object that is refused: before anything is translated, or
     with `when_run` when the mesh on this machine is to run its pod."""
     search = _REFUSED.get((kind, when_run))
-    for path, row in search.refused(body) if search else ():
+    for path, row in search.found(body) if search else ():
         yield path, row.why
 
 
-__all__ = ["OF_REFUSED_KINDS", "TABLE", "Fate", "Row", "fate_of", "refused_in"]
+def without_effect(kind: str, body: Any) -> Iterator[str]:
+    """A line for each field of an object that changes nothing here though one would think so, with
+    the reason.
+
+    >>> list(without_effect("Service", {"spec": {"sessionAffinity": "ClientIP"}}))
+    ['spec.sessionAffinity: without effect here: Envoy chooses the pod …']
+    """
+    search = _TOLD.get(kind)
+    for path, row in search.found(body) if search else ():
+        yield f"{path}: without effect here: {row.why}"
+
+
+__all__ = ["OF_REFUSED_KINDS", "TABLE", "Fate", "Row", "fate_of", "refused_in", "without_effect"]

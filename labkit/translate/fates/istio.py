@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from labkit.resources import protocols
-from labkit.translate.fates.row import Row, done, no_effect, refused, refused_keys, refused_values
+from labkit.translate.fates.row import (
+    ONE_PLACE,
+    Row,
+    done,
+    no_effect,
+    refused,
+    refused_keys,
+    refused_values,
+    told,
+)
 
-ONE_PLACE = "all pods here are in one place"
 PLACES = ("topology.kubernetes.io/", "topology.istio.io/", "kubernetes.io/hostname")
 """istiod gives such labels to every pod and proxy, by the node that it is on."""
 
@@ -34,6 +42,7 @@ _TLS = (
     "caCertificates caCrl clientCertificate credentialName insecureSkipVerify mode privateKey sni "
     "subjectAltNames[]"
 )
+_NOWHERE = "istiod reads it nowhere: use consecutive5xxErrors"
 _LOCALITY = "failover[].from failover[].to failoverPriority[]"
 
 PORT_POLICY = (
@@ -68,11 +77,8 @@ PORT_POLICY = (
         "consecutiveLocalOriginFailures interval maxEjectionPercent minHealthPercent "
         "splitExternalLocalOriginErrors",
     ),
-    no_effect(
-        "outlierDetection",
-        "consecutiveErrors outlierDetectionHttpErrorCodes[]",
-        why="istiod reads it nowhere: use consecutive5xxErrors",
-    ),
+    told("outlierDetection.consecutiveErrors", why=_NOWHERE),
+    told("outlierDetection.outlierDetectionHttpErrorCodes", "[]", why=_NOWHERE),
     refused(
         "loadBalancer.localityLbSetting",
         f"distribute[].from distribute[].to{{}} {_LOCALITY}",
@@ -241,7 +247,7 @@ GATEWAY = (
         asks=fails_istiod,
     ),
     no_effect("spec.servers[]", "name port.name", why="istiod needs them for TLS alone"),
-    no_effect("spec.servers[]", "defaultEndpoint", why="istiod reads it nowhere"),
+    told("spec.servers[].defaultEndpoint", why="istiod reads it nowhere"),
     refused("spec.servers[].port.targetPort", why="Istio itself refuses it: it does nothing"),
     STATUS,
 )

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from labkit.translate.fates.row import Row, done, no_effect, refused, refused_values
+from labkit.translate.fates.row import (
+    ONE_PLACE,
+    Row,
+    done,
+    no_effect,
+    refused,
+    refused_values,
+    told,
+)
 
 BOOKKEEPING = no_effect(
     "metadata",
@@ -41,6 +49,8 @@ def is_ipv6(addresses: Any) -> bool:
 _IPV4 = "all addresses here are IPv4"
 _OUTSIDE = "nothing here reaches a Service from outside but through the gateway"
 
+_AFFINITY = "Envoy chooses the pod and does not hear of it: use a DestinationRule's consistentHash"
+
 SERVICE = (
     *metadata(dated=True),
     done("spec", "clusterIP publishNotReadyAddresses selector{}"),
@@ -48,10 +58,12 @@ SERVICE = (
     no_effect("spec.ports[].nodePort", why=_OUTSIDE),
     no_effect(
         "spec",
-        "allocateLoadBalancerNodePorts externalIPs externalTrafficPolicy healthCheckNodePort "
-        "loadBalancerClass loadBalancerIP loadBalancerSourceRanges",
+        "allocateLoadBalancerNodePorts healthCheckNodePort loadBalancerClass loadBalancerIP",
         why=_OUTSIDE,
     ),
+    told("spec.externalIPs", why=_OUTSIDE),
+    told("spec.externalTrafficPolicy", why=_OUTSIDE, unless=("Cluster",)),
+    told("spec.loadBalancerSourceRanges", why=_OUTSIDE),
     no_effect("spec", "type", why=_OUTSIDE),
     refused_values(
         "spec.type",
@@ -67,12 +79,9 @@ SERVICE = (
         why="all pods here are on one node",
         asks=lambda value: value == "Local",
     ),
-    refused("spec.trafficDistribution", why="all pods here are in one place"),
-    no_effect(
-        "spec",
-        "sessionAffinity sessionAffinityConfig.clientIP.timeoutSeconds",
-        why="Envoy chooses the pod and does not hear of it: use a DestinationRule's consistentHash",
-    ),
+    refused("spec.trafficDistribution", why=ONE_PLACE),
+    told("spec.sessionAffinity", why=_AFFINITY, unless=("None",)),
+    no_effect("spec", "sessionAffinityConfig.clientIP.timeoutSeconds", why=_AFFINITY),
     *(
         row
         for field in ("clusterIPs", "ipFamilies", "ipFamilyPolicy")

@@ -14,13 +14,12 @@ from labkit.errors import LabkitError
 from labkit.resources import mesh_config
 from labkit.resources.istio import EXPORT_TO, INJECT_POD, INJECTION, REVISION
 from labkit.translate import settings
-from labkit.translate.fates.row import EMPTY, Row, refused_keys
+from labkit.translate.fates.row import EMPTY, ONE_PLACE, Row, refused_keys
 
 Field = Literal["annotations", "labels"]
 
 _AMBIENT = "pods here have sidecars: there is no ambient mode and no waypoint"
 _ONE_NETWORK = "there is one network and one cluster"
-_ONE_PLACE = "all pods here are in one place"
 _CAPTURE = "each sidecar here gets all connections of its pod"
 _NO_CONTAINER = "a sidecar here is a process, the Envoy of this installation"
 _METRICS = "the mesh reads Envoy's own statistics, all of them"
@@ -142,7 +141,7 @@ OF_PODS = [
     *_refused("labels", "networking.istio.io/tunnel", _AMBIENT),
     *_refused("labels", "istio.io/test-vm", "Istio's own tests mark with it what stands for a VM"),
     *_refused("labels", "topology.istio.io/network", _ONE_NETWORK),
-    *_refused("labels", "topology.istio.io/locality istio-locality", _ONE_PLACE),
+    *_refused("labels", "topology.istio.io/locality istio-locality", ONE_PLACE),
     *_no_effect("labels", "topology.istio.io/cluster", _ONE_NETWORK),
     *_no_effect(
         "labels",
@@ -195,7 +194,7 @@ OF_SERVICES = [
     *_refused_when(
         "annotations",
         "networking.istio.io/traffic-distribution",
-        _ONE_PLACE,
+        ONE_PLACE,
         "PreferClose, PreferSameZone, PreferSameNode",
         prefers_near,
     ),
@@ -242,7 +241,7 @@ OF_NAMESPACES = [
     *_refused_when(
         "annotations",
         "networking.istio.io/traffic-distribution",
-        _ONE_PLACE,
+        ONE_PLACE,
         "PreferClose, PreferSameZone, PreferSameNode",
         prefers_near,
     ),

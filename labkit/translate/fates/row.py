@@ -15,6 +15,7 @@ from typing import Any, Literal
 Fate = Literal["done", "refused", "no effect"]
 """Translated (or run) as on a cluster; refused, and the field is named; read by nobody here."""
 
+ONE_PLACE = "all pods here are in one place"
 EMPTY: tuple[Any, ...] = (None, "", [])
 """What Kubernetes and Istio take for a field that was not written."""
 
@@ -26,7 +27,8 @@ class Row:
     `fields` are those below `place` ("" is the place itself). A refused row says whether a value
     that is there `asks` for anything at all; one with `values` refuses these alone, and what
     becomes of the field otherwise is in another row. `when_run`: the mesh on this machine refuses
-    it, which has to run the pod; the translation does not need it.
+    it, which has to run the pod; the translation does not need it. `told`: that it has no effect is
+    said where somebody writes it.
     """
 
     fate: Fate
@@ -37,6 +39,7 @@ class Row:
     values: str = ""
     keys: Callable[[str], bool] | None = None
     when_run: bool = False
+    told: bool = False
 
     @property
     def paths(self) -> Iterator[str]:
@@ -48,8 +51,8 @@ class Row:
         """The same row of a block that is found at `prefix`."""
         return replace(self, place=joined(prefix, self.place))
 
-    def refuses(self, value: Any, path: str) -> Iterator[str]:
-        """The path of what this row refuses in the value of its place, which was found at `path`;
+    def speaks_of(self, value: Any, path: str) -> Iterator[str]:
+        """The path of what this row is about in the value of its place, which was found at `path`;
         a text is told as well."""
         if self.keys is not None:
             if isinstance(value, dict):
@@ -66,6 +69,13 @@ def done(place: str, fields: str = "") -> Row:
 def no_effect(place: str, fields: str = "", *, why: str) -> Row:
     """Fields that change nothing here, and why."""
     return Row("no effect", place, tuple(fields.split()) or ("",), why)
+
+
+def told(place: str, fields: str = "", *, why: str, unless: tuple[Any, ...] = ()) -> Row:
+    """A field that changes nothing here, of which whoever writes it expects something: it is said
+    when its object is applied or translated, unless its value asks for nothing."""
+    harmless = (*EMPTY, *unless)
+    return Row("no effect", place, (fields,), why, lambda value: value not in harmless, told=True)
 
 
 def refused(

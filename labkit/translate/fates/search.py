@@ -1,4 +1,4 @@
-"""Finds what rows refuse in an object: all rows at once, in one walk over what the object has."""
+"""Finds what rows speak of in an object: all rows at once, in one walk over what the object has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from labkit.translate.fates.row import Row, joined, segments
 class Search:
     """Rows by the steps of their places, as a tree.
 
-    >>> [path for path, row in Search(SERVICE).refused({"spec": {"type": "ExternalName"}})]
+    >>> [path for path, row in Search(refusals).found({"spec": {"type": "ExternalName"}})]
     ['spec.type: ExternalName']
     """
 
@@ -27,12 +27,12 @@ class Search:
         else:
             self.rows.append(row)
 
-    def refused(self, value: Any, path: str = "") -> Iterator[tuple[str, Row]]:
-        """(path, row) of each value that a row refuses, with list positions. The value may have any
-        shape: what does not fit has nothing there."""
+    def found(self, value: Any, path: str = "") -> Iterator[tuple[str, Row]]:
+        """(path, row) of each value that a row speaks of, with list positions. The value may have
+        any shape: what does not fit has nothing there."""
         for row in self.rows:
-            for refused in row.refuses(value, path):
-                yield refused, row
+            for named in row.speaks_of(value, path):
+                yield named, row
         if not self.below:
             return
         if isinstance(value, dict):
@@ -40,7 +40,7 @@ class Search:
                 for step in (key, f"[{key}]", "{}"):
                     if step in self.below:
                         own = step if step == key else f"[{key}]"
-                        yield from self.below[step].refused(item, joined(path, own))
+                        yield from self.below[step].found(item, joined(path, own))
         elif isinstance(value, list) and "[]" in self.below:
             for number, item in enumerate(value):
-                yield from self.below["[]"].refused(item, f"{path}[{number}]")
+                yield from self.below["[]"].found(item, f"{path}[{number}]")

@@ -22,7 +22,7 @@ from labkit.resources.kinds import of as kind_of
 from labkit.resources.model import Resource
 from labkit.resources.rules.schemas import schema_of
 from labkit.translate import check_supported, fates
-from labkit.translate.fates import OF_REFUSED_KINDS, TABLE, Row, fate_of, refused_in
+from labkit.translate.fates import OF_REFUSED_KINDS, TABLE, Row, fate_of, refused_in, without_effect
 from labkit.translate.fates.row import done, no_effect, refused, segments
 from tests.each import assert_each
 from tests.translate.fates import worlds
@@ -285,6 +285,21 @@ def test_all_of_istios_own_annotations_and_labels_are_in_the_table() -> None:
         for kind in kinds.split():
             known = kind_of(kind, GATEWAY_API if kind == "Gateway" else None)
             assert not known.runs, f"{kind} is not refused"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_one_would_think_has_an_effect_is_told(kind: str) -> None:
+    """Each such row, and nothing of the world as it is."""
+    body = worlds.subject(worlds.WORLD, kind)
+    assert list(without_effect(kind, body)) == []
+    for row in TABLE[kind]:
+        if row.told:
+            path = next(row.paths)
+            field = next(field for field in fields_of(kind) if field.path == path)
+            world = world_of(kind, around(field), [(path, values_of(field)[0])])
+            (line,) = without_effect(kind, worlds.subject(world, kind))
+            assert line.startswith(f"{row.place.replace('[]', '[0]')}: without effect here: ")
+            assert line.endswith(row.why)
 
 
 SPEC_OF = {
