@@ -13,6 +13,7 @@ import re
 import symtable
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from labkit.errors import LessonError
@@ -34,7 +35,7 @@ class Cell:
     tags: frozenset[str]
     section: str
 
-    @property
+    @cached_property
     def statements(self) -> tuple[Statement, ...]:
         """Its statements; none where it is no Python, as a cell that a learner is still writing."""
         try:
@@ -50,12 +51,12 @@ class Statement:
     cell: Cell
     node: ast.stmt
 
-    @property
+    @cached_property
     def makes(self) -> frozenset[str]:
         """The variables, functions and modules that it gives a name."""
         return frozenset(s.get_name() for s in self._table.get_symbols() if is_made(s))
 
-    @property
+    @cached_property
     def uses(self) -> frozenset[str]:
         """The names of the notebook that it reads, in the functions that it writes down as well.
 
@@ -69,12 +70,12 @@ class Statement:
         )
         return read - self.makes if isinstance(self.node, BLOCKS) else read
 
-    @property
+    @cached_property
     def uses_at_once(self) -> frozenset[str]:
         """Of a function: what is read where it is written down, as its arguments' defaults."""
         return frozenset(s.get_name() for s in self._table.get_symbols() if s.is_referenced())
 
-    @property
+    @cached_property
     def _table(self) -> symtable.SymbolTable:
         return symtable.symtable(ast.unparse(self.node), "<cell>", "exec")
 
@@ -96,7 +97,7 @@ class Outline:
     lesson: str
     cells: tuple[Cell, ...]
 
-    @property
+    @cached_property
     def sections(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell.section for cell in self.cells))
 
