@@ -85,11 +85,8 @@ def documents(text: str, name: str) -> Iterator[Document]:
     [{'a': 1}, {'b': True}]
     """
     offset = len(text) - len(text.removeprefix("\ufeff"))
-    if (values := _json_stream(text[offset:])) is not None:
-        for line, part in values:
-            yield from documents("\n" * (line - 1) + part, name)
-        return
-    for first, chunk in _chunks(text[offset:], name):
+    whole = text[offset:]
+    for first, chunk in _json_stream(whole) or _chunks(whole, name):
         node = _compose(chunk, name, first)
         if node is not None:
             document = Document(None, first, chunk, offset=offset, node=node)
@@ -105,12 +102,16 @@ def _json_stream(text: str) -> list[tuple[int, str]] | None:
     """
     if not text.startswith("{"):
         return None
-    decoder, at, found = json.JSONDecoder(), 0, []
+    decoder, at, line = json.JSONDecoder(), 0, 1
+    found: list[tuple[int, str]] = []
     try:
         while at < len(text):
             _, end = decoder.raw_decode(text, at)
-            found.append((1 + text.count("\n", 0, at), text[at:end]))
-            at = len(text) - len(text[end:].lstrip())
+            while end < len(text) and text[end].isspace():
+                end += 1
+            found.append((line, text[at:end]))
+            line += text.count("\n", at, end)
+            at = end
     except (ValueError, RecursionError):
         return None
     return found if len(found) > 1 else None
@@ -121,7 +122,7 @@ def _chunks(text: str, name: str) -> Iterator[tuple[int, str]]:
     inside a string. Raises ParseError where kubectl would read something else.
     """
     lines = text.splitlines(keepends=True)
-    begin = 0
+    begin = quiet = 0
     for number, line in enumerate(lines):
         if not _MARKER.match(line):
             continue
@@ -137,11 +138,13 @@ def _chunks(text: str, name: str) -> Iterator[tuple[int, str]]:
         if line.startswith("..."):
             # an end marker; keep the line, so that lines still count
             lines[number] = line.replace("...", "#  ", 1)
-            lost = _after_the_end(lines, number + 1)
-            if lost is not None:
+            if number < quiet:
+                continue
+            quiet = _after_the_end(lines, number + 1)
+            if quiet < len(lines) and not lines[quiet].startswith("---"):
                 yield begin + 1, "".join(lines[begin:number])
                 raise ParseError(
-                    f"{name}:{lost + 1}: what follows `...` is not read by kubectl",
+                    f"{name}:{quiet + 1}: what follows `...` is not read by kubectl",
                     try_next="separate documents by a line of `---`",
                 )
             continue
@@ -153,14 +156,13 @@ def _chunks(text: str, name: str) -> Iterator[tuple[int, str]]:
     yield begin + 1, "".join(lines[begin:])
 
 
-def _after_the_end(lines: list[str], start: int) -> int | None:
-    """The first line with something on it between an end marker and the next document."""
-    for number, line in enumerate(lines[start:], start):
-        if line.startswith("---"):
-            return None
-        if _has_content(line) and not _MARKER.match(line):
+def _after_the_end(lines: list[str], start: int) -> int:
+    """The first line behind an end marker with something on it, be it the next document's."""
+    for number in range(start, len(lines)):
+        line = lines[number]
+        if line.startswith("---") or (_has_content(line) and not _MARKER.match(line)):
             return number
-    return None
+    return len(lines)
 
 
 def _has_content(line: str) -> bool:
