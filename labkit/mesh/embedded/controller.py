@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from labkit.envoy import Envoy
-from labkit.errors import MeshError, NotReady
+from labkit.errors import EnvoyDied, MeshError, NotReady
 from labkit.mesh.embedded import state
 from labkit.mesh.embedded.controlplane import ControlPlane, Proxy
 from labkit.mesh.embedded.images import program_of
@@ -344,7 +344,7 @@ class Controller:
                     for pod in (*self.running.values(), self.gateway):
                         if pod.fatal is not None:
                             raise pod.fatal
-                    self.reconcile()
+                    self.follow()
                 except OSError as error:
                     self.trouble = refusal(error, self.folder)
                     self.changed.notify_all()
@@ -353,6 +353,15 @@ class Controller:
                 ) as error:  # told to the next caller: this thread has nobody to tell
                     self.trouble = error
                     self.changed.notify_all()
+
+    def follow(self) -> None:
+        """`reconcile` for what has changed by itself. An Envoy that ends while it is told is no
+        trouble of a caller's: its pod's thread starts it again, and the others are told anew.
+        """
+        try:
+            self.reconcile()
+        except EnvoyDied:
+            self.dirty.set()
 
     def raise_trouble(self) -> None:
         """Raises what went wrong while nobody asked, once; what ended the mesh, each time."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,40 @@ def test_a_killed_sidecar_is_restarted_with_its_configuration(own: EmbeddedMesh)
     own.wait_for(lambda: own.pods("hello-world-v2")[0].is_ready, "the pod to be ready again")
     assert own._controller.plane.proxies[pod].envoy.process is not before
     own.wait_for(lambda: pod in own.curl(URL, n=30).pods, "an answer from that pod")
+
+
+def test_a_sidecar_that_is_killed_while_it_is_told_of_others_is_no_trouble_of_a_caller(
+    own: EmbeddedMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller = own._controller
+    first, second = own.pods("hello-world-v1")[:2]
+    restart = threading.Event()
+    monkeypatch.setattr(
+        controller.running[first.name].backoff["sidecar"], "may_start", restart.is_set
+    )
+    sidecar = controller.plane.proxies[first.name].envoy
+    assert sidecar.process is not None
+    sidecar.process.send_signal(signal.SIGSTOP)  # it takes no change now
+    own.control(second.name, ready=False)
+
+    def being_told() -> bool:
+        free = controller.lock.acquire(blocking=False)
+        if free:
+            controller.lock.release()
+        return not free and sidecar.xds.versions != held
+
+    held = dict(sidecar.xds.versions)
+    wait_until(being_told, 10, "the change to be under way", first_s=0.001, longest_s=0.005)
+    sidecar.kill()
+    own.wait_for(
+        lambda: controller.trouble or not controller.ready_as_pushed[second.name], "the others"
+    )
+    restart.set()
+    own.control(second.name, ready=True)
+    own.wait_for(
+        lambda: all(p.is_ready for p in own.pods("hello-world-v1")), "the pods to be ready"
+    )
+    assert own.curl(URL, n=5).codes == {200: 5}
 
 
 def test_a_killed_gateway_comes_back_at_the_same_address(own: EmbeddedMesh) -> None:
