@@ -21,6 +21,9 @@ from labkit.resources import kinds
 from labkit.resources.model import Resource
 from labkit.resources.rules.schemas import Schema, schema_of
 
+from .draw import Draw
+from .rulesets import ruleset
+
 VERSIONS = {row.kind: row.api_version for row in kinds.RUN}
 KINDS = sorted(VERSIONS)
 WORDS = [
@@ -217,6 +220,22 @@ BROKEN = [
     "a: &a [x, x]\nb: &b [*a, *a]\n",
     "&a [*a]",
 ]
+
+
+def damaged(rng: Random) -> list[Any]:
+    """A valid rule set with something wrong put in at a few places, or with nothing wrong."""
+    found: list[Any] = ruleset(Draw(rng.getrandbits(64)))
+    for _ in range(rng.choice([0, 1, 1, 2, 5])):
+        place: Any = found
+        key: Any = rng.randrange(len(found))
+        while isinstance(place[key], (dict, list)) and place[key] and rng.random() < 0.9:
+            place = place[key]
+            key = rng.choice(list(place) if isinstance(place, dict) else range(len(place)))
+        if isinstance(place, dict) and rng.random() < 0.2 and isinstance(key, str):
+            place[misspelt(rng, key)] = place.pop(key)
+        else:
+            place[key] = rubbish(rng)
+    return found
 
 
 def text(rng: Random) -> str:

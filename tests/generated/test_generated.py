@@ -20,12 +20,13 @@ import pytest
 
 from tests.trust import measured
 
-from .maker import manifests, text
+from .maker import damaged, manifests, text
 from .pipeline import swallow
 
 LONG = "LABKIT_GENERATED" in os.environ
 COUNT = int(os.environ.get("LABKIT_GENERATED", "300"))
 FIRST = int(os.environ.get("LABKIT_SEED", secrets.randbelow(2**40) if LONG else 0))
+MAKERS = (manifests, damaged, text)
 LONGEST_S = 1.0
 MOST_MB = 400
 SLOWEST = {"s": 0.0}
@@ -59,17 +60,17 @@ def trouble(make: Callable[[Random], Any], number: int) -> str:
 
 
 @pytest.mark.timeout(3600 if LONG else 120)
-@pytest.mark.parametrize("make", [manifests, text])
+@pytest.mark.parametrize("make", MAKERS)
 def test_whatever_is_given_is_answered(make: Callable[[Random], Any]) -> None:
-    count = max(1, COUNT // 2)
+    count = max(1, COUNT // len(MAKERS))
     bad = list(filter(None, (trouble(make, FIRST + each) for each in range(count))))
     assert not bad, f"{len(bad)} of {count}:\n" + "\n".join(bad[:5])
     measured(
         "generated-inputs",
-        "manifests made from the schemas, right and wrong (objects and texts): huge numbers, deep "
-        "nesting, wrong shapes, broken YAML",
+        "manifests made from the schemas, right and wrong (objects and texts), and rule sets with "
+        "something wrong: huge numbers, deep nesting, wrong shapes, broken YAML",
         "each a verdict or an error in words",
-        inputs=2 * count,
+        inputs=len(MAKERS) * count,
         raw_exceptions=0,
         over_1_s_of_processor=0,
         slowest_s=SLOWEST["s"],
