@@ -1,6 +1,6 @@
 """Brings all that is generated up to date: `python -m tools.docs`, or `make docs`.
 
-The table of lessons in README.md, five pages of docs/, and the application's text in the manifests
+The table of lessons in README.md, six pages of docs/, and the application's text in the manifests
 that carry it. With `--check` it writes nothing, names what is stale and exits with 1.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from labkit.app.__main__ import sources, with_app
 from labkit.lessons.notebook.sources import lessons, read_source, tags_of, title_of
-from tools import checks_table, coverage, fields_table, traps_table, trust_table
+from tools import agreement, checks_table, coverage, fields_table, traps_table, trust_table
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -73,6 +73,7 @@ def manifest(text: str) -> str:
 
 GENERATED: dict[str, Callable[[str], str]] = {
     "README.md": readme,
+    "docs/agreement.md": lambda _: agreement.page(),
     "docs/coverage.md": lambda _: coverage.page(),
     "docs/checks.md": lambda _: checks_table.table(),
     "docs/fields.md": lambda _: fields_table.table(),

@@ -218,7 +218,9 @@ def domains_of(service: Service, namespace: str) -> list[str]:
     """
     host = service.host
     half = f"{service.name}.{service.namespace}"
-    if service.namespace == namespace:
+    if service.namespace == "svc":  # istiod takes the name of the namespace for the mark after it
+        found = [host, f"{host}."]
+    elif service.namespace == namespace:
         found = [host, f"{host}.", service.name, f"{half}.svc", half]
     else:
         found = [host, f"{host}.", half, f"{half}.svc"]

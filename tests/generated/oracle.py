@@ -68,18 +68,23 @@ def translated(objects: list[Object]) -> dict[str, Any]:
     return found
 
 
-def differences(program: Any, objects: list[Object]) -> list[str]:
-    """Where istiod and labkit do not agree. Raises what labkit raises: of what it refuses, nothing
-    is compared.
+def by_proxy(program: Any, objects: list[Object]) -> dict[str, list[str]]:
+    """Where istiod and labkit do not agree, for each proxy. Raises what labkit raises: of what it
+    refuses, nothing is compared.
     """
     objects = placed(objects)
     ours = translated(objects)
     theirs = program.ask(objects, list(ours))
-    return [
-        f"{proxy} {each}"
+    return {
+        proxy: list(offline().differences(counting(theirs[proxy]), counting(ours[proxy])))
         for proxy in ours
-        for each in offline().differences(counting(theirs[proxy]), counting(ours[proxy]))
-    ]
+    }
+
+
+def differences(program: Any, objects: list[Object]) -> list[str]:
+    """The same as one list, each difference with its proxy."""
+    found = by_proxy(program, objects)
+    return [f"{proxy} {each}" for proxy, several in found.items() for each in several]
 
 
 def counting(dump: Any, pods: Mapping[str, str] | None = None) -> Any:

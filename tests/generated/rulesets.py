@@ -104,6 +104,8 @@ def thing(kind: str, namespace: str, name: str, spec: Object, **metadata: Any) -
 def ruleset(draw: Draw) -> list[Object]:
     """A set of objects in the order in which somebody created them."""
     spaces = list(dict.fromkeys(draw.name() for _ in range(draw.randint(1, 3))))
+    if draw.maybe(0.03):
+        spaces[0] = draw.choice(("svc", "mesh", "local"))  # words of Istio's own names
     world = World(spaces)
     made = [namespace(draw, each) for each in spaces]
     for each in spaces:
@@ -236,7 +238,7 @@ def gateway(draw: Draw, world: World, namespace: str) -> Object:
         if draw.maybe(0.15):
             server["tls"] = {"httpsRedirect": draw.maybe(0.8)}
         if draw.maybe(0.1):
-            server["bind"] = draw.choice(("0.0.0.0", "10.9.8.7"))
+            server["bind"] = draw.choice(("10.9.8.7", "10.9.8.7", "10.9.8.6", "0.0.0.0"))
         if draw.maybe(0.15):
             server["name"] = draw.name()
         servers.append(server)

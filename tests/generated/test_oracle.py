@@ -7,29 +7,35 @@ number of a set: `LABKIT_SEED=NUMBER LABKIT_RULESETS=1` tries it again.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labkit.errors import UnsupportedError
 from tests.translate.test_offline import RECORDED
+from tests.trust import WRITES
 
 from .draw import Draw
-from .oracle import FOLDER, VARIABLE, as_text, differences, differs, offline, smallest
+from .oracle import FOLDER, VARIABLE, as_text, by_proxy, differences, differs, offline, smallest
 from .record import as_lines, recorded
 from .rulesets import ruleset
 
 COUNT = int(os.environ.get("LABKIT_RULESETS", "2000"))
 FIRST = int(os.environ.get("LABKIT_SEED", secrets.randbelow(2**40)))
+COMPARED = Path(__file__).parent / "compared.json"
 PROGRAMS = 2
 SETS = 200
 """That one program is asked for: it keeps some megabytes of each."""
@@ -73,20 +79,42 @@ def program() -> Iterator[Any]:
         yield started
 
 
-def answer(number: int, program: Any) -> tuple[str, list[str]]:
-    """What came of one set, and the differences."""
+@dataclass(frozen=True)
+class Answer:
+    """What came of one set: equal, refused or different, for so many proxies."""
+
+    word: str
+    proxies: int = 0
+    found: list[str] = field(default_factory=list)
+
+
+def answer(number: int, program: Any) -> Answer:
     try:
-        found = differences(program, ruleset(Draw(number)))
+        found = by_proxy(program, ruleset(Draw(number)))
     except UnsupportedError as error:
-        return ("refused", []) if BY_NAME.match(str(error)) else ("different", [str(error)])
+        if BY_NAME.match(str(error)):
+            return Answer("refused")
+        return Answer("different", found=[str(error)])
     except Exception as error:  # no set may have one, whatever it is
-        return "different", [f"{type(error).__name__}: {error}"]
-    return ("different", found) if found else ("equal", [])
+        return Answer("different", found=[f"{type(error).__name__}: {error}"])
+    wrong = [f"{proxy} {each}" for proxy, several in found.items() for each in several]
+    return Answer("different" if wrong else "equal", len(found), wrong)
 
 
-def compared(numbers: range) -> dict[int, tuple[str, list[str]]]:
+def compared(numbers: range) -> dict[int, Answer]:
     with istiod() as program:
         return {number: answer(number, program) for number in numbers}
+
+
+def noted(answers: Collection[Answer]) -> None:
+    """Keeps the figures of the last three runs, for docs/agreement.md."""
+    runs = json.loads(COMPARED.read_text("utf-8")) if COMPARED.exists() else []
+    said = Counter(each.word for each in answers)
+    figures = {word: said[word] for word in ("equal", "refused", "different")}
+    proxies = sum(each.proxies for each in answers)
+    day = datetime.now(UTC).date().isoformat()
+    runs = [*runs, {"day": day, "seed": FIRST, "proxies": proxies, **figures}][-3:]
+    COMPARED.write_text(json.dumps(runs, indent=1) + "\n", "utf-8")
 
 
 @pytest.mark.timeout(3600)
@@ -97,14 +125,16 @@ def test_every_proxy_gets_what_istiod_gives_it(capsys: pytest.CaptureFixture[str
         print(f"\n{COUNT} rule sets, LABKIT_SEED={FIRST}", flush=True)
     end = FIRST + COUNT
     shares = [range(at, min(at + SETS, end)) for at in range(FIRST, end, SETS)]
-    answers: dict[int, tuple[str, list[str]]] = {}
+    answers: dict[int, Answer] = {}
     with ThreadPoolExecutor(PROGRAMS) as pool:
         for part in pool.map(compared, shares):
             answers.update(part)
-    said = Counter(word for word, _ in answers.values())
+    said = Counter(each.word for each in answers.values())
     with capsys.disabled():
         print(dict(said))
-    wrong = {number: found for number, (word, found) in answers.items() if word == "different"}
+    if WRITES:
+        noted(answers.values())
+    wrong = {number: each.found for number, each in answers.items() if each.found}
     if wrong:
         first = min(wrong, key=lambda number: len(as_text(ruleset(Draw(number)))))
         with istiod() as program:

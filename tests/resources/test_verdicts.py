@@ -16,7 +16,8 @@ DATA = Path(__file__).parent / "data"
 
 KEPT = {
     "yaml-dup-in-list": "kubectl takes the last of two equal keys without a word; we warn",
-    "duplicate-key": "the same; here the last one is refused as well",
+    "duplicate-key": "kubectl takes the last of two equal keys, which the server refuses here; we "
+    "warn of both",
     "k8s-service-nodeport-low": "a dry run allocates no node port; a real apply refuses it",
     "k8s-service-nodeport-range-high": "a dry run allocates no node port; a real apply refuses it",
     "k8s-service-nodeport-minus": "a dry run allocates no node port; a real apply refuses it",
