@@ -16,6 +16,7 @@ from labkit.lessons.checks.breaker import ejected_pods
 from labkit.lessons.checks.columns import tally
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.config_dump import configured
+from labkit.lessons.content.rules import apply_anew
 from labkit.resources.istio import cluster_name, service_host
 
 if TYPE_CHECKING:
@@ -162,6 +163,8 @@ def six_at_once(all_served: bool) -> Probe:
     """Six requests open at the same moment: two for each of three pods."""
 
     def probe(mesh: Mesh) -> Verdict:
+        # an idle connection to another pod than a request is for counts as one of those allowed
+        apply_anew(mesh)
         with mesh.gate("hello-world") as gate:
             burst = mesh.start(URL, n=6)
             # each is held at a pod, or refused; one may wait for a connection, and shows in neither
