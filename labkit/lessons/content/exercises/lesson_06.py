@@ -12,7 +12,7 @@ from labkit.lessons.checks.breaker import ejected_pods
 from labkit.lessons.checks.verdict import Verdict, Why, conclude
 from labkit.lessons.config_dump import configured
 from labkit.lessons.content.exercises.lesson_03 import in_turns
-from labkit.lessons.content.rules import forget_rules, rules_of
+from labkit.lessons.content.rules import apply_anew, forget_rules, rules_of
 from labkit.lessons.content.tasks import Task
 from labkit.resources.istio import cluster_name, service_host
 
@@ -57,13 +57,8 @@ def one_of_three_leaves(mesh: Mesh) -> Verdict:
 
 def start_afresh(mesh: Mesh) -> None:
     """Takes the rule away and applies it again: Envoy begins with no errors and nobody ejected."""
-    rules = [row["NAME"] for row in mesh.get("DestinationRule", namespace="hello-world")]
-    kept = [mesh.resource("DestinationRule", name, namespace="hello-world") for name in rules]
-    for name in rules:
-        mesh.delete("DestinationRule", name, namespace="hello-world")
     mesh.control("hello-world", reset=True)
-    if kept:
-        mesh.apply(*kept)
+    apply_anew(mesh)
 
 
 def errors_until_ejected(mesh: Mesh) -> int:
@@ -110,7 +105,6 @@ def counted(mesh: Mesh, name: str) -> int:
 def turns_and_leaves(mesh: Mesh) -> Verdict:
     """While all is well the pods take turns; when they fail it is as in 06-1."""
     claim = "one rule deals in turns, and ejects"
-    mesh.control("hello-world", reset=True)
     start_afresh(mesh)
     pods = len(mesh.pods("hello-world"))
     order = list(mesh.curl(URL, n=30).column("pod"))

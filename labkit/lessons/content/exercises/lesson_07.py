@@ -12,6 +12,7 @@ from labkit.resources.istio import cluster_name, service_host
 
 if TYPE_CHECKING:
     from labkit.mesh import Mesh
+    from labkit.traffic.result import Result
 
 URL = "http://test.example.com/"
 SERVICE = cluster_name(80, "", service_host("hello-world", "hello-world"))
@@ -23,12 +24,7 @@ def three_and_two(mesh: Mesh) -> Verdict:
     less is found.
     """
     check.equal(len(mesh.pods("hello-world")), 1, "one pod runs")
-
-    with mesh.gate("hello-world") as gate:
-        burst = gate.send(URL, AT_ONCE, connections=UNDER_WAY, timeout_s=3)
-        held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=3)
-        gate.open()
-        result = burst.wait()
+    held, result = ten_at_once(mesh, UNDER_WAY)
     check.equal(held, UNDER_WAY, "this many are in progress")
     answered = UNDER_WAY + WAITING
     return check.status_counts(
@@ -36,16 +32,21 @@ def three_and_two(mesh: Mesh) -> Verdict:
     )
 
 
+def ten_at_once(mesh: Mesh, connections: int) -> tuple[int, Result]:
+    """How many of ten requests are held in progress, on so many connections, and all answers."""
+    with mesh.gate("hello-world") as gate:
+        burst = gate.send(URL, AT_ONCE, connections=connections, timeout_s=3)
+        held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=3)
+        gate.open()
+        return held, burst.wait()
+
+
 def nobody_refused(mesh: Mesh) -> Verdict:
     """As `three_and_two`, but two are in progress, and all others wait until it is their turn."""
     claim = "two are in progress, eight wait, none is refused"
     check.equal(len(mesh.pods("hello-world")), 1, "one pod runs")
     apply_anew(mesh)
-    with mesh.gate("hello-world") as gate:
-        burst = gate.send(URL, AT_ONCE, connections=2, timeout_s=3)
-        held = gate.wait_settled(burst, cluster=SERVICE, timeout_s=3)
-        gate.open()
-        result = burst.wait()
+    held, result = ten_at_once(mesh, 2)
     refused = result.codes.get(503, 0)
     check.that(held == 2, claim, seen=f"{held} are in progress, and {refused} were refused")
     pending = pool(mesh).get("http", {}).get("http1MaxPendingRequests", "no limit")
