@@ -259,16 +259,18 @@ class TrafficPanel(LivePanel):
             # a mesh that goes: the run itself is about to say so
             with contextlib.suppress(LabkitError):
                 run.count()
-        frame, marks = run.latest(None if ended else MOST_LIVE), run.marks
+        plot, frame, marks = self.plot, run.latest(None if ended else MOST_LIVE), run.marks
         end = None if ended else run.until
-        if self.plot == "latency":
+        if plot == "latency":
             axes = over_time.latency(frame, marks, end=end)
-        elif self.plot == "histogram":
+        elif plot == "histogram":
             axes = over_time.histogram(frame, marks)
         else:
-            by = {"versions": "version", "pods": "pod", "status": "status"}[self.plot]
+            by = {"versions": "version", "pods": "pod", "status": "status"}[plot]
             axes = over_time.share(frame, by, marks, end=end)
         with self.lock:
+            if run is not self.last or plot != self.plot or not (ended or self.running):
+                return  # another thread has shown what came later
             self.show(axes, len(marks))
             self.tell(run, state, len(frame) if ended else len(run))
 

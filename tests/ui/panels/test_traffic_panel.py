@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from labkit.errors import LabkitError, LessonError
 from labkit.mesh import Mesh
 from labkit.ui import TrafficPanel
 from labkit.ui.panels.live import LEAST_REST, Ticker
+from labkit.ui.plots import timelines as over_time
 from labkit.waiting import wait_until
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, URL, rule
 
@@ -80,6 +82,29 @@ def test_a_stream_draws_a_line_at_each_apply_while_it_runs(mesh: Mesh, panel: Tr
     assert panel.verdict == "The same as the gateway counted."
     assert len(panel.frame) == len(panel.result)
     assert int(rows_of(panel)[0][1]) == len(panel.frame)
+
+
+def test_a_picture_that_comes_late_does_not_hide_the_end(
+    panel: TrafficPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, go, share = threading.Event(), threading.Event(), over_time.share
+
+    def late(*args: Any, end: float | None = None) -> Any:
+        if end is not None and not held.is_set():
+            held.set()
+            assert go.wait(20)
+        return share(*args, end=end)
+
+    monkeypatch.setattr(over_time, "share", late)
+    panel.start(kind="stream", rate=60)
+    assert held.wait(20)  # the ticker draws a run that is on
+    panel.stop()
+    assert panel.verdict == "The same as the gateway counted."
+    go.set()
+    assert panel.ticker.thread is not None
+    panel.ticker.thread.join(20)
+    assert panel.status.startswith("Stopped")
+    assert panel.verdict == "The same as the gateway counted."
 
 
 def test_the_line_shows_at_once_and_not_at_the_next_turn(mesh: Mesh, panel: TrafficPanel) -> None:
