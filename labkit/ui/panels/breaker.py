@@ -175,6 +175,7 @@ class BreakerTimeline(WatchingPanel, LivePanel):
     def __init__(self, source: Any, *, proxy: str = "gateway") -> None:
         self.rows: pd.DataFrame | None = None
         self.drawn_at, self.drawn = 0.0, (-1, -1, -1, -1)
+        self.shown_until = 0.0
         # a look takes milliseconds and a picture some hundred of them: looks must not wait for
         # pictures
         self.drawer = Ticker(weakly(self, "redraw"), every_s=BUSY_S)
@@ -230,7 +231,9 @@ class BreakerTimeline(WatchingPanel, LivePanel):
             end_s=max(1.0, end - watch.began),
         )
         with self.lock:
-            self.show(axes, len(watch.marks))
+            if end >= self.shown_until:  # if not, another thread has shown a later look
+                self.shown_until = end
+                self.show(axes, len(watch.marks))
 
     def close(self) -> None:
         self.drawer.stop()
