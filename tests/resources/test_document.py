@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labkit.errors import ParseError
-from labkit.resources.yaml.document import documents, resolve
+from labkit.resources.yaml.document import documents
+from labkit.resources.yaml.scalars import resolve
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from labkit.resources import check, load
 from labkit.resources.lint import Diagnoses, lint
 from labkit.resources.lint.headers import refused_at
 from labkit.resources.lint.patterns import pattern_in
-from labkit.resources.yaml.document import resolve
+from labkit.resources.yaml.scalars import resolve
 from labkit.translate import registry_of
 from tests.each import assert_each
 

@@ -12,7 +12,8 @@ from labkit.errors import LabkitError, ParseError
 from labkit.resources import kinds
 from labkit.resources.finding import Admission, ManifestRefused, shown
 from labkit.resources.model import Resource, Source
-from labkit.resources.yaml.document import Document, documents, plain_values
+from labkit.resources.yaml.document import Document, documents
+from labkit.resources.yaml.values import plain_values
 
 Loadable: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Resource | Iterable[Any]"
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from labkit.resources.model import Resource
-from labkit.resources.yaml.document import resolve
+from labkit.resources.yaml.scalars import resolve
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./*-]([A-Za-z0-9_ ./:=+*()-]*[A-Za-z0-9_./=+*()-])?")
 _BARE_START = re.compile(r"[*-]")

@@ -318,13 +318,13 @@ def test_a_keystroke_parses_the_text_at_most_three_times(
         mesh.apply(manifest(applied))
         panel.look()
     parses: list[str] = []
-    parse = document._compose
+    parse = document.compose
 
     def counted(text: str, name: str, first: int) -> Any:
         parses.append(text)
         return parse(text, name, first)
 
-    monkeypatch.setattr(document, "_compose", counted)
+    monkeypatch.setattr(document, "compose", counted)
     keys = [
         ("type", panel.yaml + "# a", "view", 1),
         ("turn", "loadBalancer", "consistentHash.httpCookie"),

@@ -27,13 +27,13 @@ spec:
 def parses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Each text that the parser is given, from now on."""
     found: list[str] = []
-    parse = document._compose
+    parse = document.compose
 
     def counted(text: str, name: str, first: int) -> object:
         found.append(text)
         return parse(text, name, first)
 
-    monkeypatch.setattr(document, "_compose", counted)
+    monkeypatch.setattr(document, "compose", counted)
     return found
 
 
