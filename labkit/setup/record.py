@@ -128,7 +128,7 @@ def key_for(name: str, server: str = "") -> str:
     """The name of a cluster's file: readable, and another one for another server.
 
     >>> key_for("kind-lab", "https://127.0.0.1:6443")
-    'kind-lab-2b0ff1f4'
+    'kind-lab-6c5003f4'
     """
     readable = re.sub(r"[^\w.-]+", "-", name)[:40]
     return f"{readable}-{hashlib.sha256(server.encode()).hexdigest()[:8]}"

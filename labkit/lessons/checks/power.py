@@ -14,7 +14,7 @@ import, in every lesson.
 >>> band(1000, 0.2)                       # 20 % of 1000 requests; counts outside are not chance
 Band(n=1000, low=141, high=264)
 >>> requests_for(0.2, (0.1, 0.3))         # this many requests tell 20 % from 10 % and from 30 %
-958
+965
 """
 
 from __future__ import annotations

@@ -109,8 +109,8 @@ def run_id(at: float, labels: str) -> str:
     """The name under which Fortio would save the result: the time and the labels, _ for all but
     letters and digits.
 
-    >>> run_id(0, "127.0.0.1:80/ , host")[-20:]
-    '_127_0_0_1_80_host'[-20:]
+    >>> run_id(0, "127.0.0.1:80/ , host")
+    '1970-01-01-000000_127_0_0_1_80_host'
     """
     words = re.sub(r"[^A-Za-z0-9]+", "_", labels).strip("_")
     return (time.strftime("%Y-%m-%d-%H%M%S", time.gmtime(at)) + "_" + words)[:96]

@@ -75,7 +75,7 @@ def without_effect(kind: str, body: Any) -> Iterator[str]:
     the reason.
 
     >>> list(without_effect("Service", {"spec": {"sessionAffinity": "ClientIP"}}))
-    ['spec.sessionAffinity: without effect here: Envoy chooses the pod …']
+    ["spec.sessionAffinity: without effect here: Envoy chooses the pod …"]
     """
     search = _TOLD.get(kind)
     for path, row in search.found(body) if search else ():
