@@ -178,6 +178,7 @@ def shown(config: ProxyConfig, registry: Registry, view: str, args: argparse.Nam
             return json.dumps(config_dump(config, registry), indent=1)
         value = normalised(config, registry.pods, whole=True)
     if output == "yaml":
+        value = json.loads(json.dumps(value))  # routes remember more than YAML can be made of
         text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=False)
         return text.rstrip("\n")
     return json.dumps(value, indent=1, sort_keys=True)

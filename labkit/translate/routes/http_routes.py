@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from labkit.jsontypes import Json
 from labkit.resources.istio import MESH, cluster_name
@@ -58,6 +59,19 @@ class Viewer:
         return cluster_name(number, str(destination.get("subset") or ""), host)
 
 
+class Route(dict[str, Any]):
+    """A route that remembers what it was made of: the VirtualService, the number of the HTTP route
+    in its `http`, and of the match in that (None for a route without one). As a message it is what
+    it would be without.
+    """
+
+    __slots__ = ("http", "match", "vs")
+
+    def __init__(self, message: Json, vs: VirtualService, http: int, match: int | None) -> None:
+        super().__init__(message)
+        self.vs, self.http, self.match = vs, http, match
+
+
 def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
     """The routes of a VirtualService that hold for this proxy, up to the first that takes
     everything.
@@ -66,14 +80,16 @@ def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
     of the caller are decided here, the rest by Envoy.
     """
     found: list[Json] = []
-    for http in vs.http:
-        for match in http.get("match") or [None]:
-            if not concerns(match, viewer):
+    for number, http in enumerate(vs.http):
+        matches = http.get("match") or [None]
+        for index, match in enumerate(matches):
+            if unconcerned(match, viewer):
                 continue
-            route = {
+            message = {
                 **one_route(http, match, viewer),
                 "metadata": made_of("VirtualService", vs.namespace, vs.name),
             }
+            route = Route(message, vs, number, None if match is None else index)
             found.append(route)
             if match is None or is_catch_all(route):
                 return found
@@ -82,17 +98,19 @@ def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
     return found
 
 
-def concerns(match: Json | None, viewer: Viewer) -> bool:
-    """Whether a match may hold for this proxy: its port, gateway, labels, namespace."""
+def unconcerned(match: Json | None, viewer: Viewer) -> str:
+    """The field by which a match can't hold for this proxy: its port, gateway, labels or namespace;
+    "" where it may.
+    """
     if match is None:
-        return True
+        return ""
     if match.get("port") and match["port"] != viewer.port:
-        return False
+        return "port"
     if match.get("gateways"):
-        return bool(viewer.gateways & set(match["gateways"]))
+        return "" if viewer.gateways & set(match["gateways"]) else "gateways"
     if any(viewer.labels.get(k) != v for k, v in (match.get("sourceLabels") or {}).items()):
-        return False
-    return match.get("sourceNamespace") in (None, "", viewer.namespace)
+        return "sourceLabels"
+    return "" if match.get("sourceNamespace") in (None, "", viewer.namespace) else "sourceNamespace"
 
 
 def one_route(http: Json, match: Json | None, viewer: Viewer) -> Json:

@@ -5,6 +5,7 @@ As `MergeHTTPRoutes` in istiod's `pilot/pkg/model/virtualservice.go`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from labkit.jsontypes import Json
@@ -32,18 +33,39 @@ def merge_routes(root: Json, delegates: list[Json]) -> list[Json]:
     >>> merge_routes({"match": [{"uri": {"prefix": "/a"}}]}, [{"match": [{"uri": {"exact": "/a/b"}}]}])
     [{'match': [{'uri': {'exact': '/a/b'}}]}]
     """  # noqa: E501
-    merged = (merge_route(root, delegate) for delegate in delegates)
-    return [route for route in merged if route is not None]
+    return [merged.route for merged in merge_all(root, delegates)]
 
 
-def merge_route(root: Json, delegate: Json) -> Json | None:
-    """One route of a delegate under one of its root; None where their matches contradict."""
-    matches = merge_matches(root.get("match") or [], delegate.get("match") or [])
-    if matches is None:
-        return None
+Pair = tuple[int | None, int | None]
+"""Of a merged match: the match of the root, and that of the delegate; None where one has none."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A delegate's route as it stands in the root: `number` is its place among the delegate's, and
+    `pairs` say what each of its matches was made of.
+    """
+
+    route: Json
+    number: int
+    pairs: tuple[Pair, ...]
+
+
+def merge_all(root: Json, delegates: list[Json]) -> list[Merged]:
+    """What `merge_routes` gives, each with what it was made of."""
+    found = []
+    for number, delegate in enumerate(delegates):
+        pairs = fitting(root.get("match") or [], delegate.get("match") or [])
+        if pairs is not None:
+            found.append(Merged(merge_route(root, delegate, pairs), number, tuple(pairs)))
+    return found
+
+
+def merge_route(root: Json, delegate: Json, pairs: list[Pair]) -> Json:
+    """One route of a delegate under one of its root, with the matches that these pairs make."""
     found = {key: value for key, value in delegate.items() if key != "match"}
-    if matches:
-        found["match"] = matches
+    if pairs:
+        found["match"] = [merged_pair(root, delegate, *pair) for pair in pairs]
     name = "-".join(filter(None, (root.get("name"), delegate.get("name"))))
     if name:
         found["name"] = name
@@ -53,17 +75,30 @@ def merge_route(root: Json, delegate: Json) -> Json | None:
     return found
 
 
-def merge_matches(root: list[Json], delegate: list[Json]) -> list[Json] | None:
-    """None when some match of the delegate fits no match of the root."""
+def merged_pair(root: Json, delegate: Json, outer: int | None, inner: int | None) -> Json:
+    """The match that one pair makes."""
+    matches: list[Json] = []
+    if outer is not None:
+        matches.append(root["match"][outer])
+    if inner is not None:
+        matches.append(delegate["match"][inner])
+    return matches[0] if len(matches) == 1 else merge_match(*matches)
+
+
+def fitting(root: list[Json], delegate: list[Json]) -> list[Pair] | None:
+    """The pairs of matches that a merged route has; None when some match of the delegate fits no
+    match of the root.
+    """
     if not root or not delegate:
-        return root or delegate
-    merged: list[Json] = []
-    for inner in delegate:
-        fitting = [outer for outer in root if not contradicts(outer, inner)]
-        if not fitting:
+        outers: list[Pair] = [(number, None) for number in range(len(root))]
+        return outers or [(None, number) for number in range(len(delegate))]
+    found: list[Pair] = []
+    for inner, match in enumerate(delegate):
+        outers = [(n, inner) for n, outer in enumerate(root) if not contradicts(outer, match)]
+        if not outers:
             return None
-        merged += [merge_match(outer, inner) for outer in fitting]
-    return merged
+        found += outers
+    return found
 
 
 def merge_match(outer: Json, inner: Json) -> Json:

@@ -6,19 +6,38 @@ As istiod's `pilot/pkg/model/virtualservice.go` does it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from labkit.jsontypes import Json
 from labkit.resources.hosts import gateway_name
 from labkit.resources.istio import MESH, full_host
-from labkit.resources.model import Resource
-from labkit.translate.rules.delegates import merge_routes
+from labkit.resources.model import Key, Path, Resource
+from labkit.translate.rules.delegates import Pair, merge_all
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an object: of a VirtualService a route, or one match of it."""
+
+    key: Key
+    path: Path
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an HTTP route was written: the `route` itself and, where that is a delegate's, the
+    root's route that delegates to it. `matches` has the same for each of its matches.
+    """
+
+    route: tuple[Part, ...]
+    matches: tuple[tuple[Part, ...], ...]
 
 
 @dataclass(frozen=True)
 class VirtualService:
     """One with hosts, as every proxy reads it: `hosts`, `gateways` and destinations have full
     names, and `http` are its routes with delegates merged in. An empty `export_to` is public.
+    `origins` says of each route where it was written.
     """
 
     name: str
@@ -27,6 +46,7 @@ class VirtualService:
     gateways: tuple[str, ...]
     export_to: frozenset[str]
     http: tuple[Json, ...]
+    origins: tuple[Origin, ...] = field(default=(), repr=False, compare=False)
 
     def destinations(self, namespace: str) -> Iterator[tuple[str, int]]:
         """(host, port) that callers of a namespace may be led to; 0 is a port that is not said."""
@@ -59,17 +79,23 @@ def resolved(
     """One VirtualService; a delegate that is missing, or not exported to it, leaves no route."""
     spec, namespace = resource.spec, resource.namespace
     http: list[Json] = []
-    for route in spec.get("http") or []:
+    origins: list[Origin] = []
+    for number, route in enumerate(spec.get("http") or []):
         own = resolved_route(route, namespace)
         delegate = route.get("delegate")
         if delegate is None:
             http.append(own)
+            matches = range(len(route.get("match") or []))
+            origins.append(origin((resource.key, number), [(None, inner) for inner in matches]))
             continue
         key = (str(delegate.get("namespace") or namespace), str(delegate.get("name") or ""))
         target = delegates.get(key)
         if target is not None and exports_to(target, namespace, export_to):
             routes = [resolved_route(r, target.namespace) for r in target.spec.get("http") or []]
-            http.extend(merge_routes(own, routes))
+            for merged in merge_all(own, routes):
+                http.append(merged.route)
+                inner = (target.key, merged.number)
+                origins.append(origin(inner, merged.pairs, (resource.key, number)))
     return VirtualService(
         name=resource.name,
         namespace=namespace,
@@ -77,7 +103,28 @@ def resolved(
         gateways=tuple(gateway_name(g, namespace) for g in spec.get("gateways") or [MESH]),
         export_to=frozenset(spec.get("exportTo") or []),
         http=tuple(http),
+        origins=tuple(origins),
     )
+
+
+Numbered = tuple[Key, int]
+"""A VirtualService, and the number of one of its routes."""
+
+
+def origin(own: Numbered, pairs: Iterable[Pair], root: Numbered | None = None) -> Origin:
+    """The origin of a route, and of one that a root delegates to."""
+
+    def part(where: Numbered, *more: str | int) -> Part:
+        return Part(where[0], ("spec", "http", where[1], *more))
+
+    matches = []
+    for outer, inner in pairs:
+        parts = [part(own, "match", inner)] if inner is not None else []
+        if root is not None and outer is not None:
+            parts.append(part(root, "match", outer))
+        matches.append(tuple(parts))
+    routes = (part(own),) if root is None else (part(own), part(root))
+    return Origin(routes, tuple(matches))
 
 
 def exports_to(delegate: Resource, namespace: str, by_default: frozenset[str]) -> bool:
