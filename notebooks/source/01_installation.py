@@ -132,7 +132,8 @@ show("01_installation/gateway.yaml")
 
 # %% [markdown]
 # In words: on the pods that carry the label `istio: ingressgateway`, open port 80 for requests to the host `test.example.com`.
-# A **label** is a key and a value attached to an object, so that other objects can select it.
+# A **label** is a key and a value attached to an object, so that other objects can select it. A `-` begins an entry of a list: here there is
+# one server, with one host.
 #
 # To **apply** a manifest is to hand it to the control plane. Our call returns once the Envoys concerned really have the new configuration.
 
@@ -168,7 +169,7 @@ result
 # %% [markdown]
 # The answer has the **status** 404: "not found". In HTTP, the protocol of the web, every answer has such a number; 200 is "OK". Only Envoy
 # can have sent it, since nothing else is running. It identifies itself in a header, a line of metadata that travels with the answer, and it
-# says why in its log: `NR` is short for "no route".
+# says why in its log: `NR` is short for "no route". Without the door nothing would listen, and the connection would be *refused*: no answer.
 
 # %% tags=["check", "nbval-check-output", "covers-K1"]
 assert result[0].headers["server"] == "istio-envoy"
@@ -191,21 +192,12 @@ except labkit.LabkitError as refusal:
 # %% tags=["check", "nbval-check-output", "covers-K1"]
 check.refused(lambda: mesh.apply(manifest("01_installation/misspelt.yaml")), "selektor", "did you mean")
 
-# %% [markdown]
-# So `istiod` is three things in one program. They used to be separate programs, and older texts still use their names:
+# %% [markdown] tags=["exercise"]
+# ## Exercises
 #
-# | job | formerly called | seen above |
-# |---|---|---|
-# | turn manifests into configuration for the proxies | Pilot | the new listener |
-# | check the manifests | Galley | the refusal |
-# | give each proxy a certificate, so that proxies can identify each other | Citadel | not on this mesh: it needs a cluster |
-
-# %% [markdown]
-# ## Exercise
-#
-# How many listeners does the gateway have now? Envoy keeps many statistics about itself. Run `mesh.stats("gateway", "total_listeners_active")`
-# in a new cell (the button **+** adds one), and look at the table. Then write `answer = ` and the number into the cell that says *Your turn*.
-# Stuck? Run `task("01-1").hint()` in a new cell, as often as you like.
+# **1.** How many listeners does the gateway have now? Envoy keeps many statistics about itself. Run
+# `mesh.stats("gateway", "total_listeners_active")` in a new cell (the button **+** adds one), and look at the table. Then write `answer = ` and
+# the number into the cell that says *Your turn*. Stuck? Run `task("01-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["exercise", "nbval-ignore-output"]
 answer = None
@@ -216,8 +208,46 @@ answer = int(mesh.stats('gateway', 'total_listeners_active')['value'].iloc[0])
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("01-1").check(answer, mesh)
 
+# %% [markdown] tags=["exercise"]
+# **2.** Open a second door: for the same host, Envoy shall answer on port 443 too, and on port 80 as before, both with plain HTTP
+# (`mesh.curl("http://test.example.com:443/")` tries the new one). `mesh.apply` also takes YAML as text: copy what
+# `print(show("01_installation/gateway.yaml"))` prints, change it, and put it between `mesh.apply("""` and `""")`. To apply an object whose kind
+# and name are there already is to *replace* it.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("01_installation/two-doors.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("01-2").check(mesh)
+
+# %% [markdown] tags=["exercise"]
+# **3.** An open problem. A colleague says: "I have applied our Gateway, and kubectl said it was created. Yet callers don't even get an error of
+# Envoy's: the connection is refused." The next cell makes the mesh that it is about. Look around, and mend it.
+
+# %% tags=["nbval-ignore-output"]
+task("01-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("01_installation/gateway.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("01-3").check(mesh)
+
+# %% [markdown]
+# ## Going deeper: what `istiod` used to be
+#
+# The lesson proper ends here; you may go on to lesson 2, and come back when you need a cluster. Run the last cell, *Clean up*, either way.
+#
+# `istiod` is three things in one program. They used to be separate programs, and older texts still use their names:
+#
+# | job | formerly called | seen above |
+# |---|---|---|
+# | turn manifests into configuration for the proxies | Pilot | the new listener |
+# | check the manifests | Galley | the refusal |
+# | give each proxy a certificate, so that proxies can identify each other | Citadel | not on this mesh: it needs a cluster |
+
 # %% [markdown] tags=["covers-C3"]
-# ## On a real cluster
+# ## Going deeper: on a real cluster
 #
 # **Minikube** is a program that runs a small Kubernetes cluster on one machine. Older texts install Istio there with two add-ons: `minikube
 # addons enable istio-provisioner`, then `minikube addons enable istio`. Both commands end with *enabled* and exit status 0, but that only

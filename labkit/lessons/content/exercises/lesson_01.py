@@ -1,15 +1,21 @@
-"""The exercise of lesson 1: what the gateway counts."""
+"""The exercises of lesson 1: a count, a second door, and a door that nobody opens."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from labkit.errors import TrafficError
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
 from labkit.lessons.content.tasks import Task
 
 if TYPE_CHECKING:
     from labkit.mesh import Mesh
+
+HTTP, SECOND = 80, 443
+NAME = "hello-world-gateway"
+SHUT = ("IST0101", "IST0162")
+"""What the linter finds of a door that is nowhere: no pods with its labels, no such port."""
 
 
 def listeners(answer: Any, mesh: Mesh) -> Verdict:
@@ -26,6 +32,65 @@ def listeners(answer: Any, mesh: Mesh) -> Verdict:
     return check.equal(answer, int(counted.iloc[0]), claim)
 
 
+def who_answers(mesh: Mesh, port: int) -> str:
+    """The status at a port of the gateway, "" where nothing listens."""
+    try:
+        (answer,) = mesh.curl(f"http://test.example.com:{port}/")
+    except TrafficError:
+        return ""
+    return f"{answer.status} from {answer.headers.get('server', 'no Envoy')}"
+
+
+ENVOY = "404 from istio-envoy"
+
+
+def both_doors(mesh: Mesh) -> Verdict:
+    """Envoy answers at either port of the gateway."""
+    claim = f"the gateway's Envoy answers on port {HTTP} and on port {SECOND}"
+    first, second = who_answers(mesh, HTTP), who_answers(mesh, SECOND)
+    if not first and second:
+        said = f"port {SECOND} is open, but now nothing listens on port {HTTP}"
+        if NAME in _gateways(mesh):
+            said += f": an object with the name of another, {NAME}, takes its place"
+        return check.that(False, claim, seen=said)
+    return _answers(mesh, claim, {HTTP: first, SECOND: second})
+
+
+def door_for_nobody(mesh: Mesh) -> None:
+    """A Gateway that is accepted, for pods that there are not."""
+    for name in _gateways(mesh):
+        mesh.delete("Gateway", name, namespace="hello-world")
+    mesh.apply("""
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: hello-world-gateway, namespace: hello-world}
+spec:
+  selector: {istio: ingress-gateway}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: [test.example.com]}
+""")
+
+
+def door_is_open(mesh: Mesh) -> Verdict:
+    """Envoy answers on port 80."""
+    claim = f"the gateway's Envoy answers on port {HTTP}"
+    return _answers(mesh, claim, {HTTP: who_answers(mesh, HTTP)})
+
+
+def _answers(mesh: Mesh, claim: str, seen: dict[int, str]) -> Verdict:
+    shut = [port for port, answer in seen.items() if not answer]
+    said = ", ".join(f"port {port}: {answer or 'nothing listens'}" for port, answer in seen.items())
+    if shut:
+        said += "".join(f". {found.what}" for found in mesh.lint() if found.code in SHUT)
+    if shut and not _gateways(mesh):
+        said += ". There is no Gateway any more"
+    return check.that(set(seen.values()) == {ENVOY}, claim, seen=said)
+
+
+def _gateways(mesh: Mesh) -> list[str]:
+    return [row["NAME"] for row in mesh.get("Gateways", namespace="hello-world")]
+
+
 TASKS = {
     "01-1": Task(
         prompt="How many listeners does the gateway have? Put the number into `answer`.",
@@ -39,5 +104,35 @@ TASKS = {
             "'total_listeners_active')['value'].iloc[0])",
         ),
         solution="answer = int(mesh.stats('gateway', 'total_listeners_active')['value'].iloc[0])",
+    ),
+    "01-2": Task(
+        prompt="Open a second door: callers of test.example.com find the gateway's Envoy on port "
+        "443 as well, with plain HTTP, and on port 80 as before.",
+        judge=both_doors,
+        hints=(
+            "Print the manifest with print(show('01_installation/gateway.yaml')). What does it "
+            "say of the port? Its list `servers` has one entry, and may have more.",
+            "mesh.apply also takes YAML as text: mesh.apply('''…'''). With the same name it "
+            "replaces the Gateway that there is, so port 80 has to be in it too.",
+            "Copy the entry, six lines from `- port:` on, and put it below the first one. In the "
+            "copy write number: 443 and name: http-443. A Gateway of another name, with port 443 "
+            "alone, is as good.",
+        ),
+        solution='mesh.apply(manifest("01_installation/two-doors.yaml"))',
+    ),
+    "01-3": Task(
+        prompt="“I have applied our Gateway, and kubectl said it was created. Yet callers don't "
+        "even get an error of Envoy's: the connection is refused.” Find out why, and mend it.",
+        judge=door_is_open,
+        prepare=door_for_nobody,
+        hints=(
+            "See what is there: mesh.resource('Gateway', 'hello-world-gateway').spec. Which pods "
+            "is it for?",
+            "A Gateway is for the pods that carry its labels. mesh.describe('pod', NAME, "
+            "namespace='istio-system') shows those of the gateway's pod; mesh.get('pods', "
+            "namespace='istio-system') shows its NAME.",
+            "The label is istio: ingressgateway, in one word: apply 01_installation/gateway.yaml.",
+        ),
+        solution='mesh.apply(manifest("01_installation/gateway.yaml"))',
     ),
 }
