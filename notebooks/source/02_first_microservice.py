@@ -187,10 +187,11 @@ check.equal(late, {"1/1"}, "the label changes nothing for a pod that already run
 # %% [markdown]
 # The pod still answers, and the gateway's rules still apply to requests to it. But its own outgoing requests pass through no Envoy, so no
 # rule applies to them. This mistake is easy to make and hard to spot. So when a rule has no effect on what a pod sends, look for `1/1` first.
+
+# %% [markdown] tags=["exercise"]
+# ## Exercises
 #
-# ## Exercise
-#
-# Give the `v2` pod its sidecar. It takes one call. Which one did we use above to replace the pods of a Deployment?
+# **1.** Give the `v2` pod its sidecar. It takes one call. Which one did we use above to replace the pods of a Deployment?
 # Stuck? Run `task("02-1").hint()` in a new cell, as often as you like.
 
 # %% tags=["solution", "nbval-ignore-output"]
@@ -199,6 +200,33 @@ mesh.restart('hello-world-v2')
 # %% tags=["exercise", "check", "nbval-check-output"]
 task("02-1").check(mesh)
 
+# %% [markdown] tags=["exercise"]
+# **2.** Callers inside the mesh are pods too. The file `client.yaml` has one: `print(show("client.yaml"))`. Run it in a namespace of its own,
+# `office`, with a sidecar; from there it calls `http://hello-world.hello-world/`, which is the Service, then its namespace. You need a
+# namespace, its label, and the client's text with one name changed: `show("client.yaml").replace("…", "…")`.
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("02_first_microservice/office/namespace.yaml"))
+client = show("client.yaml").replace("namespace: hello-world", "namespace: office")
+mesh.apply(client)
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("02-2").check(mesh)
+
+# %% [markdown] tags=["exercise"]
+# **3.** An open problem: "Since our release every caller gets 503. All pods run, 2/2, and nobody has touched the Gateway or the VirtualService."
+# The next cell makes the mesh that it is about. Look around, and mend it as you like: each pod shall answer again. `mesh.resource(KIND, NAME).spec`
+# shows what an object asks for, a Service, say; `mesh.describe` shows the labels of a pod.
+
+# %% tags=["nbval-ignore-output"]
+task("02-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest('hello-world.yaml'))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("02-3").check(mesh)
+
 # %% [markdown]
 # ## Recap
 #
@@ -206,8 +234,7 @@ task("02-1").check(mesh)
 # - Pods that are already running stay as they are until they are replaced.
 # - A Gateway opens a port for a host name. A VirtualService says where the requests go. Without one you get a 404.
 # - The header `Host` decides which VirtualService applies, so no entry in `/etc/hosts` is needed.
-
-# %% [markdown]
+#
 # ## Clean up
 #
 # This stops the mesh and all its processes, and marks the lesson as done.

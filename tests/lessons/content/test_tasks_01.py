@@ -65,7 +65,12 @@ def mesh(one_mesh: Mesh) -> Mesh:
     return one_mesh
 
 
-def door(port: int, name: str = "hello-world-gateway", label: str = "istio: ingressgateway") -> str:
+def door(
+    port: int,
+    name: str = "hello-world-gateway",
+    label: str = "istio: ingressgateway",
+    host: str = "test.example.com",
+) -> str:
     return f"""
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -73,7 +78,7 @@ metadata: {{name: {name}, namespace: hello-world}}
 spec:
   selector: {{{label}}}
   servers:
-  - {{port: {{number: {port}, name: http-{port}, protocol: HTTP}}, hosts: [test.example.com]}}
+  - {{port: {{number: {port}, name: http-{port}, protocol: HTTP}}, hosts: [{host}]}}
 """
 
 
@@ -94,12 +99,13 @@ def test_a_second_gateway_is_as_good(mesh: Mesh, port: int) -> None:
 @pytest.mark.parametrize(
     ("near", "words"),
     [
-        (None, "port 80: 404 from istio-envoy, port 443: nothing listens"),
-        (door(443), "port 80: an object with the name of another, hello-world-gateway, takes its"),
+        (None, "port 80: they come in, port 443: nothing listens"),
+        (door(443), "An object that has the name of another, hello-world-gateway, takes its"),
         (door(444, name="second"), "the gateway's Service has no port 444"),
         (door(443, name="second", label="app: gateway"), "no pod has the labels app: gateway"),
+        (door(443, name="second", host="shop.example.com"), "port 443: a door, but not for this"),
     ],
-    ids=["nothing done", "instead of port 80", "another port", "for no pod"],
+    ids=["nothing done", "instead of port 80", "another port", "for no pod", "another host"],
 )
 def test_not_two_doors(mesh: Mesh, near: str | None, words: str) -> None:
     if near:
@@ -117,6 +123,7 @@ def test_not_two_doors(mesh: Mesh, near: str | None, words: str) -> None:
         door(80, label=""),
         door(80, name="another"),
         door(8080),
+        door(80, host='"*"'),
     ],
     ids=[
         "its label",
@@ -124,6 +131,7 @@ def test_not_two_doors(mesh: Mesh, near: str | None, words: str) -> None:
         "for all gateways",
         "a second Gateway",
         "8080",
+        "any host",
     ],
 )
 def test_the_door_is_open(mesh: Mesh, right: str) -> None:
@@ -143,9 +151,17 @@ def test_the_door_is_open(mesh: Mesh, right: str) -> None:
         ),
         (door(80, label="istio: ingressgateway, app: gateway"), "app: gateway"),
         (door(81), "the gateway's Service has no port 81"),
+        (door(80, host="www.example.com"), "port 80: a door, but not for this host"),
         ("gone", "There is no Gateway any more"),
     ],
-    ids=["nothing done", "the pod's port", "a label too many", "another port", "deleted"],
+    ids=[
+        "nothing done",
+        "the pod's port",
+        "a label too many",
+        "another port",
+        "another host",
+        "deleted",
+    ],
 )
 def test_the_door_is_shut(mesh: Mesh, near: str | None, words: str) -> None:
     door_for_nobody(mesh)
