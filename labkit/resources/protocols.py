@@ -35,6 +35,9 @@ BY_APP_PROTOCOL = {"kubernetes.io/h2c": HTTP2, "kubernetes.io/ws": HTTP, "kubern
 SERVER_SPEAKS_FIRST = {25, 53, 3306, 27017}
 """Ports at which waiting for the client's first bytes would never end."""
 
+SERVER_ALWAYS_FIRST = {"Mongo", "MySQL"}
+"""Protocols for which Istio adds no look at the first bytes to a listener that is there."""
+
 
 def parse(text: str) -> str:
     """A protocol's name, whatever its case."""

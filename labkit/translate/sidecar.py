@@ -71,23 +71,12 @@ def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Js
     configuration. A port that says nothing has a listener at its Service's own address, which looks
     at the first bytes to tell.
     """
-    names: dict[str, None] = {}
-    found: dict[str, Json] = {}
-
-    def add(listener: Json, name: str | None) -> None:
-        found.setdefault(listener["name"], listener)
-        if name is not None:
-            names[name] = None
-
-    settings = registry.settings
-    elsewhere = BLACKHOLE_CLUSTER if settings.registry_only else PASSTHROUGH_CLUSTER
-    catch_all_tcp = listeners.tcp_proxy(elsewhere)
+    found = OutboundListeners(registry)
     shared = {HTTP_PORT_OF_THE_GATEWAY}
     for service in registry.visible_services(pod.namespace):
         shared.update(port.number for port in service.ports if protocols.is_http(port.protocol))
     for number in sorted(shared):
-        name = str(number)
-        add(listeners.outbound(NO_ADDRESS, number, name, catch_all_tcp, settings), name)
+        found.add_shared(number)
     rules = registry.destination_rules
     for service in registry.visible_services(pod.namespace):
         rule = rules.find(service.host, service.namespace, pod.namespace, pod.labels)
@@ -97,12 +86,48 @@ def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Js
             cluster = cluster_name(port.number, "", service.host)
             traffic = listeners.tcp_proxy(cluster, rule.policy if rule else None)
             for bind in addresses_of(registry, service, port, pod):
-                if port.protocol == protocols.UNKNOWN:
-                    name = f"{service.host}:{port.number}"
-                    add(listeners.outbound(bind, port.number, name, traffic, settings), name)
-                else:
-                    add(listeners.outbound_tcp(bind, port.number, traffic), None)
-    return list(names), list(found.values())
+                found.add(bind, port, traffic, f"{service.host}:{port.number}")
+    return list(found.routes), list(found.listeners.values())
+
+
+class OutboundListeners:
+    """A sidecar's listeners, by address and port. Where several ports want one, as those of
+    headless Services with the same pods do, the first has it; only a port that says nothing may
+    still add its HTTP to one that takes TCP (`buildSidecarOutboundListener`).
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.settings = registry.settings
+        self.listeners: dict[tuple[str, int], Json] = {}
+        self.routes: dict[str, None] = {}
+        self.raw: dict[tuple[str, int], tuple[str, Json]] = {}
+        """Of those that take connections as they are: the protocol, and what takes them."""
+
+    def add_shared(self, number: int) -> None:
+        """The listener of all ports of this number that say they are HTTP."""
+        elsewhere = BLACKHOLE_CLUSTER if self.settings.registry_only else PASSTHROUGH_CLUSTER
+        self.looks_inside(NO_ADDRESS, number, str(number), listeners.tcp_proxy(elsewhere))
+
+    def add(self, bind: str, port: ServicePort, traffic: Json, route: str) -> None:
+        """The listener of a port that says it is not HTTP, or nothing."""
+        place = (bind, port.number)
+        if place not in self.listeners:
+            if port.protocol == protocols.UNKNOWN:
+                self.looks_inside(bind, port.number, route, traffic)
+            else:
+                self.raw[place] = (port.protocol, traffic)
+                self.listeners[place] = listeners.outbound_tcp(bind, port.number, traffic)
+        elif place in self.raw and port.protocol == protocols.UNKNOWN:
+            protocol, before = self.raw[place]
+            if protocol not in protocols.SERVER_ALWAYS_FIRST:
+                del self.raw[place]
+                self.looks_inside(bind, port.number, route, before)
+
+    def looks_inside(self, bind: str, number: int, route: str, other_traffic: Json) -> None:
+        self.routes[route] = None
+        self.listeners[bind, number] = listeners.outbound(
+            bind, number, route, other_traffic, self.settings
+        )
 
 
 def addresses_of(
