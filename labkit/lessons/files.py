@@ -7,8 +7,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LessonError
+
+if TYPE_CHECKING:
+    from labkit.resources import Resource
 
 
 def course_folder(start: str | None = None) -> Path:
@@ -89,13 +93,31 @@ class Listing(str):
         return f"{font}\n\n```{self.language}\n{self.rstrip()}\n```\n\n</div>"
 
 
-def show(name: str | Path) -> Listing:
-    """The text of a manifest, to be read in a notebook before it is applied.
+def show(name: str | Path | Resource) -> Listing:
+    """The text of a manifest, to be read in a notebook before it is applied; or of an object of the
+    mesh, to be read, changed and applied again.
 
     >>> show("03_load_balancing/random.yaml")
+    >>> show(mesh.resource("DestinationRule", "hello-world-dr"))
     """
+    if not isinstance(name, str | Path):
+        from labkit.resources import dump  # takes a while to load
+
+        return Listing(dump(written_by_hand(name)))
     path = name if isinstance(name, Path) else manifest(name)
     if not path.is_file():
         there = ", ".join(repr(str(p.name)) for p in sorted(path.glob("*.yaml"))) or "nothing"
         raise LessonError(f"{path} is no file", seen=f"in it: {there}", try_next="name one of them")
     return Listing(path.read_text(encoding="utf-8"))
+
+
+def written_by_hand(resource: Resource) -> dict[str, Any]:
+    """An object without what the control plane adds to it: what somebody would write down."""
+    body = {key: value for key, value in resource.body.items() if key != "status"}
+    kept = {key: resource.metadata[key] for key in BY_HAND if resource.metadata.get(key)}
+    notes = {k: v for k, v in kept.pop("annotations", {}).items() if k != LAST_APPLIED}
+    return {**body, "metadata": {**kept, **({"annotations": notes} if notes else {})}}
+
+
+BY_HAND = ("name", "namespace", "labels", "annotations")
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

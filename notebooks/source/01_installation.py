@@ -222,7 +222,8 @@ task("01-2").check(mesh)
 
 # %% [markdown] tags=["exercise"]
 # **3.** An open problem. A colleague says: "I have applied our Gateway, and kubectl said it was created. Yet callers don't even get an error of
-# Envoy's: the connection is refused." The next cell makes the mesh that it is about. Look around, and mend it.
+# Envoy's: the connection is refused." The next cell makes the mesh that it is about. Look around, and mend it;
+# `show(mesh.resource("Gateway", "hello-world-gateway"))` shows the object that he means.
 
 # %% tags=["nbval-ignore-output"]
 task("01-3").prepare(mesh)

@@ -215,8 +215,8 @@ task("02-2").check(mesh)
 
 # %% [markdown] tags=["exercise"]
 # **3.** An open problem: "Since our release every caller gets 503. All pods run, 2/2, and nobody has touched the Gateway or the VirtualService."
-# The next cell makes the mesh that it is about. Look around, and mend it as you like: each pod shall answer again. `mesh.resource(KIND, NAME).spec`
-# shows what an object asks for, a Service, say; `mesh.describe` shows the labels of a pod.
+# The next cell makes the mesh that it is about. Look around, and mend it as you like: each pod shall answer again. `show(mesh.resource(KIND, NAME))`
+# shows an object of the mesh as YAML, a Service, say; `mesh.describe` shows the labels of a pod.
 
 # %% tags=["nbval-ignore-output"]
 task("02-3").prepare(mesh)

@@ -145,10 +145,11 @@ walk(mesh, [trap("greedy-prefix"), trap("two-weighted-routes")], "routes that do
 #
 # For any of these, `trap("…").show()` is the manifest, and you can go through the steps one by one as above. **Predict** the symptom first!
 #
-# You need to know three things for them. A short name such as `hello-world` means a Service *in the rule's own namespace*; the full name,
-# `hello-world.hello-world.svc.cluster.local` (Service, then namespace), means the same everywhere. A Gateway in another namespace is written
-# `namespace/name`. And the name of a Service's port (`http`) tells Istio the protocol. Open the *why* of the two checks below: for each trap
-# it shows the symptom, the linter's code, and the result after the fix.
+# You need to know four things for them. A short name such as `hello-world` means a Service *in the rule's own namespace*; the full name,
+# `hello-world.hello-world.svc.cluster.local` (Service, then namespace), means the same everywhere. A Gateway in another namespace is
+# written `namespace/name`. A VirtualService acts only at the proxies that its `gateways` name; the word `mesh` there stands for all
+# sidecars, and without `gateways` it acts at the sidecars alone. And the name of a Service's port (`http`) tells Istio the protocol. Open
+# the *why* of the two checks below: for each trap it shows the symptom, the linter's code, and the result after the fix.
 
 # %% tags=["nbval-ignore-output"]
 for each in TRAPS:
@@ -185,16 +186,30 @@ wanted = {"IST0106", "IST0130", "KIA0201", "KIA1104", "LAB01", "LAB06"}
 found = {*published.codes, *together.codes}
 check.that(wanted <= found, "the linter finds the article's mistakes, and the second rule too", seen=found)
 
-# %% [markdown]
-# ## Exercise
+# %% [markdown] tags=["exercise"]
+# ## Exercises
 #
-# Three mistakes on top of each other: fix one, and the next appears. `mine = show("11_mistake_gallery/exercise.yaml")` is the text. Change it
-# with `mine = mine.replace("wrong", "right")`, apply it with `mesh.apply(mine)`, and send requests. You are done when v2 answers every
-# request and `mesh.lint()` finds nothing. Stuck? Run `task("11-1").hint()` in a new cell, as often as you like.
+# Each begins with a cell that makes the mesh it is about, whatever you did before. Stuck? Run `task("11-1").hint()` in a new cell.
+#
+# **1.** "Since we send one request in five to our canary, v2, one in five fails." Find out why, and mend it: none fails, v2 answers one in five,
+# and the linter finds nothing. `mine = show(mesh.resource("VirtualService", "hello-world-vs"))` is a rule in effect as YAML; there is a
+# DestinationRule too, `hello-world-dr`. Change the text with `mine = mine.replace("wrong", "right")`, and apply it with `mesh.apply(mine)`.
 
 # %% tags=["nbval-ignore-output"]
-trap("undefined-subset").prepare(mesh)  # back to the service and its way in
-mesh.apply(manifest("11_mistake_gallery/exercise.yaml"))
+task("11-1").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("11_mistake_gallery/canary.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("11-1").check(mesh)
+
+# %% [markdown] tags=["exercise"]
+# **2.** Three mistakes on top of each other: fix one, and the next appears. `mine = show("11_mistake_gallery/exercise.yaml")` is the text of both
+# rules. You are done when v2 answers every request and `mesh.lint()` finds nothing.
+
+# %% tags=["nbval-ignore-output"]
+task("11-2").prepare(mesh)
 show("11_mistake_gallery/exercise.yaml")
 
 # %% tags=["solution", "nbval-ignore-output"]
@@ -205,7 +220,21 @@ mine = mine.replace("version: two", "version: v2")
 mesh.apply(mine)
 
 # %% tags=["exercise", "check", "nbval-check-output"]
-task("11-1").check(mesh)
+task("11-2").check(mesh)
+
+# %% [markdown] tags=["exercise"]
+# **3.** An open problem, and one that no linter can find. "We have sent everybody to v2, and for callers from outside it is true. But other teams'
+# programs, inside the mesh, still get v1." A pod of theirs is `client`: `mesh.curl("http://hello-world/", n=20, source="client")` calls from
+# there. Mend it; v1's pods stay, for the way back.
+
+# %% tags=["nbval-ignore-output"]
+task("11-3").prepare(mesh)
+
+# %% tags=["solution", "nbval-ignore-output"]
+mesh.apply(manifest("11_mistake_gallery/everybody.yaml"))
+
+# %% tags=["exercise", "check", "nbval-check-output"]
+task("11-3").check(mesh)
 
 # %% [markdown]
 # ## Recap

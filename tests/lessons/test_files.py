@@ -10,6 +10,7 @@ import pytest
 from labkit.errors import LessonError
 from labkit.lessons import manifest, my_copy, show
 from labkit.lessons.notebook.report import markdown
+from labkit.resources import Resource, load_text
 
 BROKEN = "12_capstone/broken"
 
@@ -55,3 +56,18 @@ def test_a_manifest_has_a_fixed_width_font_in_a_page_too() -> None:
     assert "monospace" in found[1]
     assert found[2].startswith('<div class="highlight"><pre>')
     assert "apiVersion" in found[2]
+
+
+def test_an_object_of_the_mesh_is_shown_as_one_would_write_it() -> None:
+    text = show("02_first_microservice/gateway.yaml")
+    (gateway,) = load_text(text)
+    last = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    added = {"uid": "1", "resourceVersion": "7", "managedFields": [{}], "annotations": last}
+    stored = {**gateway.body, "metadata": {**gateway.metadata, **added}, "status": {}}
+    shown = show(Resource(stored))
+    assert shown == show(gateway)
+    assert load_text(shown.replace("number: 80", "number: 81"))[0].key == gateway.key
+    assert "number: 80" in shown
+    noted = {**stored["metadata"], "annotations": {**last, "owner": "shop"}, "labels": {"a": "b"}}
+    kept = load_text(show(Resource({**stored, "metadata": noted})))[0].metadata
+    assert (kept["annotations"], kept["labels"]) == ({"owner": "shop"}, {"a": "b"})

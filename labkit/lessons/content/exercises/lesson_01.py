@@ -149,7 +149,7 @@ TASKS = {
         judge=door_is_open,
         prepare=door_for_nobody,
         hints=(
-            "See what is there: mesh.resource('Gateway', 'hello-world-gateway').spec. Which pods "
+            "See what is there: show(mesh.resource('Gateway', 'hello-world-gateway')). Which pods "
             "is it for?",
             "A Gateway is for the pods that carry its labels. mesh.describe('pod', NAME, "
             "namespace='istio-system') shows those of the gateway's pod; mesh.get('pods', "

@@ -149,7 +149,7 @@ mesh.apply(client)""",
         hints=(
             "Follow a request: Gateway, VirtualService, Service, pods. The first two are as "
             "before. By what does a Service know its pods?",
-            "Compare mesh.resource('Service', 'hello-world').spec with the labels of a pod, in "
+            "Compare show(mesh.resource('Service', 'hello-world')) with the labels of a pod, in "
             "mesh.describe('pod', mesh.pods('hello-world-v1')[0].name).",
             "The Service's selector must be app: hello-world. Apply hello-world.yaml again, or a "
             "Service with the right selector.",

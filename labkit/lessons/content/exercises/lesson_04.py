@@ -155,7 +155,7 @@ TASKS = {
         prepare=another_door,
         hints=(
             "A request needs a door and a signpost. Read both VirtualServices: "
-            "mesh.resource('VirtualService', 'www-vs').spec.",
+            "show(mesh.resource('VirtualService', 'www-vs')).",
             "At which Gateway does the signpost hang, and is that one there? mesh.get('Gateways')",
             "gateways: [hello-world-gateway] in www-vs; or www.example.com among the hosts of "
             "hello-world-vs.",

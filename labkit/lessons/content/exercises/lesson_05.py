@@ -168,7 +168,7 @@ TASKS = {
         prepare=misspelt_beside_another,
         hints=(
             "Look at mesh.get('DestinationRules'), and read both with "
-            "mesh.resource('DestinationRule', '…').spec. Or ask mesh.lint().",
+            "show(mesh.resource('DestinationRule', '…')). Or ask mesh.lint().",
             "There may be one policy for a host. And is the key a header that requests carry?",
             "Put consistentHash with httpHeaderName: x-session into the older rule, or delete that "
             "one and correct the other.",
@@ -191,7 +191,7 @@ spec:
         prepare=office_by_address,
         hints=(
             "What do all users of the office share, and what changes when one of them goes home?",
-            "Read the rule in force: mesh.resource('DestinationRule', 'hello-world-dr').spec. "
+            "Read the rule in force: show(mesh.resource('DestinationRule', 'hello-world-dr')). "
             "Which of the keys of this lesson belongs to a user, and not to a place?",
             "A cookie, the header x-user, or the query parameter user: any of the three.",
         ),

@@ -256,7 +256,7 @@ spec:
         prepare=mostly_fails,
         hints=(
             "Send forty requests and look at the frame: which pod fails, and how often in a row? "
-            "Then read the rule: mesh.resource('DestinationRule', 'hello-world-dr').spec.",
+            "Then read the rule: show(mesh.resource('DestinationRule', 'hello-world-dr')).",
             "One good answer sets the count of errors back. How many in a row does this pod ever "
             "give?",
             "Three or fewer for consecutive5xxErrors; or new pods, with mesh.restart(…).",

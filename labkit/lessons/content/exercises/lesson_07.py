@@ -152,7 +152,7 @@ spec:
         prepare=refuses_for_nothing,
         hints=(
             "mesh.fortio(url, connections=4, requests=100).codes shows it. Read the rule: "
-            "mesh.resource('DestinationRule', 'hello-world-dr').spec.",
+            "show(mesh.resource('DestinationRule', 'hello-world-dr')).",
             "While a connection is opened, its request is pending. How often does that happen with "
             "maxRequestsPerConnection: 1, and how many may be pending?",
             "Protect by maxConnections: 8. Leave maxRequestsPerConnection out, and let at least "

@@ -156,7 +156,7 @@ TASKS = {
         judge=keeps_v1_users,
         prepare=loses_affinity,
         hints=(
-            "Read the rule: mesh.resource('DestinationRule', 'hello-world-dr').spec.",
+            "Read the rule: show(mesh.resource('DestinationRule', 'hello-world-dr')).",
             "What does a subset do with a part of the Service's policy that it sets itself?",
             "Take the loadBalancer out of subset v1, or give it the same consistentHash.",
         ),
