@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labkit.errors import LabkitError, LessonError
@@ -38,7 +38,8 @@ class Exercise:
     """A task with its check. `judge` gets what the learner made (or a mesh) and returns a verdict,
     or True or False.
 
-    `setting` makes the mesh that the exercise begins with, where it is not the lesson's.
+    `setting` makes the mesh that the exercise begins with, where it is not the lesson's. `does` is
+    what a check does to the mesh besides sending requests: each verdict says so.
 
     What else `check` is given, a mesh to compare an answer with, say, `judge` gets as well.
 
@@ -64,6 +65,7 @@ class Exercise:
     hints: Sequence[str] = field(repr=False)
     solution: str = field(repr=False)
     setting: Callable[..., object] | None = field(default=None, repr=False)
+    does: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if len(self.hints) != HINTS:
@@ -158,13 +160,17 @@ class Exercise:
             )
         if not passed:
             return self._not_yet(why.seen, why.evidence, why.said, why.bars)
-        return Verdict(True, f"exercise {self.id}", why)
+        return Verdict(True, f"exercise {self.id}", replace(why, evidence=self._told(why.evidence)))
+
+    def _told(self, evidence: tuple[str, ...]) -> tuple[str, ...]:
+        """What was seen, and what the check did for it."""
+        return (*evidence, self.does) if self.does else evidence
 
     def _not_yet(
         self, seen: str, evidence: tuple[str, ...], said: str = "", bars: tuple[Bar, ...] = ()
     ) -> Verdict:
         asked = self.prompt.split("\n", 1)[0]
-        why = Why(asked, "" if said else seen, evidence, said=said, bars=bars)
+        why = Why(asked, "" if said else seen, self._told(evidence), said=said, bars=bars)
         ask = f"{self.id}: ask for a hint with .hint()"
         return Verdict(False, f"exercise {self.id}", why, (ask,), word=NOT_YET)
 

@@ -239,7 +239,7 @@ grown = [now - b for now, b in zip([overflow(), overflow(one), overflow(two), ov
 check.equal(codes, [{200: 1}, {200: 1}, {503: 1}], "two are answered, the third is refused")
 check.equal(grown, [0, 0, 0, 1], "each Envoy has its own limits: it was the pod's own sidecar that refused")
 
-# %% [markdown]
+# %% [markdown] tags=["exercise"]
 # ## Exercises
 #
 # **1.** Write a rule for this one pod: of ten requests at once, **three** are in progress and **two** wait, so five are refused. Stuck?

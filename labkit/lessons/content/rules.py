@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 NAMESPACE = "hello-world"
 KIND = "DestinationRule"
+ANEW = "The check takes your rules away and applies them again, "
+"""How a check begins to say that it uses `apply_anew`."""
 KEYS: dict[str, Callable[[Any], str]] = {
     "httpHeaderName": lambda value: f"the header `{value}`",
     "httpCookie": lambda value: f"the cookie `{value.get('name')}`",

@@ -50,8 +50,10 @@ def has_sidecars(mesh: Mesh) -> Verdict:
 
 
 def both_names(mesh: Mesh) -> Verdict:
-    check.all_ok(mesh.curl(url("shop"), n=3))
-    return check.all_ok(mesh.curl(url("www"), n=3))
+    codes = {name: mesh.curl(url(name), n=3).codes for name in ("shop", "www")}
+    said = "; ".join(f"{name}.example.com: {tally(seen)}" for name, seen in codes.items())
+    good = all(seen == {200: 3} for seen in codes.values())
+    return check.that(good, "both names are answered", seen=said)
 
 
 def testers_see_v2(mesh: Mesh) -> Verdict:

@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 from labkit.errors import LessonError
 from labkit.lessons.checks.verdict import Verdict
@@ -23,7 +24,8 @@ from labkit.lessons.exercises import Exercise
 @dataclass(frozen=True)
 class Task:
     """What an Exercise is made of; made only when a lesson asks, as making one notes that the
-    learner has met it. `prepare` makes the mesh that it begins with.
+    learner has met it. `prepare` makes the mesh that it begins with, and `does` says what the check
+    does to the mesh besides sending requests.
     """
 
     prompt: str
@@ -31,6 +33,7 @@ class Task:
     hints: tuple[str, str, str]
     solution: str
     prepare: Callable[..., object] | None = None
+    does: str = ""
 
 
 def task(id: str) -> Exercise:
@@ -50,12 +53,20 @@ def task(id: str) -> Exercise:
             try_next=f'task("{near}")' if near in there else "",
         )
     found = there[id]
-    return Exercise(id, found.prompt, found.judge, found.hints, found.solution, found.prepare)
+    return Exercise(
+        id, found.prompt, found.judge, found.hints, found.solution, found.prepare, found.does
+    )
 
 
 def tasks_of(lesson: str) -> dict[str, Task]:
     """The exercises of a lesson ("03") by id; {} when there is no such lesson."""
+    module = module_of(lesson)
+    return dict(module.TASKS) if module else {}
+
+
+def module_of(lesson: str) -> ModuleType | None:
+    """The module with the exercises of a lesson; None when there is no such lesson."""
     name = f"labkit.lessons.content.exercises.lesson_{lesson}"
     if not lesson.isdigit() or importlib.util.find_spec(name) is None:
-        return {}
-    return dict(importlib.import_module(name).TASKS)
+        return None
+    return importlib.import_module(name)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 CHECKED, IGNORED = "nbval-check-output", "nbval-ignore-output"
+DEEPER = "Going deeper"
+"""How the headings begin of what one may leave out."""
 PARAMETERS = ("backend", "scale", "seed")
 YOUR_TURN = "# Your turn: write your answer here, then run the next cell.\n"
 WHY = re.compile(r'<details class="labkit-why".*?</details>', re.DOTALL)
@@ -189,13 +191,25 @@ def section(notebook: NotebookNode, word: str) -> str:
     return ""
 
 
+def core(notebook: NotebookNode) -> list[Any]:
+    """The cells of a lesson, but for those of the sections `Going deeper`."""
+    kept, inside = [], False
+    for cell in notebook.cells:
+        headings = re.findall(r"^## +(.+)", cell.source, re.M) if cell.cell_type != "code" else []
+        inside = headings[-1].startswith(DEEPER) if headings else inside
+        if not inside:
+            kept.append(cell)
+    return kept
+
+
 def problems(notebook: NotebookNode) -> Iterator[str]:
     """What is wrong with the form of a lesson, a sentence each. Nothing when all is well."""
     cells = notebook.cells
     code = [cell for cell in cells if cell.cell_type == "code"]
-    told = [cell for cell in cells if not {"exercise", "solution"} & set(tags_of(cell))]
-    if len(cells) < 20 or len(told) > 35:  # an exercise is an answer and its check, a line each
-        yield f"has {len(told)} cells, not 20 to 35 (exercises apart)"
+    apart = {"exercise", "solution"}  # an exercise is an answer and its check, a line each
+    told = [cell for cell in core(notebook) if not apart & set(tags_of(cell))]
+    if len(cells) < 20 or len(told) > 35:
+        yield f"has {len(told)} cells, not 20 to 35 (exercises and {DEEPER!r} apart)"
     if not title_of(notebook):
         yield "does not begin with a title"
     for word in ("objectives", "recap", "clean up"):

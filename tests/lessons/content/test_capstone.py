@@ -92,6 +92,8 @@ def test_a_single_fault_fails_its_wish_and_no_other(shop: Mesh, number: int) -> 
         shop.apply(manifest(f"{FOLDER}/solution/{file}"))
         if file == "namespace.yaml":
             assert not judge(shop, 1), "the label alone is not enough"
+            shop.restart("cart-v1", namespace="shop")
+            assert not judge(shop, 1), "new pods of one Deployment are not all"
             new_pods(shop)
     assert judge(shop, number)
 
@@ -109,6 +111,11 @@ NEAR_MISSES = [
     ("cart-rule.yaml", "http1MaxPendingRequests: 4", "http1MaxPendingRequests: 5"),
     ("cart-rule.yaml", "http1MaxPendingRequests: 4", "http1MaxPendingRequests: 3"),
     ("cart-routes.yaml", "uri: /\n", "uri: /x/\n"),
+    ("cart-routes.yaml", "prefix: /api/", "prefix: /"),
+    ("cart-routes.yaml", "prefix: /api/", "prefix: /apis/"),
+    ("gateway.yaml", "- www.example.com", "- ww.example.com"),
+    ("gateway.yaml", "- shop.example.com", '- "*.shop.example.com"'),
+    ("gateway.yaml", "istio: ingressgateway", "istio: gateway"),
     (
         "stock-rule.yaml",
         "consistentHash:\n        httpHeaderName: x-customer",

@@ -68,6 +68,12 @@ def test_the_solution(mesh: Mesh) -> None:
     assert TASKS["11-2"].judge(mesh)
 
 
+def test_the_subset_may_have_the_name_that_the_route_wants(mesh: Mesh) -> None:
+    text = corrected("subset: version-2")
+    mesh.apply(text.replace("- name: v2", "- name: version-2"))
+    assert TASKS["11-2"].judge(mesh)
+
+
 def test_the_lesson_has_the_same_solution() -> None:
     lesson = Path(__file__).resolve().parents[3] / "notebooks" / "source" / "11_mistake_gallery.py"
     assert SOLUTION in lesson.read_text(encoding="utf-8")

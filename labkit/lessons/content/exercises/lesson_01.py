@@ -114,6 +114,11 @@ def _gateways(mesh: Mesh) -> list[str]:
     return [row["NAME"] for row in mesh.get("Gateways", namespace="hello-world")]
 
 
+SIGNPOST = (
+    "For a moment the check adds a VirtualService of its own, the-judges, so that who may come in "
+    "gets a 200"
+)
+
 TASKS = {
     "01-1": Task(
         prompt="How many listeners does the gateway have? Put the number into `answer`.",
@@ -132,6 +137,7 @@ TASKS = {
         prompt="Open a second door: callers of test.example.com find the gateway's Envoy on port "
         "443 as well, with plain HTTP, and on port 80 as before.",
         judge=both_doors,
+        does=SIGNPOST,
         hints=(
             "Print the manifest with print(show('01_installation/gateway.yaml')). What does it "
             "say of the port? Its list `servers` has one entry, and may have more.",
@@ -147,6 +153,7 @@ TASKS = {
         prompt="“I have applied our Gateway, and kubectl said it was created. Yet callers don't "
         "even get an error of Envoy's: the connection is refused.” Find out why, and mend it.",
         judge=door_is_open,
+        does=SIGNPOST,
         prepare=door_for_nobody,
         hints=(
             "See what is there: show(mesh.resource('Gateway', 'hello-world-gateway')). Which pods "

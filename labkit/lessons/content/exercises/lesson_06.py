@@ -12,7 +12,7 @@ from labkit.lessons.checks.breaker import ejected_pods
 from labkit.lessons.checks.verdict import Verdict, Why, conclude
 from labkit.lessons.config_dump import configured
 from labkit.lessons.content.exercises.lesson_03 import in_turns
-from labkit.lessons.content.rules import apply_anew, forget_rules, rules_of
+from labkit.lessons.content.rules import ANEW, apply_anew, forget_rules, rules_of
 from labkit.lessons.content.tasks import Task
 from labkit.resources.istio import cluster_name, service_host
 
@@ -210,6 +210,7 @@ TASKS = {
         prompt="A pod is ejected after three errors in a row, and one of the three pods may be "
         "out, but not two.",
         judge=one_of_three_leaves,
+        does=ANEW + "so that no error is counted and nobody is out; then all pods fail for a while",
         hints=(
             "Two of the four numbers matter here: how many errors, and what percentage of the "
             "pods may be out.",
@@ -232,6 +233,8 @@ spec:
         prompt="Two wishes at once: while all is well the pods take turns, and when they fail it "
         "is as in 06-1 (out after three errors, and one of three at most).",
         judge=turns_and_leaves,
+        does=ANEW
+        + "so that no error is counted and nobody is out; in the end all pods fail for a while",
         hints=(
             "Lesson 3: which policy makes the pods take turns?",
             "There can be one policy for a host, so both belong into the same rule.",
@@ -253,6 +256,9 @@ spec:
         prompt="“We have outlier detection, half of the pods may leave, and still one request in "
         "four fails, all day long.” Find out why the pod stays, and spare the callers.",
         judge=callers_are_spared,
+        does=ANEW
+        + "so that no error is counted and nobody is out; the bad pod then gives three errors "
+        "in a row and one good answer, again and again",
         prepare=mostly_fails,
         hints=(
             "Send forty requests and look at the frame: which pod fails, and how often in a row? "

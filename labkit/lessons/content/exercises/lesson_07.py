@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
-from labkit.lessons.content.rules import apply_anew, forget_rules, rules_of
+from labkit.lessons.content.rules import ANEW, apply_anew, forget_rules, rules_of
 from labkit.lessons.content.tasks import Task
 from labkit.resources.istio import cluster_name, service_host
 
@@ -111,11 +111,14 @@ def pool(mesh: Mesh) -> dict[str, Any]:
     return found
 
 
+GATE = "The application's gate holds the requests until all that may be in progress are"
+
 TASKS = {
     "07-1": Task(
         prompt="Of ten requests at once to one pod, three are in progress and two wait, so five "
         "are refused.",
         judge=three_and_two,
+        does=GATE,
         hints=(
             "You need two limits: one for requests in progress, one for those that wait.",
             "The first is a limit on connections, under tcp; the second, on pending requests, "
@@ -136,6 +139,7 @@ spec:
         prompt="The same pod, but nobody shall be refused: of ten requests at once two are in "
         "progress, and the other eight wait for their turn.",
         judge=nobody_refused,
+        does=ANEW + f"so that no connection is open. {GATE}",
         hints=(
             "Look at the section “Two connections: for each pod?”: was anybody refused there?",
             "A limit on connections alone makes requests wait. What does a limit on those that "
@@ -149,6 +153,7 @@ spec:
         "Find out why, and mend it: four callers that go on and on are always served. But the pod "
         "stays protected: whatever comes, at most eight requests are in progress.",
         judge=protects_and_serves,
+        does=ANEW + f"so that no connection is open. {GATE}",
         prepare=refuses_for_nothing,
         hints=(
             "mesh.fortio(url, connections=4, requests=100).codes shows it. Read the rule: "

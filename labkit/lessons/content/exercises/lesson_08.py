@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from labkit.lessons.checks import check
 from labkit.lessons.checks.answers import seen_paths
 from labkit.lessons.checks.verdict import Verdict
-from labkit.lessons.content.rules import apply_anew
+from labkit.lessons.content.rules import ANEW, apply_anew
 from labkit.lessons.content.tasks import Task
 from labkit.lessons.files import show
 from labkit.resources.istio import cluster_name, service_host
@@ -140,6 +140,7 @@ TASKS = {
         prompt="/beta stays as in 08-1. But v2 is weak: it takes one request at a time, lets one "
         "more wait, and refuses all others. v1 has no such limit.",
         judge=limits_v2_alone,
+        does=ANEW + "so that no connection is open, and holds requests at the application's gate",
         hints=(
             "Lesson 7 has the two limits, and this lesson says where a policy for one version "
             "stands.",

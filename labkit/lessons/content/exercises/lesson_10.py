@@ -139,6 +139,7 @@ TASKS = {
         prompt="Every caller gets a 200 within 1.5 s, although one pod takes 2.5 s. A request "
         "may take two attempts.",
         judge=spares_callers,
+        does="For one request the check makes all pods slow, to count how many attempts it costs",
         hints=(
             "A timeout alone turns the slow answers into errors. What helps is a second attempt, "
             "at another pod.",
