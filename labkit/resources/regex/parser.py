@@ -142,6 +142,7 @@ class Parser:
             elif character == "|":
                 self.groups[-1].close()
                 self.at += 1
+                self.seen_bar()
             elif character in "*+?":
                 self.at += 1
                 self.repeat(character, 1, before)
@@ -179,6 +180,14 @@ class Parser:
     def seen_nothing(self) -> None:
         """An assertion such as `^`, which takes no character."""
 
+    def seen_bar(self) -> None:
+        """A | has been read: what follows stands beside what came before it in this group."""
+
+    def seen_flags(self, on: str, off: str) -> None:
+        """Flags such as `(?i)` or `(?s-m:`: they hold to the end of the group that is open, which
+        with a colon is one that has just begun.
+        """
+
     def seen_group(self) -> None:
         """A ( has been read."""
 
@@ -215,6 +224,7 @@ class Parser:
         if flags[3] == ":":
             self.groups.append(_Group(capturing=False))
             self.seen_group()
+        self.seen_flags(flags[1], (flags[2] or "").removeprefix("-"))
 
     def close(self) -> None:
         if len(self.groups) == 1:
