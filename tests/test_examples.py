@@ -19,7 +19,7 @@ import labkit
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 SHOWN = {
-    "labkit.cli.validate.as_text": "a file of the reader",
+    "labkit.cli.manifests.validate.as_text": "a file of the reader",
     "labkit.errors.LabkitError": "raises it",
     "labkit.lessons.content.tasks.task": "a learner's progress",
     "labkit.lessons.coursemap.CourseMap": "a learner's progress",

@@ -1,5 +1,5 @@
-"""The command `labkit`: each command is a module of this folder with `configure(parser)` and
-`run(args) -> int`.
+"""The command `labkit`: each command is a module of this folder, or of `manifests`, with
+`configure(parser)` and `run(args) -> int`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": "compare the verdicts stored in the notebooks with those of a new run",
     "completion": "print what a shell needs to complete labkit's words",
 }
+OF_MANIFESTS = {"validate", "lint", "translate"}
 VERSION = "--version"
 COMPLETING = "_ARGCOMPLETE"
 """Set by the shell that asks how a line may go on."""
@@ -95,7 +96,8 @@ def parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
         chosen = name == command
         sub = commands.add_parser(name, help=text, description=text, add_help=chosen)
         if chosen:
-            module = importlib.import_module(f"labkit.cli.{name}")
+            room = "labkit.cli.manifests" if name in OF_MANIFESTS else "labkit.cli"
+            module = importlib.import_module(f"{room}.{name}")
             module.configure(sub)
             sub.set_defaults(run=module.run, usage_error=sub.error)
     return parser

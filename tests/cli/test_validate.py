@@ -146,9 +146,8 @@ def test_validating_imports_nothing_heavy() -> None:
     a schema library.
     """
     heavy = ("pandas", "jsonschema", "difflib")
-    code = (
-        f"import sys, labkit.cli.validate; print([name for name in {heavy} if name in sys.modules])"
-    )
+    code = "import sys, labkit.cli.manifests.validate; "
+    code += f"print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 
-from labkit.cli.translate import config_dump
+from labkit.cli.manifests.translate import config_dump
 from labkit.errors import NotReady
 from labkit.resources import load
 from labkit.resources.lint import lint

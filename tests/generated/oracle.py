@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from labkit.cli.translate import config_dump
+from labkit.cli.manifests.translate import config_dump
 from labkit.errors import LabkitError
 from labkit.resources import load
 from labkit.translate import gateway_config, registry_of, sidecar_config

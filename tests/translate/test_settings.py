@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from labkit.cli import main
-from labkit.cli.translate import config_dump, pod_of
+from labkit.cli.manifests.translate import config_dump, pod_of
 from labkit.errors import LabkitError, ParseError, UnsupportedError, ValidationError
 from labkit.resources import Resource, mesh_config
 from labkit.translate import gateway_config, registry_of, sidecar_config

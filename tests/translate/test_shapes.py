@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from labkit.cli.translate import config_dump, pod_of
+from labkit.cli.manifests.translate import config_dump, pod_of
 from labkit.resources import load
 from labkit.resources.lint import lint
 from labkit.translate import gateway_config, registry_of, sidecar_config

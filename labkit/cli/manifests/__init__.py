@@ -1,0 +1,1 @@
+"""The commands that read manifests: validate, lint, translate."""
