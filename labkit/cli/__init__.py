@@ -24,6 +24,7 @@ COMMANDS = {
     "validate": "check manifests as Kubernetes and Istio would",
     "lint": "find mistakes that Kubernetes and Istio accept",
     "translate": "show the Envoy configuration that Istio makes of manifests",
+    "explain": "say why a request goes where it goes, with the lines of the YAML that decide it",
     "build": "make the notebooks from their sources",
     "run": "run lessons from top to bottom, with their checks",
     "compare": "run each lesson on both meshes and test that they agree",
@@ -31,7 +32,7 @@ COMMANDS = {
     "verify": "compare the verdicts stored in the notebooks with those of a new run",
     "completion": "print what a shell needs to complete labkit's words",
 }
-OF_MANIFESTS = {"validate", "lint", "translate"}
+OF_MANIFESTS = {"validate", "lint", "translate", "explain"}
 VERSION = "--version"
 COMPLETING = "_ARGCOMPLETE"
 """Set by the shell that asks how a line may go on."""

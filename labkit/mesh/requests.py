@@ -7,6 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from labkit.errors import UnsupportedError
+from labkit.explain import Explanation
+from labkit.explain.explaining import explain_at
+from labkit.explain.proxies import Proxy
 from labkit.traffic import (
     ID_HEADER,
     FortioResult,
@@ -144,6 +148,23 @@ class MeshRequests(ABC):
             target, path, n=n, headers=headers or {}, method=method, timeout_s=timeout_s
         )
 
+    def explain(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        source: str | None = None,
+    ) -> Explanation:
+        """Why a request goes where it goes, without sending it: listener, virtual host, route and
+        what nearly took it, clusters, endpoints and policy, with the lines of the YAML.
+
+        The embedded mesh only: raises UnsupportedError on a cluster, with the way to do it there.
+
+        >>> mesh.explain("http://test.example.com/v2", headers={"x-user": "jane"})
+        """
+        return explain_at(self._explained(source), f"{method} {url}", headers)
+
     @property
     @abstractmethod
     def gateway_url(self) -> str:
@@ -162,6 +183,15 @@ class MeshRequests(ABC):
         """
 
     # what a backend brings
+
+    def _explained(self, source: str | None) -> Proxy:
+        """The proxy to which requests from here come first, with all that it was told."""
+        raise UnsupportedError(
+            "This mesh can't explain a request: what its proxies were told is istiod's work",
+            seen="the objects of a cluster, as kubectl prints them, can be explained without it",
+            try_next="kubectl get ns,svc,deploy,gw,vs,dr -A -o yaml | labkit explain - --request "
+            "'GET http://test.example.com/'",
+        )
 
     @abstractmethod
     def _logged(self, run: str, n: int, source: str | None) -> pd.DataFrame:

@@ -16,7 +16,7 @@ INTERFACE = [
     *("reset", "lint", "history"),
     *("pods", "logs", "pod_url", "app", "control", "states"),
     *("stats", "counter", "endpoints", "config", "access_log", "runtime"),
-    *("curl", "fortio", "start", "gateway_url", "target", "flags"),
+    *("curl", "fortio", "start", "explain", "gateway_url", "target", "flags"),
     *("gate", "wait_for", "close", "check_open", "backend"),
 ]
 BACKENDS = (EmbeddedMesh, ClusterMesh)

@@ -1,1 +1,1 @@
-"""The commands that read manifests: validate, lint, translate."""
+"""The commands that read manifests: validate, lint, translate, explain."""

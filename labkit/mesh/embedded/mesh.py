@@ -15,6 +15,7 @@ from labkit.envoy import envoy_path
 from labkit.envoy.accesslog import AccessLog, frame_of_log, rows_of_log
 from labkit.envoy.admin import Admin
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
+from labkit.explain.proxies import Proxy as Explained
 from labkit.jsontypes import Json
 from labkit.mesh.base import Mesh
 from labkit.mesh.embedded import state, views
@@ -286,6 +287,14 @@ class EmbeddedMesh(Mesh):
         with contextlib.suppress(NotReady):  # a request that found no connection has no entry
             wait_until(lambda: len(log.of(run)) >= n, 2, "the access log")
         return rows_of_log(log.of(run), run)
+
+    def _explained(self, source: str | None) -> Explained:
+        self.check_open()
+        with self._controller.lock:
+            registry = self._controller.registry()
+            caller = self._caller(source) if source else None
+            pod = next((pod for pod in registry.pods if pod.name == caller), None)
+        return Explained(registry, pod, passes_on=False)
 
     @property
     def gateway_url(self) -> str:

@@ -1,0 +1,158 @@
+"""The proxy that a request comes to first: what it was told, and where its listener is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+from labkit.explain.places import Place, Places
+from labkit.explain.request import Request
+from labkit.jsontypes import Json
+from labkit.resources import istio
+from labkit.resources.hosts import for_namespace, intersection
+from labkit.translate import Pod, ProxyConfig, Registry, gateway_config, sidecar_config
+from labkit.translate.gateway import own_hosts, servers_of
+from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
+from labkit.translate.registry import NO_ADDRESS, Service
+from labkit.translate.routes.http_routes import Viewer
+from labkit.translate.rules.virtual_services import VirtualService
+from labkit.translate.values import at
+
+AtServer = tuple[Place, tuple[str, ...], str, int, bool]
+"""A Gateway's server: its place, hosts, Gateway, the port that it says, whether it has TLS."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The ingress gateway, or the sidecar of a pod."""
+
+    registry: Registry
+    pod: Pod | None = None
+    passes_on: bool = True
+    """Whether a sidecar passes on what no Service has; the embedded mesh has nowhere to,
+    and answers 502.
+    """
+
+    @cached_property
+    def config(self) -> ProxyConfig:
+        if self.pod is None:
+            return gateway_config(self.registry)
+        return sidecar_config(self.registry, self.pod)
+
+    @property
+    def name(self) -> str:
+        """As people call it."""
+        return "the ingress gateway" if self.pod is None else f"the sidecar of {self.pod.name}"
+
+    @property
+    def namespace(self) -> str:
+        return istio.NAMESPACE if self.pod is None else self.pod.namespace
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return istio.GATEWAY_LABELS if self.pod is None else self.pod.labels
+
+    def service_of(self, host: str) -> Service | None:
+        """The Service that a pod means by a host when it connects."""
+        for service in self.registry.services:
+            long = f"{service.name}.{service.namespace}"
+            names = {long, f"{long}.svc", service.host, service.address}
+            if service.namespace == self.namespace:
+                names.add(service.name)
+            if host.rstrip(".") in names:
+                return service
+        return None
+
+    def number(self, port: int) -> int:
+        """The port at which the proxy listens for what is sent to `port`."""
+        if self.pod is not None:
+            return port
+        return self.registry.gateway_port(port, self.labels, self.namespace)
+
+    def listener(self, request: Request, port: int) -> Json | None:
+        """The listener that takes a request which was sent to a port."""
+        number = self.number(port)
+        by_name = {each["name"]: each for each in self.config.listeners}
+        addresses = [NO_ADDRESS]
+        if self.pod is not None:
+            service = self.service_of(request.host)
+            if service is not None:
+                addresses = [*self._addresses_of(service, number), *addresses]
+        for address in addresses:
+            found = by_name.get(f"{address}_{number}")
+            if found is not None and found["traffic_direction"] == "OUTBOUND":
+                return found
+        return None
+
+    def _addresses_of(self, service: Service, number: int) -> list[str]:
+        if not service.headless:
+            return [] if service.address == NO_ADDRESS else [service.address]
+        port = service.port(number)
+        return [pod.ip for pod, _ in self.registry.pods_of(service, port, {})] if port else []
+
+    def route_config(self, name: str) -> Json | None:
+        return next((each for each in self.config.routes if each["name"] == name), None)
+
+    def servers(self, route_config: str) -> list[AtServer]:
+        """The servers behind a gateway's route configuration."""
+        places = Places(self.registry.resources)
+        found = []
+        merged = servers_of(self.registry, self.labels, self.namespace)
+        for server in merged.by_route.get(route_config, ()):
+            namespace, _, name = server.gateway.partition("/")
+            key = ("Gateway", namespace, name)
+            index = self._index_of(server.gateway, server.number, server.hosts)
+            place = places.of(key, ("spec", "servers", index))
+            found.append((place, server.hosts, server.gateway, server.number, server.tls))
+        return found
+
+    def _index_of(self, gateway: str, number: int, hosts: tuple[str, ...]) -> int:
+        for resource in self.registry.gateways:
+            if f"{resource.namespace}/{resource.name}" == gateway:
+                for index, each in enumerate(resource.spec.get("servers") or []):
+                    own = tuple(own_hosts(each.get("hosts") or [], resource.namespace))
+                    if own == hosts and at(each, "port", "number") == number:
+                        return index
+        return 0
+
+    def viewer(self, vs: VirtualService, route_config: str, port: int) -> Viewer:
+        """Who asks for the routes of a VirtualService."""
+        gateways, number, tls = frozenset({istio.MESH}), port, False
+        if self.pod is None:
+            servers = self.servers(route_config)
+            gateways = frozenset(gateway for _, _, gateway, _, _ in servers)
+            for _, hosts, gateway, said, has_tls in servers:
+                if gateway in vs.gateways and intersection(
+                    for_namespace(hosts, vs.namespace), vs.hosts
+                ):
+                    gateways, number, tls = frozenset({gateway}), said, has_tls
+                    break
+        return Viewer(
+            registry=self.registry,
+            gateways=gateways,
+            labels=self.labels,
+            namespace=self.namespace,
+            port=number,
+            tls=tls,
+            service=partial(self.registry.visible_service, namespace=self.namespace),
+        )
+
+
+def manager_of(listener: Json) -> Json | None:
+    """The HTTP connection manager of a listener; None where it speaks no HTTP."""
+    for chain in listener.get("filter_chains", ()):
+        for each in chain.get("filters", ()):
+            if each["name"] == HTTP_CONNECTION_MANAGER:
+                found: Json = each["typed_config"]
+                return found
+    return None
+
+
+def tcp_cluster_of(listener: Json) -> str:
+    """The cluster to which a listener passes connections as they are."""
+    for chain in listener.get("filter_chains", ()):
+        for each in chain.get("filters", ()):
+            if at(each, "typed_config", "cluster"):
+                return str(each["typed_config"]["cluster"])
+    return ""
