@@ -68,12 +68,18 @@ def columns(book: Notebook) -> list[str]:
     return list(book.panel.locator("figure details thead th").all_inner_texts())
 
 
+PAINTED = """() => {
+  const canvas = document.querySelector('.labkit-plot canvas');
+  if (!canvas?.offsetParent)
+    return document.querySelector('.labkit-picture svg')?.getBoundingClientRect().width > 100;
+  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+  return new Set(new Uint32Array(pixels.buffer)).size > 4;
+}"""
+
+
 def painted(book: Notebook) -> None:
-    """Waits until the picture is really there."""
-    book.page.wait_for_function(
-        "() => document.querySelector('.labkit-plot svg')?.getBoundingClientRect().width > 100",
-        timeout=30_000,
-    )
+    """Waits until the picture is really there: the chart, or what the kernel has drawn."""
+    book.page.wait_for_function(PAINTED, timeout=30_000)
 
 
 def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
@@ -97,7 +103,7 @@ def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
         {f"{name} %": 100 * n / 60 for name, n in counts.items()}, abs=0.06
     )
     assert (
-        panel.locator("figure svg[role=img]")
+        panel.locator("figure .labkit-chart")
         .get_attribute("aria-label")
         .startswith("Share of 60 requests by version")
     )

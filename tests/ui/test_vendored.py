@@ -9,6 +9,8 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from labkit.ui import TrafficPanel
+
 FOLDER = Path(str(files("labkit.ui") / "static" / "uplot"))
 DOCS = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
@@ -33,3 +35,9 @@ def test_it_is_small_and_loads_nothing() -> None:
     assert len(code) < 60_000
     assert not re.search(r"\b(fetch|XMLHttpRequest|import|eval|Function)\s*\(", code)
     assert "@import" not in (FOLDER / "uPlot.min.css").read_text("utf-8")
+
+
+def test_the_panels_that_use_it_have_it_with_them() -> None:
+    for panel in (TrafficPanel,):
+        assert "var uPlot=function" in panel._esm
+        assert ".u-select" in panel._css

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import traitlets
 
 from labkit.errors import LabkitError, LessonError
 from labkit.ui.panels.base import action, work
+from labkit.ui.panels.bins import COLUMNS, Bins
 from labkit.ui.panels.live import LivePanel, Ticker, cells_of, weakly
 from labkit.ui.panels.stream import Stream, Traffic
 from labkit.ui.plots import timelines as over_time
@@ -38,8 +40,13 @@ SETTINGS = {
     "rate": float,
 }
 DRAW_EVERY_S = 0.25
+COUNT_EVERY_S = 1.0
+KEEP_S, HISTOGRAM_S = 20.0, 2.0
+"""How often a run that goes on is drawn here as well, for a notebook that is saved meanwhile; the
+histogram, which the browser does not draw, more often.
+"""
 MOST_LIVE = 20_000
-"""So many requests are in a picture that moves, the last ones; at the end it has all."""
+"""So many requests are in such a picture, the last ones; at the end it has all."""
 
 streams: weakref.WeakKeyDictionary[Any, weakref.ref[TrafficPanel]] = weakref.WeakKeyDictionary()
 """Which panel sends a stream without an end through a mesh: a second one ends it, as a cell may be
@@ -68,8 +75,8 @@ class TrafficPanel(LivePanel):
     """
 
     title = "Send requests"
-    scripts = ("live.js", "traffic.js")
-    styles = ("live.css",)
+    scripts = ("uplot/uPlot.iife.min.js", "chart.js", "bins.js", "live.js", "traffic.js")
+    styles = ("uplot/uPlot.min.css", "live.css", "chart.css")
 
     url = traitlets.Unicode("").tag(sync=True)
     kind = traitlets.Unicode("curl").tag(sync=True)
@@ -104,7 +111,11 @@ class TrafficPanel(LivePanel):
         self.method, self.headers = method, dict(headers or {})
         self.runs: list[Stream] = []
         """Every run that was begun here, the last one last."""
+        self.bins = Bins()
+        self.counted_at = self.kept_at = 0.0
         self.ticker = Ticker(weakly(self, "tick"), every_s=DRAW_EVERY_S)
+        # what the browser shows must not wait for a picture that is only kept
+        self.drawer = Ticker(weakly(self, "redraw"), every_s=1.0)
         super().__init__(url=url)
         mesh.history.bells.add(self.ticker.bell)
         stop_stream_of(mesh)
@@ -134,6 +145,9 @@ class TrafficPanel(LivePanel):
                 )
         self.command = self.traffic.command(self.url)
         if name == "plot" or "plot" in settings:
+            self.kept_at = 0.0
+            if self.running:
+                self.follow()
             self.draw()
 
     @action
@@ -148,13 +162,24 @@ class TrafficPanel(LivePanel):
         stream = Stream(self.mesh, self.url, self.traffic, source=self.source)
         stop_stream_of(self.mesh)
         stream.start()
-        self.runs.append(stream)
+        with self.lock:
+            self.runs.append(stream)
+            self.bins, self.axes, self.picture = Bins(), None, ""
+            self.counted_at, self.kept_at = time.monotonic(), 0.0
         if stream.traffic.kind == "stream":
             streams[self.mesh] = weakref.ref(self)
         self.running = True
         self.status, self.counted, self.verdict = "Sending …", {}, ""
         self.progress = 0.0 if stream.progress is not None else -1.0
         self.ticker.start()
+        self.drawer.start()
+
+    @action
+    def whole(self) -> None:
+        """A view that is new, or has missed something, asks for all there is of the last run."""
+        self.bins.whole = True
+        if self.runs:
+            self.tell_view(self.last)
 
     @work("Waiting for the last answers")
     def stop(self) -> None:
@@ -220,7 +245,7 @@ class TrafficPanel(LivePanel):
         """
         return self.last.frame
 
-    # drawing
+    # showing: the browser draws what moves, and the kernel what is kept
 
     def tick(self) -> bool:
         """One look of the ticker; False ends it."""
@@ -228,7 +253,7 @@ class TrafficPanel(LivePanel):
         if not run.running:
             self.settle()
             return False
-        self.draw()
+        self.follow()
         return True
 
     def settle(self) -> None:
@@ -240,7 +265,10 @@ class TrafficPanel(LivePanel):
             if not self.running:
                 return
             self.ticker.stop()
+            self.drawer.stop()
             try:
+                self.bins = Bins(self.bins.run)  # the result has its rows in another order
+                self.tell_view(run)
                 self.draw()
             finally:  # whatever becomes of the picture: the run has ended
                 self.running = False
@@ -248,17 +276,49 @@ class TrafficPanel(LivePanel):
                 self.show_error(run.error, "start")
         self.done()
 
+    def tell_view(self, run: Stream) -> None:
+        """Sends what is new of a run to whoever looks at it. The lock is held."""
+        self.bins.take(run.columns, len(run), run.marks)
+        self.send({"news": self.bins.news(run.until)})
+
+    def follow(self) -> None:
+        """Shows a run that goes on: the news of it first, then what takes longer to make."""
+        run = self.last
+        with self.lock:
+            if not self.running:
+                return
+            self.tell_view(run)
+        if time.monotonic() - self.counted_at >= COUNT_EVERY_S:
+            self.counted_at = time.monotonic()
+            # a mesh that goes: the run itself is about to say so
+            with contextlib.suppress(LabkitError):
+                run.count()
+        with self.lock:
+            if run is not self.last or not self.running:
+                return  # another thread has shown what came later
+            bins = self.bins
+            with self.hold_sync():
+                if self.plot != "histogram":
+                    self.caption, self.marks = bins.title(self.plot), len(bins.marks)
+                    self.cells = bins.table(self.plot, run.until)
+                self.tell(run, "running", bins.requests)
+
+    def redraw(self) -> bool:
+        """One look of the drawer: the picture of a run that goes on, from time to time."""
+        run = self.last
+        every_s = HISTOGRAM_S if self.plot == "histogram" else KEEP_S
+        if run.running and len(run) and time.monotonic() - self.kept_at >= every_s:
+            self.kept_at = time.monotonic()
+            self.draw()
+        return run.running
+
     def draw(self) -> None:
-        """Draws the plot that is chosen, of the last run."""
+        """Draws the plot that is chosen, of the last run, for the notebook and for exports."""
         if not self.runs:
             return
         run = self.last
         state = run.state  # once: it may end while its picture is drawn, and then is drawn again
         ended = state != "running"
-        if not ended:
-            # a mesh that goes: the run itself is about to say so
-            with contextlib.suppress(LabkitError):
-                run.count()
         plot, frame, marks = self.plot, run.latest(None if ended else MOST_LIVE), run.marks
         end = None if ended else run.until
         if plot == "latency":
@@ -266,13 +326,15 @@ class TrafficPanel(LivePanel):
         elif plot == "histogram":
             axes = over_time.histogram(frame, marks)
         else:
-            by = {"versions": "version", "pods": "pod", "status": "status"}[plot]
-            axes = over_time.share(frame, by, marks, end=end)
+            axes = over_time.share(frame, COLUMNS[plot], marks, end=end)
         with self.lock:
             if run is not self.last or plot != self.plot or not (ended or self.running):
                 return  # another thread has shown what came later
-            self.show(axes, len(marks))
-            self.tell(run, state, len(frame) if ended else len(run))
+            if ended or plot == "histogram":
+                self.show(axes, len(marks))
+                self.tell(run, state, len(frame) if ended else len(run))
+            else:  # what the view says beside its own drawing is newer
+                self.axes, self.picture = axes, axes.picture()
 
     def tell(self, run: Stream, state: str, count: int) -> None:
         """The line beside the bar, and the table of the proxy's counters."""
@@ -291,6 +353,11 @@ class TrafficPanel(LivePanel):
                 self.verdict = "" if state == "running" else found.verdict
 
     # what is kept
+
+    def publish(self, *, update: bool) -> None:
+        if self.running and len(self.last):
+            self.draw()
+        super().publish(update=update)
 
     def way_back(self, error: LabkitError, doing: str) -> dict[str, str]:
         if doing not in ("start", "run", "stop"):
@@ -314,6 +381,7 @@ class TrafficPanel(LivePanel):
 
     def close(self) -> None:
         self.ticker.stop()
+        self.drawer.stop()
         if self.runs:
             self.runs[-1].cancel.set()
         super().close()

@@ -137,10 +137,14 @@ def share(
         told(names),
     )
     axes.set_ylim(0, max(1, len(names)))
-    since = "since the last line" if shown else "of all"
-    axes.set_title(f"Share of {len(frame)} requests by {by} (right: {since})", loc="left")
+    axes.set_title(share_title(len(frame), by, len(shown)), loc="left")
     finish(axes, start, last, shown)
     return axes
+
+
+def share_title(requests: int, by: str, marks: int) -> str:
+    since = "since the last line" if marks else "of all"
+    return f"Share of {requests} requests by {by} (right: {since})"
 
 
 def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None) -> Any:
@@ -170,11 +174,13 @@ def latency(source: Any, marks: Iterable[Mark] = (), *, end: float | None = None
             axes.note(words, 1, ends[-1], beyond=True)
     axes.set_ylim(0, top)
     axes.set_ylabel("milliseconds")
-    axes.set_title(
-        f"Latency of {len(frame)} requests over time (solid: p50, dashed: p99)", loc="left"
-    )
+    axes.set_title(latency_title(len(frame)), loc="left")
     finish(axes, start, last, shown)
     return axes
+
+
+def latency_title(requests: int) -> str:
+    return f"Latency of {requests} requests over time (solid: p50, dashed: p99)"
 
 
 def latency_between(

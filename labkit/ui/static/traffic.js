@@ -33,7 +33,12 @@ function render({ model, el }) {
     ...Object.entries(model.get("plots")).map(([value, label]) => h("option", { value }, label)),
   );
   choice.addEventListener("change", () => act(model, "choose", "plot", choice.value));
-  const picture = pictureOf(model, prefix);
+  const run = runOf(model, () => {
+    chart.refresh();
+    picture.draw();
+  });
+  const chart = chartOf((from, until) => run.shown(model.get("plot"), from, until));
+  const picture = pictureOf(model, prefix, chart, () => run.drawn(model.get("plot")));
   const counted = h("div", { class: "labkit-counted" });
   const verdict = h("p", { class: "labkit-verdict", role: "status" });
 
@@ -49,6 +54,7 @@ function render({ model, el }) {
     verdict,
   );
 
+  let sent = model.get("running"); // a view that is made after the end has nothing to tell: `rest` makes a new view
   const stops = [
     follow(model, "kind", () => {
       for (const [input] of radios) input.checked = input.value === model.get("kind");
@@ -63,7 +69,8 @@ function render({ model, el }) {
       end.disabled = !running;
       if (focused) (running ? end : start).focus();
       root.setAttribute("data-running", running);
-      if (!running && model.get("picture") && !root.contains(document.activeElement)) act(model, "rest");
+      if (sent && !running && !root.contains(document.activeElement)) act(model, "rest");
+      sent = running;
     }),
     follow(model, ["progress", "running"], () => {
       const part = model.get("progress");
@@ -72,14 +79,19 @@ function render({ model, el }) {
       else bar.value = 0;
     }),
     follow(model, "status", () => (status.textContent = model.get("status"))),
-    follow(model, "plot", () => (choice.value = model.get("plot"))),
+    follow(model, "plot", () => {
+      choice.value = model.get("plot");
+      chart.refresh();
+      picture.draw();
+    }),
     follow(model, "counted", () => {
       const cells = model.get("counted");
       counted.replaceChildren(...(cells.columns ? [tableOf(cells, "Beside the proxy's own counters")] : []));
     }),
     follow(model, "verdict", () => (verdict.textContent = model.get("verdict"))),
   ];
-  return () => [stop, picture.stop, ...stops, ...Object.values(fields).map((one) => one.stop)].forEach((each) => each());
+  run.ask();
+  return () => [stop, picture.stop, run.stop, chart.stop, ...stops, ...Object.values(fields).map((one) => one.stop)].forEach((each) => each());
 }
 
 export default { render };

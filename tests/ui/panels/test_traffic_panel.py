@@ -213,13 +213,13 @@ def test_a_mesh_that_is_closed_meanwhile_is_told_with_a_way_back() -> None:
 
 def test_the_kernel_is_not_needed_to_draw(panel: TrafficPanel) -> None:
     drawn_by: set[int] = set()
-    show = panel.show
+    tell = panel.tell
 
-    def seen(axes: object, marks: int = 0) -> None:
+    def seen(*told: Any) -> None:
         drawn_by.add(threading.get_ident())
-        show(axes, marks)
+        tell(*told)
 
-    panel.show = seen  # type: ignore[method-assign]
+    panel.tell = seen  # type: ignore[method-assign]
     panel.start(kind="stream", rate=20)
     wait_until(lambda: len(drawn_by) > 0, 20, "a picture")
     assert threading.get_ident() not in drawn_by
