@@ -67,7 +67,7 @@ def applies(book: Notebook) -> tuple[list[float], list[float]]:
         mode = ("ROUND_ROBIN", "RANDOM")[run % 2]
         book.ask(f"policy.set('loadBalancer.simple', {mode!r})")
         book.page.wait_for_function(
-            "mode => document.querySelector('.labkit-policy textarea').value.includes(mode)",
+            "mode => document.querySelector('.labkit-policy .labkit-editor').text().includes(mode)",
             arg=mode,
         )
         one, other = book.page.evaluate(CLICK, run + 1)

@@ -64,7 +64,7 @@ def test_all_panels_work_in_notebook_7(book: Notebook) -> None:
 
     policy.get_by_label("Which pod gets the request").select_option("ROUND_ROBIN")
     book.page.wait_for_function(
-        "() => document.querySelector('.labkit-policy textarea').value.includes('simple: "
+        "() => document.querySelector('.labkit-policy .labkit-editor').text().includes('simple: "
         "ROUND_ROBIN')",
         timeout=15_000,
     )

@@ -52,13 +52,36 @@ def cluster(book: Notebook) -> dict[str, Any]:
     )
 
 
+TEXT = "document.querySelector('.labkit-policy .labkit-editor').text()"
+
+
 def yaml_of(book: Notebook) -> Any:
-    return book.panel.get_by_label("The policy as YAML")
+    """The editor: CodeMirror, once it has come."""
+    book.panel.locator(".cm-content").wait_for(timeout=15_000)
+    return book.panel.get_by_role("textbox", name="The policy as YAML")
+
+
+def text_of(book: Notebook) -> str:
+    return str(book.page.evaluate(f"() => {TEXT}"))
+
+
+def cursor(book: Notebook, at: int) -> None:
+    """Puts the cursor somewhere, in the editor."""
+    yaml_of(book).focus()
+    book.page.evaluate(
+        "at => document.querySelector('.labkit-policy .labkit-editor').select(at)", at
+    )
+
+
+def replace_text(book: Notebook, text: str) -> None:
+    yaml_of(book).focus()
+    book.page.keyboard.press("Control+a")
+    book.page.keyboard.insert_text(text)
 
 
 def wait_for_yaml(book: Notebook, part: str) -> None:
     book.page.wait_for_function(
-        "part => document.querySelector('.labkit-policy textarea').value.includes(part)",
+        f"part => {TEXT}.includes(part)",
         arg=part,
         timeout=15_000,
     )
@@ -82,6 +105,10 @@ def test_from_a_control_to_envoy(book: Notebook) -> None:
     assert found.get("lb_policy", "ROUND_ROBIN") == "ROUND_ROBIN"
     assert found["outlier_detection"]["consecutive_5xx"] == 3
     said(book, "Nothing to apply")
+    book.show()
+    for part in (panel.get_by_text("Applied at"), panel.get_by_text("What Envoy got")):
+        box = part.bounding_box()
+        assert box["y"] + box["height"] < 760, "what Apply did is not in view"
     panel.locator("summary", has_text="What Envoy got").click()
     marked = panel.locator(".labkit-envoy .labkit-plus").all_inner_texts()
     assert "+   consecutive_5xx: 3" in [line.rstrip("\n") for line in marked]
@@ -143,16 +170,21 @@ def test_everything_by_keyboard_alone_and_no_shortcut_of_jupyterlab_acts(book: N
 
 def test_what_is_wrong_is_said_beside_the_field_while_typing(book: Notebook) -> None:
     panel = book.panel
-    area = yaml_of(book)
-    area.focus()
-    text = area.input_value()
+    text = text_of(book)
     at = text.index("RANDOM", text.index("simple")) + len("RANDOM")
-    area.evaluate("(area, at) => area.setSelectionRange(at, at)", at)
+    cursor(book, at)
     book.page.keyboard.press("Backspace")
     book.page.keyboard.type("N-and-more", delay=30)
     said(book, "not a known value")
-    assert area.input_value() == text[: at - 1] + "N-and-more" + text[at:]
-    assert area.evaluate("area => area.selectionStart") == at - 1 + len("N-and-more")
+    assert text_of(book) == text[: at - 1] + "N-and-more" + text[at:]
+    book.page.keyboard.type("!")  # the cursor is still where it was
+    wait_for_yaml(book, "RANDON-and-more!")
+    assert text_of(book) == text[: at - 1] + "N-and-more!" + text[at:]
+    panel.locator(".cm-lintRange-error", has_text="simple: RANDON-and-more!").wait_for(
+        timeout=15_000
+    )
+    assert panel.locator(".cm-lintRange-error").count() == 1
+    assert panel.locator(".cm-gutter-lint .cm-lint-marker-error").count() == 1
     assert "not a known value" in panel.locator(".labkit-field .labkit-note").first.inner_text()
     panel.locator("summary", has_text="Outlier detection").click()
     looks = panel.get_by_label("Sweep interval interval")
@@ -176,13 +208,123 @@ def test_what_is_wrong_is_said_beside_the_field_while_typing(book: Notebook) -> 
     assert book.complaints == []
 
 
+def offered(book: Notebook) -> list[str]:
+    labels = book.page.locator(".cm-tooltip-autocomplete .cm-completionLabel")
+    labels.first.wait_for(timeout=15_000)
+    return [str(label) for label in labels.all_inner_texts()]
+
+
+def test_the_editor_offers_what_the_schema_allows(book: Notebook) -> None:
+    keyboard = book.page.keyboard
+    cursor(book, len(text_of(book)))
+    keyboard.type("    outl")
+    assert offered(book) == ["outlierDetection"]
+    keyboard.press("Tab")  # takes it, and does not leave
+    assert text_of(book).endswith("\n    outlierDetection:\n      ")
+    keyboard.press("Control+Space")
+    fields = offered(book)
+    assert {"consecutive5xxErrors", "interval", "splitExternalLocalOriginErrors"} <= set(fields)
+    assert "simple" not in fields
+    keyboard.type("split")
+    assert offered(book) == ["splitExternalLocalOriginErrors"]
+    keyboard.press("Enter")
+    assert offered(book) == ["false", "true"]
+    assert book.violations(".cm-tooltip-autocomplete") == []
+    assert book.violations() == []
+    book.show()
+    book.picture("policy-completion")
+    keyboard.press("ArrowDown")
+    keyboard.press("Enter")
+    wait_for_yaml(book, "      splitExternalLocalOriginErrors: true")
+    keyboard.type("\n")
+    keyboard.press("Control+Space")
+    assert "splitExternalLocalOriginErrors" not in offered(book), "it is there already"
+    keyboard.press("Escape")
+    # inside of braces, a value
+    replace_text(book, "kind: VirtualService\nspec: {http: [{fault: {abort: {httpS")
+    keyboard.press("Control+Space")
+    assert offered(book) == ["httpStatus"]
+    keyboard.press("Escape")
+    replace_text(
+        book, "kind: Gateway\nspec:\n  servers:\n  - port: {number: 80}\n    tls:\n      mode: "
+    )
+    keyboard.press("Control+Space")
+    assert "SIMPLE" in offered(book)
+    keyboard.press("Escape")
+    assert book.complaints == []
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark", "Dark High Contrast"])
+def test_it_is_read_in_every_theme(book: Notebook, theme: str) -> None:
+    panel = book.panel
+    panel.get_by_label("Which pod gets the request").select_option("ROUND_ROBIN")
+    panel.locator("summary", has_text="Outlier detection").click()
+    panel.get_by_label("Consecutive 5xx errors consecutive5xxErrors").fill("3")
+    panel.locator(".cm-lintRange-warning").wait_for(timeout=15_000)
+    book.page.evaluate(
+        "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+        f"JupyterLab {theme}",
+    )
+    book.page.wait_for_function(
+        """light => document.body.dataset.jpThemeLight === light &&
+          getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim()""",
+        arg=str(theme == "Light").lower(),
+        timeout=15_000,
+    )
+    for width, height in ((1280, 800), (1920, 1080)):
+        book.page.set_viewport_size({"width": width, "height": height})
+        book.show()
+        assert book.violations() == []
+        assert book.cut_off() == []
+        book.picture(f"policy-{theme.lower().replace(' ', '-')}-{width}")
+
+
+def test_undo_by_keys_and_tab_leaves(book: Notebook) -> None:
+    keyboard = book.page.keyboard
+    before = text_of(book)
+    cursor(book, 0)
+    keyboard.type("# mine ")
+    wait_for_yaml(book, "# mine # RANDOM")
+    keyboard.press("Control+z")
+    book.page.wait_for_function(f"text => {TEXT} === text", arg=before, timeout=15_000)
+    assert book.panel.evaluate("root => root.contains(document.activeElement)")
+    keyboard.press("Tab")
+    assert not yaml_of(book).evaluate("node => node === document.activeElement")
+    assert text_of(book) == before
+    assert book.complaints == []
+
+
+def test_without_the_editor_a_textarea_does_the_same(
+    browser: Any, lab: str, course: Path, request: pytest.FixtureRequest
+) -> None:
+    cells = [
+        MESH,
+        "PolicyPanel.send_editor = lambda self: self.send({'editor': 'no script', 'index': {}})",
+    ]
+    cells[1] += "\nPolicyPanel.send_editor.asked_for = 'now'"
+    with written(browser, lab, course, "policy-plain", [*cells, PANEL.format("plain")]) as book:
+        book.run_all()
+        said(book, "Plain text, without completion")
+        area = book.panel.get_by_label("The policy as YAML")
+        assert area.evaluate("node => node.tagName") == "TEXTAREA"
+        area.fill(area.input_value().replace("RANDOM", "ROUND_ROBIN"))
+        mode = book.panel.get_by_label("Which pod gets the request")
+        book.page.wait_for_function(
+            "node => node.value === 'ROUND_ROBIN'", arg=mode.element_handle(), timeout=15_000
+        )
+        mode.select_option("LEAST_REQUEST")
+        wait_for_yaml(book, "simple: LEAST_REQUEST")
+        book.panel.get_by_role("button", name="Apply").click()
+        said(book, "Applied at")
+        assert book.violations() == []
+        assert book.complaints == []
+
+
 def test_half_typed_yaml_survives_a_restart_of_the_kernel_and_a_reload(book: Notebook) -> None:
-    area = yaml_of(book)
-    area.focus()
     half = "spec:\n  host: hello-world\n  trafficPolicy: {loadBalancer: [ # half typ"
-    area.fill(half)
+    replace_text(book, half)
     said(book, "not YAML")
-    assert area.input_value() == half
+    assert text_of(book) == half
     book.restart_kernel()
     lost = book.panel.get_by_role("alert").filter(has_text="The kernel was restarted or stopped")
     lost.wait_for(timeout=15_000)
@@ -193,12 +335,14 @@ def test_half_typed_yaml_survives_a_restart_of_the_kernel_and_a_reload(book: Not
     book.complaints.clear()
     book.run_all()
     said(book, "Your draft from")
-    assert yaml_of(book).input_value() == half
+    yaml_of(book)
+    assert text_of(book) == half
     book.show()
     book.picture("policy-draft")
     book.reload()
     book.panel.wait_for(timeout=30_000)
-    assert yaml_of(book).input_value() == half
+    yaml_of(book)
+    assert text_of(book) == half
     book.panel.get_by_role("button", name="Use the published text").click()
     wait_for_yaml(book, "simple: RANDOM")
     book.panel.get_by_role("button", name="Undo").click()

@@ -63,6 +63,15 @@ def schema_of(resource: Resource) -> Schema:
     raise _unknown(resource)
 
 
+def schema_of_kind(row: kinds.Kind) -> Schema:
+    """The schema of one of `kinds.RUN`.
+
+    >>> sorted(schema_of_kind(kinds.of("DestinationRule")).root["properties"])
+    ['apiVersion', 'kind', 'metadata', 'spec', 'status']
+    """
+    return _istio_schema(row.kind) if row.kind in _istio() else _kubernetes_schema(row.kind)
+
+
 def _unchecked(resource: Resource) -> UnsupportedError:
     """The error for a kind that a cluster has, or may have, and that labkit says nothing about."""
     return UnsupportedError(

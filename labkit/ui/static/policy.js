@@ -7,7 +7,7 @@ function render({ model, el }) {
   let shapes = []; // the shape of each group that is in view, as text
   let sent = 0; // how many texts this view has sent
 
-  const text = editor(prefix, (value) => {
+  const text = editor(model, prefix, (value) => {
     sent += 1;
     act(model, "type", value, prefix, sent);
   });
@@ -27,7 +27,7 @@ function render({ model, el }) {
   const undo = button("Undo", "undo");
   const reset = button("Reset to published", "reset");
   const said = h("p", { class: "labkit-said", role: "status" });
-  const changes = h("p", { class: "labkit-title", id: `${prefix}changes` });
+  const changes = h("p", { class: "labkit-changes", id: `${prefix}changes` });
   const diff = h("pre", { class: "labkit-lines", tabindex: 0, role: "region", "aria-labelledby": `${prefix}changes` });
   const envoyTitle = h("span", { id: `${prefix}envoy` });
   const envoy = h("pre", { class: "labkit-lines labkit-envoy", tabindex: 0, role: "region", "aria-labelledby": `${prefix}envoy` });
@@ -36,10 +36,11 @@ function render({ model, el }) {
     h("div", { class: "labkit-columns" },
       h("div", { class: "labkit-left", "data-keep": "controls" }, about, waits, groups),
       h("div", { class: "labkit-right" },
-        h("label", { for: `${prefix}yaml`, class: "labkit-title" }, "The policy as YAML"),
-        text.node, findings,
+        // above the text: however long it is and whatever is found in it, what Apply did is in view
         h("div", { class: "labkit-buttons" }, apply, undo, reset),
-        said, changes, diff),
+        said, changes,
+        h("label", { class: "labkit-title", id: `${prefix}title`, for: `${prefix}yaml` }, "The policy as YAML"),
+        text.node, text.help, findings, diff),
     ),
     h("details", { class: "labkit-got", "data-keep": "envoy" }, h("summary", {}, envoyTitle), envoy),
   );
@@ -142,7 +143,7 @@ function render({ model, el }) {
         ? "Not YAML yet: Apply would be refused."
         : state.is_new
           ? "Not applied yet. Apply would add it."
-          : `Apply would change ${count} ${count === 1 ? "line" : "lines"} (+ new, - old):`;
+          : `Apply would change ${count} ${count === 1 ? "line" : "lines"} (below: + new, - old).`;
     lines(diff, state.is_new ? [] : state.diff);
     diff.hidden = state.is_new || !state.diff.length;
   }
@@ -177,6 +178,7 @@ function render({ model, el }) {
   });
   return () => {
     flush();
+    text.stop();
     stops.forEach((each) => each());
     stop();
   };

@@ -1,4 +1,4 @@
-// The parts of the PolicyPanel's view: one control, the editor with its line numbers, lines with marks.
+// The parts of the PolicyPanel's view: one control, lines with marks.
 
 // One control: a label in plain words, Istio's name, one line of help, and what is found wrong with it.
 function control(field, prefix, turned, removed) {
@@ -92,48 +92,4 @@ function lines(node, rows) {
   node.replaceChildren(
     ...rows.map(([mark, line]) => h("span", { class: `labkit-line ${kind[mark] || ""}` }, `${mark} ${line}\n`)),
   );
-}
-
-// A textarea with numbers of lines; lines with a finding are marked in the margin.
-function editor(prefix, typed) {
-  const area = h("textarea", {
-    id: `${prefix}yaml`, class: "labkit-yaml", wrap: "off", spellcheck: "false", autocomplete: "off",
-    autocapitalize: "off", "aria-describedby": `${prefix}findings`, rows: 14, "data-path": "yaml",
-  });
-  const margin = h("pre", { class: "labkit-margin", "aria-hidden": "true" });
-  const soon = debounced(() => typed(area.value), 150);
-  area.addEventListener("input", () => {
-    number(new Map());
-    soon();
-  });
-  area.addEventListener("change", () => soon.now());
-  area.addEventListener("scroll", () => (margin.scrollTop = area.scrollTop));
-  const number = (marks) => {
-    const count = area.value.split("\n").length;
-    fill(margin, Array.from({ length: count }, (_, at) => {
-      const level = marks.get(at + 1);
-      return h("span", { class: level ? `labkit-${level}-line` : null }, `${level ? { error: "✖", warning: "⚠" }[level] || "ℹ" : " "}${at + 1}\n`);
-    }));
-    margin.scrollTop = area.scrollTop;
-  };
-  const update = (text, findings) => {
-    if (area.value !== text) {
-      const [start, end, top] = [area.selectionStart, area.selectionEnd, area.scrollTop];
-      area.value = text;
-      if (area === document.activeElement) area.setSelectionRange(Math.min(start, text.length), Math.min(end, text.length));
-      area.scrollTop = top;
-    }
-    const marks = new Map();
-    for (const { line, level } of findings) if (!marks.has(line)) marks.set(line, level);
-    number(marks);
-  };
-  const goTo = (line) => {
-    const before = area.value.split("\n").slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-    const end = area.value.indexOf("\n", before);
-    area.focus();
-    area.setSelectionRange(before, end < 0 ? area.value.length : end);
-    const height = area.scrollHeight / Math.max(1, area.value.split("\n").length);
-    area.scrollTop = Math.max(0, (line - 4) * height);
-  };
-  return { area, node: h("div", { class: "labkit-editor" }, margin, area), update, goTo, waiting: soon.waiting, flush: soon.now };
 }

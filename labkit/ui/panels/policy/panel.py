@@ -27,9 +27,9 @@ from labkit.errors import LabkitError, LessonError, ManifestError
 from labkit.lessons.files import manifest as course_manifest
 from labkit.mesh import Applied, Mesh
 from labkit.resources import load_text
-from labkit.ui.panels.base import Panel, action, work
+from labkit.ui.panels.base import Panel, action, static, work
 from labkit.ui.panels.config_dump import envoy_lines, marked
-from labkit.ui.panels.policy import controls, export
+from labkit.ui.panels.policy import completion, controls, export
 from labkit.ui.panels.policy.drafts import Draft, key_of
 from labkit.ui.panels.policy.fields import MODE, Field
 from labkit.ui.panels.policy.in_force import InForce
@@ -54,7 +54,7 @@ class PolicyPanel(Panel):
     """
 
     title: ClassVar[str] = "Change a policy"
-    scripts = ("policy_parts.js", "policy.js")
+    scripts = ("policy_parts.js", "policy_editor.js", "policy.js")
     styles = ("policy.css",)
 
     state = traitlets.Dict().tag(sync=True)
@@ -230,6 +230,14 @@ class PolicyPanel(Panel):
     def back_to_applied(self) -> None:
         """The text that is in force."""
         self.put(PolicyText.parse(self.in_force.text(self.policy)))
+
+    def send_editor(self) -> None:
+        """Sends the editor of the YAML to the view, which asks for it once a page: it is long, and
+        no state.
+        """
+        self.send({"editor": static("editor/editor.js"), "index": completion.index()})
+
+    send_editor.asked_for = "now"  # type: ignore[attr-defined]
 
     @work("Looking")
     def look(self) -> None:
