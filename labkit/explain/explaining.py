@@ -12,7 +12,7 @@ from labkit.explain.conditions import failures, virtual_host
 from labkit.explain.explanation import Explanation
 from labkit.explain.misses import left_out, near_misses, place_of, title, vs_name
 from labkit.explain.places import Place, Places
-from labkit.explain.proxies import Proxy, manager_of, tcp_cluster_of
+from labkit.explain.proxies import Caller, Proxy, manager_of, speaks_tls, tcp_cluster_of
 from labkit.explain.request import Request, Seen, request_of, seen_by
 from labkit.explain.steps import Step
 from labkit.explain.strangers import strangers
@@ -23,7 +23,7 @@ from labkit.resources.model import Key, Resource
 from labkit.resources.regex.matcher import UnknownScript
 from labkit.translate import Pod, Registry
 from labkit.translate.clusters import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
-from labkit.translate.routes.http_routes import Route, Viewer
+from labkit.translate.routes.http_routes import Route
 from labkit.translate.rules.virtual_services import VirtualService
 
 
@@ -89,6 +89,10 @@ class _Way:
         listener = self.proxy.listener(self.request, self.port)
         if listener is None:
             return self.nobody_listens()
+        if speaks_tls(listener):
+            text = f"{listener['name']}: it speaks TLS, and a plain request is refused unread"
+            self.steps.append(Step("listener", text, self.service_places()))
+            return Outcome("no listener")
         manager = manager_of(listener)
         if manager is None:
             return self.as_tcp(listener)
@@ -169,7 +173,7 @@ class _Way:
             return Outcome("no route", NO_ROUTE)
         host, domain = found
         routes: list[Json] = list(host.get("routes") or ())
-        viewers = self.viewers(routes, name)
+        callers = self.callers(routes, name)
         self.steps.append(self.host_step(host, domain, routes, seen, name))
         if host.get("require_tls") == "ALL" and seen.headers["x-forwarded-proto"] != "https":
             place = tuple(place for place, *_ in self.proxy.servers(name))
@@ -177,14 +181,14 @@ class _Way:
             return Outcome("redirect", 301, location=to_https(seen))
         chosen = next((n for n, r in enumerate(routes) if not failures(r["match"], seen)), None)
         tried = routes if chosen is None else routes[: chosen + 1]
-        self.steps += near_misses(tried, seen, viewers, self.places)
+        self.steps += near_misses(tried, seen, callers, self.places)
         if chosen is None:
-            self.steps += self.left_behind(routes, viewers)
+            self.steps += self.left_behind(routes, callers)
             self.steps.append(Step("route", "none takes it"))
             return Outcome("no route", NO_ROUTE)
         return self.by_route(routes[chosen], seen)
 
-    def left_behind(self, routes: list[Json], viewers: dict[str, Viewer]) -> Iterator[Step]:
+    def left_behind(self, routes: list[Json], callers: dict[str, Caller]) -> Iterator[Step]:
         """Near misses for the matches behind the last route of each VirtualService, of which this
         proxy was never told.
         """
@@ -194,11 +198,11 @@ class _Way:
                 last[vs_name(route.vs)] = route
         for name, route in last.items():
             after = (route.http, -1 if route.match is None else route.match)
-            yield from left_out(route.vs, viewers[name], self.places, after)
+            yield from left_out(route.vs, callers[name], self.places, after)
 
-    def viewers(self, routes: list[Json], name: str) -> dict[str, Viewer]:
+    def callers(self, routes: list[Json], name: str) -> dict[str, Caller]:
         known = {vs_name(r.vs): r.vs for r in routes if isinstance(r, Route)}
-        return {key: self.proxy.viewer(vs, name, self.port) for key, vs in known.items()}
+        return {key: self.proxy.caller(vs, name, self.port) for key, vs in known.items()}
 
     def host_step(self, host: Json, domain: str, routes: list[Json], seen: Seen, name: str) -> Step:
         known = list({vs_name(r.vs): r.vs for r in routes if isinstance(r, Route)}.values())

@@ -8,19 +8,20 @@ from collections.abc import Iterator, Sequence
 
 from labkit.explain.conditions import Failed, failures
 from labkit.explain.places import Place, Places
+from labkit.explain.proxies import Caller
 from labkit.explain.request import Seen
 from labkit.explain.steps import NEAR_MISS, Step
 from labkit.jsontypes import Json
 from labkit.resources.finding import shown
 from labkit.resources.model import Path
-from labkit.translate.routes.http_routes import Route, Viewer, unconcerned
+from labkit.translate.routes.http_routes import Route, unconcerned
 from labkit.translate.rules.virtual_services import Part, VirtualService
 
 _PSEUDO = ("method", "authority", "scheme")
 
 
 def near_misses(
-    routes: Sequence[Json], seen: Seen, viewers: dict[str, Viewer], places: Places
+    routes: Sequence[Json], seen: Seen, callers: dict[str, Caller], places: Places
 ) -> list[Step]:
     """A step for each match that stands before the end of `routes` and did not take the request:
     those that Envoy asked, and those that it was never told of.
@@ -32,7 +33,7 @@ def near_misses(
             continue
         where = (route.http, -1 if route.match is None else route.match)
         start = reached.get(vs_name(route.vs), (-1, 0))
-        found += left_out(route.vs, viewers[vs_name(route.vs)], places, start, where)
+        found += left_out(route.vs, callers[vs_name(route.vs)], places, start, where)
         reached[vs_name(route.vs)] = where
         missed = _missed(route, seen, places)
         if missed is not None:
@@ -42,7 +43,7 @@ def near_misses(
 
 def left_out(
     vs: VirtualService,
-    viewer: Viewer,
+    caller: Caller,
     places: Places,
     after: tuple[int, int] = (-1, 0),
     before: tuple[int, int] | None = None,
@@ -55,26 +56,26 @@ def left_out(
             place = (number, index)
             if place <= after or (before is not None and place >= before):
                 continue
-            field = unconcerned(match, viewer)
+            field = unconcerned(match, caller)
             if field:
                 parts = vs.origins[number].matches[index]
-                text = f"{_title(vs, number, index)}: {_why(field, match, viewer)}"
+                text = f"{_title(vs, number, index)}: {_why(field, match, caller)}"
                 yield Step(NEAR_MISS, text, (places.first(parts, (field,)),))
 
 
-def _why(field: str, match: Json, viewer: Viewer) -> str:
+def _why(field: str, match: Json, caller: Caller) -> str:
     wanted = match[field]
     if field == "gateways":
-        own = ", ".join(sorted(viewer.gateways))
+        own = ", ".join(sorted(caller.gateways))
         return f"gateways: it is for {', '.join(wanted)}, and this proxy is {own}"
     if field == "port":
-        return f"port: it is for {wanted}, and the request came to {viewer.port}"
+        return f"port: it is for {wanted}, and the request came to {caller.port}"
     if field == "sourceLabels":
-        name, value = next((k, v) for k, v in wanted.items() if viewer.labels.get(k) != v)
-        label = viewer.labels.get(name)
+        name, value = next((k, v) for k, v in wanted.items() if caller.labels.get(k) != v)
+        label = caller.labels.get(name)
         has = "no such label" if label is None else f"{name}: {label}"
         return f"sourceLabels: it is for callers with {name}: {value}, and this one has {has}"
-    return f"{field}: it is for callers in {wanted}, and this one is in {viewer.namespace}"
+    return f"{field}: it is for callers in {wanted}, and this one is in {caller.namespace}"
 
 
 def _missed(route: Route, seen: Seen, places: Places) -> Step | None:

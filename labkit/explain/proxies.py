@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 from labkit.explain.places import Place, Places
 from labkit.explain.request import Request
@@ -15,7 +15,6 @@ from labkit.translate import Pod, ProxyConfig, Registry, gateway_config, sidecar
 from labkit.translate.gateway import own_hosts, servers_of
 from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
 from labkit.translate.registry import NO_ADDRESS, Service
-from labkit.translate.routes.http_routes import Viewer
 from labkit.translate.rules.virtual_services import VirtualService
 from labkit.translate.values import at
 
@@ -78,18 +77,17 @@ class Proxy:
         if self.pod is not None:
             service = self.service_of(request.host)
             if service is not None:
-                addresses = [*self._addresses_of(service, number), *addresses]
+                addresses = [*self._addresses_of(service), *addresses]
         for address in addresses:
             found = by_name.get(f"{address}_{number}")
             if found is not None and found["traffic_direction"] == "OUTBOUND":
                 return found
         return None
 
-    def _addresses_of(self, service: Service, number: int) -> list[str]:
+    def _addresses_of(self, service: Service) -> list[str]:
         if not service.headless:
             return [] if service.address == NO_ADDRESS else [service.address]
-        port = service.port(number)
-        return [pod.ip for pod, _ in self.registry.pods_of(service, port, {})] if port else []
+        return [pod.ip for pod in self.registry.pods if service.selects(pod)]
 
     def route_config(self, name: str) -> Json | None:
         return next((each for each in self.config.routes if each["name"] == name), None)
@@ -116,27 +114,30 @@ class Proxy:
                         return index
         return 0
 
-    def viewer(self, vs: VirtualService, route_config: str, port: int) -> Viewer:
+    def caller(self, vs: VirtualService, route_config: str, port: int) -> Caller:
         """Who asks for the routes of a VirtualService."""
-        gateways, number, tls = frozenset({istio.MESH}), port, False
+        gateways, number = frozenset({istio.MESH}), port
         if self.pod is None:
             servers = self.servers(route_config)
             gateways = frozenset(gateway for _, _, gateway, _, _ in servers)
-            for _, hosts, gateway, said, has_tls in servers:
-                if gateway in vs.gateways and intersection(
-                    for_namespace(hosts, vs.namespace), vs.hosts
-                ):
-                    gateways, number, tls = frozenset({gateway}), said, has_tls
+            for _, hosts, gateway, said, _ in servers:
+                shared = intersection(for_namespace(hosts, vs.namespace), vs.hosts)
+                if gateway in vs.gateways and shared:
+                    gateways, number = frozenset({gateway}), said
                     break
-        return Viewer(
-            registry=self.registry,
-            gateways=gateways,
-            labels=self.labels,
-            namespace=self.namespace,
-            port=number,
-            tls=tls,
-            service=partial(self.registry.visible_service, namespace=self.namespace),
-        )
+        return Caller(gateways, self.labels, self.namespace, number)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What a match may ask of the proxy: the names of its gateways, its labels and namespace, and
+    the port that was asked for.
+    """
+
+    gateways: frozenset[str]
+    labels: Mapping[str, str]
+    namespace: str
+    port: int
 
 
 def manager_of(listener: Json) -> Json | None:
@@ -147,6 +148,11 @@ def manager_of(listener: Json) -> Json | None:
                 found: Json = each["typed_config"]
                 return found
     return None
+
+
+def speaks_tls(listener: Json) -> bool:
+    """Whether a listener takes TLS, so that a plain request is refused before it is read."""
+    return any("transport_socket" in chain for chain in listener.get("filter_chains", ()))
 
 
 def tcp_cluster_of(listener: Json) -> str:

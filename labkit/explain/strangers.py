@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from labkit.explain.misses import left_out, vs_name
 from labkit.explain.places import Places
-from labkit.explain.proxies import AtServer, Proxy
+from labkit.explain.proxies import AtServer, Caller, Proxy
 from labkit.explain.steps import NEAR_MISS, Step
 from labkit.resources.hosts import for_namespace, intersection, subset_of
 from labkit.resources.istio import MESH
-from labkit.translate.routes.http_routes import routes_of
+from labkit.translate.routes.http_routes import unconcerned
 from labkit.translate.rules.virtual_services import VirtualService
 
 
@@ -43,12 +43,21 @@ def strangers(
             at_servers = [place for place, _, gateway, _, _ in servers if gateway in vs.gateways]
             yield Step(NEAR_MISS, text, (places.of(key, ("spec", "hosts")), *at_servers))
         else:
-            viewer = proxy.viewer(vs, route_config, port)
-            if not routes_of(vs, viewer):
-                yield from left_out(vs, viewer, places)
+            caller = proxy.caller(vs, route_config, port)
+            if not _may_hold(vs, caller):
+                yield from left_out(vs, caller, places)
             else:
                 text = f"{title}: hosts: another one, which is older, has the host"
                 yield Step(NEAR_MISS, text, (places.of(key, ("spec", "hosts")),))
+
+
+def _may_hold(vs: VirtualService, caller: Caller) -> bool:
+    """Whether any of its routes is for this proxy."""
+    return any(
+        not unconcerned(match, caller)
+        for route in vs.http
+        for match in route.get("match") or [None]
+    )
 
 
 def _has(vs: VirtualService, host: str) -> bool:

@@ -106,10 +106,28 @@ def test_a_mesh_explains_what_it_does(mesh: EmbeddedMesh) -> None:
 def test_explain_says_what_envoy_does(
     mesh: EmbeddedMesh, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    kinds = compared(mesh, REQUESTS, capsys)
+    assert {"routed", "redirect", "direct response", "no route", "fault"} <= kinds.keys()
+
+
+@pytest.mark.timeout(3600 if LONG else 120)
+def test_settings_of_the_mesh_count_too(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {
+        "pathNormalization": {"normalization": "DECODE_AND_MERGE_SLASHES"},
+        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
+    }
+    with labkit.open_mesh("embedded", settings=settings) as mesh:
+        assert isinstance(mesh, EmbeddedMesh)
+        mesh.apply(*BASE)
+        compared(mesh, REQUESTS // 4, capsys)
+
+
+def compared(mesh: EmbeddedMesh, wanted: int, capsys: pytest.CaptureFixture[str]) -> Counter[str]:
+    """Compares so many requests, and counts the outcomes by kind."""
     wrong: list[str] = []
     kinds: Counter[str] = Counter()
-    number, compared = FIRST, 0
-    while compared < REQUESTS:
+    number, sent = FIRST, 0
+    while sent < wanted:
         try:
             rules = rules_of(number)
             mesh.apply(*rules)
@@ -118,7 +136,7 @@ def test_explain_says_what_envoy_does(
             continue
         for asked, explained, seen in answers(mesh, rules, number):
             said = difference(explained, seen)
-            compared += seen is not None  # beside those that there was nobody to send to
+            sent += seen is not None  # beside those that there was nobody to send to
             kinds[explained.outcome.kind] += 1
             if said:
                 wrong.append(f"LABKIT_SEED={number}: {asked}: {said}\n{explained}")
@@ -126,9 +144,9 @@ def test_explain_says_what_envoy_does(
         number += 1
     with capsys.disabled():
         told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-        print(f"\n{compared} requests, {number - FIRST} rule sets from {FIRST}: {told}", flush=True)
-    assert not wrong, f"{len(wrong)} of {compared}:\n" + "\n".join(wrong[:5])
-    assert {"routed", "redirect", "direct response", "no route", "fault"} <= kinds.keys()
+        print(f"\n{sent} requests, {number - FIRST} rule sets from {FIRST}: {told}", flush=True)
+    assert not wrong, f"{len(wrong)} of {sent}:\n" + "\n".join(wrong[:5])
+    return kinds
 
 
 def answers(

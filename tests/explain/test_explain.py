@@ -224,6 +224,69 @@ def pod(shop: Registry) -> Any:
     return shop.pods[0]
 
 
+OTHERS = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: other, namespace: shop}
+spec:
+  hosts: [other.example.com]
+  gateways: [gw]
+  http:
+    - match: [{uri: {prefix: /short}}]
+      route: [{destination: {host: web.shop}}]
+    - match: [{uri: {prefix: /port}}]
+      route: [{destination: {host: web, port: {number: 81}}}]
+    - match: [{uri: {prefix: /rule}}]
+      route: [{destination: {host: web, subset: v7}}]
+    - match: [{uri: {prefix: /pods}}]
+      route: [{destination: {host: web, subset: v9}}]
+    - match: [{uri: {prefix: /empty}}]
+      route: [{destination: {host: nobody}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: short, namespace: shop}
+spec: {host: web.shop, subsets: [{name: v7, labels: {version: v7}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: more, namespace: shop}
+spec: {host: web, subsets: [{name: v9, labels: {version: v9}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: nobody, namespace: shop}
+spec: {selector: {app: ghost}, ports: [{name: http, port: 80}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def wrong() -> Registry:
+    text = SHOP.replace("[shop.example.com]", '["*"]') + "---\n" + OTHERS
+    return registry_of(load_text(text, "shop.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "said", "near"),
+    [
+        ("/short", "service", "web.shop: no Service that this proxy knows has that name",
+         "Service shop/web is web.shop.svc.cluster.local"),
+        ("/port", "port", "81: the Service has 80, 9000", ""),
+        ("/rule", "subset", "v7: the DestinationRule defines v9, v1",
+         "DestinationRule shop/short defines v7: host: it is for web.shop"),
+        ("/pods", "endpoint", "none: no pod of the Service has version: v9", ""),
+        ("/empty", "endpoint", "none: no pod of shop has app: ghost", ""),
+    ],
+)  # fmt: skip
+def test_why_nobody_is_there(wrong: Registry, path: str, name: str, said: str, near: str) -> None:
+    found = explain(wrong, f"http://other.example.com{path}")
+    assert found.outcome.status == 503
+    [cluster] = found.find("cluster")
+    [step] = [each for each in cluster.find(name) if each.text.startswith(said)]
+    assert [each.text for each in step.parts if each.name == "near miss"] == [near] * bool(near)
+    assert all(place.line for each in cluster.find("near miss") for place in each.places)
+
+
 def test_from_inside(shop: Registry) -> None:
     found = explain(shop, "http://web/", pod=pod(shop))
     assert dict(found.outcome.clusters) == {WEB: 100}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from labkit.jsontypes import Json
 from labkit.resources.istio import MESH, cluster_name
@@ -98,7 +98,20 @@ def routes_of(vs: VirtualService, viewer: Viewer) -> list[Json]:
     return found
 
 
-def unconcerned(match: Json | None, viewer: Viewer) -> str:
+class Caller(Protocol):
+    """Of a `Viewer`, what a match may ask of it."""
+
+    @property
+    def gateways(self) -> frozenset[str]: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+
+def unconcerned(match: Json | None, viewer: Caller) -> str:
     """The field by which a match can't hold for this proxy: its port, gateway, labels or namespace;
     "" where it may.
     """
