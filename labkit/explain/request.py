@@ -15,7 +15,6 @@ _METHOD = re.compile(r"[A-Z]+\Z")
 _ESCAPED = re.compile("%([0-9a-fA-F]{2})")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]\Z")
 _RAW = re.compile(r'["<>^`{|}]')
-_SLASHES = re.compile(r"//+")
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,9 @@ def normalised(path: str, manager: Mapping[str, object]) -> str:
         bare = re.sub("%2[fF]", "/", re.sub("%5[cC]", r"\\", bare))
     if manager.get("normalize_path"):
         bare = _without_dots(bare)
-    if manager.get("merge_slashes"):
-        bare = _SLASHES.sub("/", bare)
+    if manager.get("merge_slashes") and "//" in bare:
+        end = "/" if bare.endswith("/") else ""  # so Envoy makes `//` of what has slashes only
+        bare = "/" + "/".join(filter(None, bare.split("/"))) + end
     return bare + mark + query
 
 

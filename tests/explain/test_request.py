@@ -34,6 +34,8 @@ def test_a_path_is_made_plain(path: str, read: str) -> None:
 def test_what_path_normalization_asks_for() -> None:
     decoding = {**BASE, "merge_slashes": True}
     assert normalised("//a///b%2Fc", decoding) == "/a/b%2Fc"
+    assert normalised("///", decoding) == "//"
+    assert normalised("/a//?b=//", decoding) == "/a/?b=//"
     decoding["path_with_escaped_slashes_action"] = "UNESCAPE_AND_FORWARD"
     assert normalised("//a///b%2F%2fc%5C..", decoding) == "/a/b/"
     assert normalised("/a/../b", {"normalize_path": False}) == "/a/../b"
