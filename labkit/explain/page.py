@@ -7,11 +7,15 @@ import html
 from labkit.explain.places import Place
 from labkit.explain.steps import NEAR_MISS, Step
 
-_MUTED = "color:var(--jp-ui-font-color2,GrayText)"
+FEW = 4
+"""Near misses that are shown at once; more of them fold away."""
+_MUTED = "color:var(--jp-ui-font-color2,inherit)"
 
 
 def page(request: str, proxy: str, result: str, steps: tuple[Step, ...]) -> str:
-    """The whole: the request, the result, and the way as an ordered list. Near misses fold away."""
+    """The whole: the request, the result, and the way as an ordered list. Many near misses fold
+    away.
+    """
     label = html.escape(f"Why {request} goes where it goes", quote=True)
     return (
         f'<section aria-label="{label}" style="color:var(--jp-ui-font-color1,inherit)">'
@@ -30,8 +34,9 @@ def _items(steps: tuple[Step, ...]) -> list[str]:
         if missed:
             many = f"{len(missed)} near miss{'es' if len(missed) > 1 else ''}"
             rows = "".join(missed)
+            shown = " open" if len(missed) <= FEW else ""
             found.append(
-                f"<li><details><summary>{many}: what did not take it, and why</summary>"
+                f"<li><details{shown}><summary>{many}: what did not take it, and why</summary>"
                 f"<ul>{rows}</ul></details></li>"
             )
             missed.clear()

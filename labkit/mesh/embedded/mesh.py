@@ -15,7 +15,6 @@ from labkit.envoy import envoy_path
 from labkit.envoy.accesslog import AccessLog, frame_of_log, rows_of_log
 from labkit.envoy.admin import Admin
 from labkit.errors import MeshError, NotFound, NotReady, TrafficError
-from labkit.explain.proxies import Proxy as Explained
 from labkit.jsontypes import Json
 from labkit.mesh.base import Mesh
 from labkit.mesh.embedded import state, views
@@ -41,6 +40,8 @@ from labkit.waiting import wait_until
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from labkit.explain.proxies import Proxy as Explained
 
 
 LOG_WAIT_S = 3.0
@@ -289,6 +290,8 @@ class EmbeddedMesh(Mesh):
         return rows_of_log(log.of(run), run)
 
     def _explained(self, source: str | None) -> Explained:
+        from labkit.explain.proxies import Proxy as Explained
+
         self.check_open()
         with self._controller.lock:
             registry = self._controller.registry()
