@@ -63,7 +63,7 @@ plots.codes(free)
 check.status_counts(free, {200: 20}, about="no limit yet")
 
 # %% tags=["nbval-ignore-output"]
-panel = TrafficPanel(mesh, url, kind="fortio", connections=4, requests=20, method="POST")
+panel = TrafficPanel(mesh, url, kind="fortio", connections=4, requests=20, method="POST", plot="status")
 panel.run()
 panel
 
