@@ -66,7 +66,7 @@ function shownOf(told, plot, from, until) {
     for (let at = Math.max(first, begin * wide); at < Math.min(last, steps.length); at += 1) found[Math.floor(at / wide) - begin] += steps[at] || 0;
     return found;
   };
-  const shared = { end, xs, marks: told.marks, hatches: told.hatches, finest: told.step, axis: "seconds since the first request" };
+  const shared = { end, xs, marks: told.marks, hatches: told.hatches, finest: told.step, axis: "since the first request" };
   return plot === "latency" ? { ...shared, ...curves(told, names, sums, count) } : { ...shared, ...shares(told, plot, sums) };
 }
 

@@ -5,7 +5,7 @@
 //
 // The function is asked for what is to be seen between two moments (null: all there is), each time that is drawn:
 //   end      where time ends; xs: where each step begins, and in the end where the last one ends; finest: no zoom below
-//   axis     words under the time axis; now: what the legend speaks of while nobody points at a step
+//   axis     since when time is counted, in words; now: what the legend speaks of while nobody points at a step
 //   rows     {name, told, colour, hatch, values, note, now, say(step)}, from above; a value is 0 to 1, null: nothing known;
 //            `note` stands at its right, `now` and `say` are what the legend tells of it now, and of one step
 //   lines    true: curves over one axis from 0 to `top`; else each row has a place of its own
@@ -17,6 +17,8 @@ const ROW_PX = 48;
 const LINES_PX = 170;
 const RING_PX = 17;
 const TOLD_MARKS = 3;
+const SECONDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50];
+const MINUTES = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 3600]; // of time that is told as 2:30
 const DASHES = { "": [], "--": [7, 5] };
 const ZOOM_HELP = "Drag to zoom, double click for all. By keyboard: ← → a step, + − zoom, 0 all.";
 
@@ -108,9 +110,10 @@ function chartOf(source) {
     const words = data.lines ? [`${data.top.toFixed(0)}00`] : shown.map((row) => row.told);
     return Math.max(...words.map(wide)) + 16;
   };
+  const minutes = () => span()[1] >= 180;
   const clock = (seconds) => {
     const [from, until] = span();
-    if (until < 180) return `${Number(seconds.toFixed(until - from < 2 ? 2 : 1))}`;
+    if (!minutes()) return `${Number(seconds.toFixed(until - from < 2 ? 2 : 1))}`;
     return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   };
 
@@ -127,7 +130,7 @@ function chartOf(source) {
         cursor: { y: false, points: { show: data.lines }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => zoom(null) } },
         scales: { x: { time: false, range: span }, y: { range: () => [0, data.lines ? data.top : Math.max(1, shown.length)] } },
         axes: [
-          { ...common, border: line, size: 36, values: (_, splits) => splits.map(clock) },
+          { ...common, border: line, size: 36, incrs: () => (minutes() ? MINUTES : SECONDS), values: (_, splits) => splits.map(clock) },
           data.lines
             ? { ...common, border: line, size: leftOf, values: (_, splits) => splits.map((value) => `${value}`) }
             : { ...common, border: line, size: leftOf, ticks: { show: false }, splits: () => shown.map((_, n) => base(n) + 0.43), values: () => shown.map((row) => row.told) },
@@ -218,6 +221,11 @@ function chartOf(source) {
     for (const { name, from: since, until: to, words } of data.notes || []) {
       const number = shown.findIndex((row) => row.name === name);
       const [x0, x1] = [Math.max(since, from), Math.min(to, until)].map((x) => u.valToPos(x, "x", true));
+      const [foot, top] = [base(number), base(number) + 0.43].map((y) => u.valToPos(y, "y", true));
+      if (number >= 0 && since > from) {
+        u.ctx.fillStyle = colour("var(--plot-paper)"); // what follows at once is another one
+        u.ctx.fillRect(x0 - px, top, 2 * px, foot - top);
+      }
       const fitting = number < 0 ? "" : words.find((one) => wide(one) * px < x1 - x0 + 6 * px);
       if (fitting) write(u, fitting, (x0 + x1) / 2, u.valToPos(base(number) + 0.62, "y", true), "center", "var(--plot-ink)");
     }
@@ -233,7 +241,7 @@ function chartOf(source) {
   const tell = () => {
     if (!data || !plot) return;
     const step = stepAt();
-    when.textContent = step === null || step < 0 ? data.now : `at ${clock(data.xs[step])}${span()[1] < 180 ? " s" : ""}`;
+    when.textContent = step === null || step < 0 ? data.now : `at ${clock(data.xs[step])}${minutes() ? "" : " s"}`;
     for (const row of data.rows)
       keys.get(row.name).lastChild.textContent = step === null || step < 0 ? row.now : row.say(step);
   };
@@ -272,7 +280,7 @@ function chartOf(source) {
     keys.get(focused)?.focus();
   };
   const renewMarks = () => {
-    const lines = data.marks.map(([when, what], number) => `${number + 1}: ${what}, at ${clock(when)}${span()[1] < 180 ? " s" : ""}`);
+    const lines = data.marks.map(([when, what], number) => `${number + 1}: ${what}, at ${clock(when)}${minutes() ? "" : " s"}`);
     const more = lines.length - TOLD_MARKS;
     const words = more > 0 ? [`(line${more > 1 ? "s 1 to" : ""} ${more}: see the table)`, ...lines.slice(more)] : lines;
     if (told.dataset.words === words.join("\n")) return;
@@ -356,7 +364,7 @@ function chartOf(source) {
         plot.setData(values());
       });
     }
-    axis.textContent = data.axis;
+    axis.textContent = `${minutes() ? "minutes and seconds" : "seconds"} ${data.axis}`;
     area.setAttribute("data-span", span().map((moment) => moment.toFixed(2)).join(" "));
     area.setAttribute("data-rows", shown.map((row) => row.name).join(" "));
     point();
