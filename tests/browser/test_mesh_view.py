@@ -211,6 +211,18 @@ def test_an_ejection_is_a_bar_while_it_lasts(book: Notebook) -> None:
     assert len(rows) == int(book.ask("print(len(panel.frame))"))
     assert all("× 1.1 s" in row["how much"] for row in rows)
     assert panel.locator("figure").get_attribute("data-marks") == "1"
+    chart = panel.locator(".labkit-chart")
+    assert chart.get_attribute("data-rows") == f"{bad} refused retries"
+    chart.focus()
+    page.keyboard.press("Home")
+    said = "document.querySelector('.labkit-chart-said').textContent"
+    page.wait_for_function(f"() => {said}.includes('in the pool')")
+    for _ in range(200):
+        page.keyboard.press("ArrowRight")
+        if "out: 1 × 1.1 s" in page.evaluate(f"() => {said}"):
+            break
+    else:
+        raise AssertionError("no step says that the pod was out")
     assert book.violations() == []
     assert book.cut_off() == []
     book.show()

@@ -9,7 +9,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from labkit.ui import TrafficPanel
+from labkit.ui import BreakerTimeline, TrafficPanel
 
 FOLDER = Path(str(files("labkit.ui") / "static" / "uplot"))
 DOCS = Path(__file__).parents[2] / "CONTRIBUTING.md"
@@ -38,6 +38,6 @@ def test_it_is_small_and_loads_nothing() -> None:
 
 
 def test_the_panels_that_use_it_have_it_with_them() -> None:
-    for panel in (TrafficPanel,):
+    for panel in (TrafficPanel, BreakerTimeline):
         assert "var uPlot=function" in panel._esm
         assert ".u-select" in panel._css

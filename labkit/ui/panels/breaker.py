@@ -12,19 +12,21 @@ import pandas as pd
 import traitlets
 
 from labkit.mesh import Mesh
-from labkit.ui.panels.live import LivePanel, Ticker, weakly
+from labkit.ui.panels.live import LivePanel, Ticker, cells_of, weakly
 from labkit.ui.panels.meshwatch import MeshWatch
 from labkit.ui.panels.samples import COUNTERS
 from labkit.ui.panels.watching import WatchingPanel
 from labkit.ui.plots.axes import ROW, new_axes
 from labkit.ui.plots.charts import fitting, frame_of, told
-from labkit.ui.plots.style import GRID, PAPER, STATES, Look
+from labkit.ui.plots.style import GRID, PAPER, STATES, Look, themed
+from labkit.ui.plots.svg import HATCHES
 from labkit.ui.plots.timelines import Mark, finish, marks_in, step_of
 from labkit.waiting import steady_time
 
 KINDS = (("refused", STATES["refused"]), ("retries", STATES["retried"]))
-CALM_S = 2.0  # while nothing happens, only the axis grows: it is drawn that seldom
-BUSY_S = 0.5
+BUSY_S, CALM_S = 0.5, 2.0  # while nothing happens, only the axis grows: that is told more seldom
+KEEP_S = 10.0  # and drawn here, for a notebook that is saved meanwhile, more seldom still
+SINCE = "since the panel was made"
 
 
 def timeline(
@@ -75,20 +77,44 @@ def timeline(
     labels += [f"{row[0]}\n({COUNTERS[row[0]][12:]})" for row in rows if not isinstance(row, str)]
     axes.set_yticks([len(rows) - 1 - number + 0.4 for number in range(len(rows))], labels)
     axes.set_ylim(0, max(1, len(rows)))
-    axes.set_title(
-        f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (bar: out of the pool)", loc="left"
-    )
-    finish(axes, start, start + last, shown, "since the panel was made")
+    axes.set_title(title(frame), loc="left")
+    finish(axes, start, start + last, shown, SINCE)
     return axes
+
+
+def title(frame: pd.DataFrame) -> str:
+    return f"{len(frame)} ejection{'' if len(frame) == 1 else 's'} (bar: out of the pool)"
+
+
+def chart(
+    frame: pd.DataFrame, counts: pd.DataFrame, marks: Iterable[Mark], start: float, last: float
+) -> dict[str, Any]:
+    """The same for the browser, which draws it (static/breaker.js): a row a pod and a counter with
+    its look; a bar's pod, from, until and words; of a counter how much it grew in each step.
+    """
+    pods = sorted(set(frame["pod"]))
+    looks = [STATES["ejected"]] * len(pods) + [look for _, look in KINDS if len(counts)]
+    names = [*pods, *(name for name, _ in KINDS if len(counts))]
+    words = [*told(pods), *names[len(pods) :]]
+    return {
+        "end": round(last, 3),
+        "axis": SINCE,
+        "rows": [
+            [name, short, themed(look.colour), look.hatch]
+            for name, short, look in zip(names, words, looks, strict=True)
+        ],
+        "bars": [list(span) for span in spans(frame, last)],
+        "step": step_of(last, 10**6),
+        "grown": {name: grown(name, counts, last) for name in names[len(pods) :]},
+        "marks": [[round(mark.at - start, 3), mark.what] for mark in marks],
+        "hatches": HATCHES,
+    }
 
 
 def lane(axes: Any, at: int, kind: tuple[str, Look], counts: pd.DataFrame, last: float) -> None:
     """How much one counter grew in each step, and at the right how much in all."""
     name, style = kind
-    step = step_of(last, 10**6)
-    grown = counts[name].diff().fillna(counts[name])
-    sums = grown.groupby((counts["at_s"] / step + 1e-6).astype(int)).sum()
-    steps = [float(sums.get(number, 0.0)) for number in range(int(last / step) + 1)]
+    step, steps = step_of(last, 10**6), grown(name, counts, last)
     highest = max([1.0, *steps])
     edges = [step * number for number in range(len(steps) + 1)]
     tops = [at + 0.8 * value / highest for value in steps]
@@ -97,6 +123,14 @@ def lane(axes: Any, at: int, kind: tuple[str, Look], counts: pd.DataFrame, last:
     )
     total = int(counts[name].iloc[-1])
     axes.note(str(total), 1, at + 0.4, beyond=True)
+
+
+def grown(name: str, counts: pd.DataFrame, last: float) -> list[float]:
+    """How much a counter grew in each step of `step_of`."""
+    step = step_of(last, 10**6)
+    growth = counts[name].diff().fillna(counts[name])
+    sums = growth.groupby((counts["at_s"] / step + 1e-6).astype(int)).sum()
+    return [float(sums.get(number, 0.0)) for number in range(int(last / step) + 1)]
 
 
 def last_of(frame: pd.DataFrame, counts: pd.DataFrame) -> float:
@@ -165,17 +199,19 @@ class BreakerTimeline(WatchingPanel, LivePanel):
     """
 
     title = "Circuit breaker"
-    scripts = ("live.js", "watching.js", "breaker.js")
-    styles = ("live.css",)
+    scripts = ("uplot/uPlot.iife.min.js", "chart.js", "live.js", "watching.js", "breaker.js")
+    styles = ("uplot/uPlot.min.css", "live.css", "chart.css")
     every_s = 0.2
 
     live = traitlets.Bool(True).tag(sync=True)
     """Whether there is a mesh to look at."""
+    chart = traitlets.Dict().tag(sync=True)
+    """What the view draws: see the function `chart`."""
 
     def __init__(self, source: Any, *, proxy: str = "gateway") -> None:
         self.rows: pd.DataFrame | None = None
-        self.drawn_at, self.drawn = 0.0, (-1, -1, -1, -1)
-        self.shown_until = 0.0
+        self.told_at, self.told, self.drawn_at = 0.0, (-1, -1, -1, -1), 0.0
+        self.shown_until = self.kept_until = 0.0
         # a look takes milliseconds and a picture some hundred of them: looks must not wait for
         # pictures
         self.drawer = Ticker(weakly(self, "redraw"), every_s=BUSY_S)
@@ -206,34 +242,65 @@ class BreakerTimeline(WatchingPanel, LivePanel):
         self.drawer.start()
 
     def redraw(self) -> bool:
-        """Draws when something is new; while nothing is, only the axis grows, from time to time."""
+        """Tells the view when something is new; while nothing is, only the axis grows, from time to
+        time. What is kept for exports is drawn more seldom.
+        """
         watch = self.watch
         out = sum(e.until is None for e in watch.ejections)
         state = (len(watch.ejections), out, len(watch.counts), len(watch.marks))
-        due = time.monotonic() - self.drawn_at > (0 if out else CALM_S)
-        if self.watching and (due or state != self.drawn):
-            self.drawn = state
+        due = time.monotonic() - self.told_at > (0 if out else CALM_S)
+        if self.watching and (due or state != self.told):
+            self.told = state
+            self.tell()
+        if self.watching and time.monotonic() - self.drawn_at > KEEP_S:
             self.draw()
         return self.watching
 
-    def draw(self) -> None:
-        self.drawn_at = time.monotonic()
+    def seen_so_far(self) -> tuple[pd.DataFrame, pd.DataFrame, list[Mark], float, float]:
+        """Ejections, counts, marks, when the picture's time begins, and when this was seen."""
         if self.rows is not None:
-            self.show(timeline(self.rows))
-            return
+            nothing = pd.DataFrame({"at_s": [], "refused": [], "retries": []})
+            return self.rows, nothing, [], 0.0, last_of(self.rows, nothing) + 1.0
         watch = self.watch
         end = watch.last.at if watch.last is not None else steady_time()
-        axes = timeline(
-            watch.frame,
-            counted(watch, end),
-            watch.marks,
-            start=watch.began,
-            end_s=max(1.0, end - watch.began),
+        return watch.frame, counted(watch, end), list(watch.marks), watch.began, end
+
+    def tell(self) -> None:
+        """What the view draws, and the table under it."""
+        self.told_at = time.monotonic()
+        frame, counts, marks, start, end = self.seen_so_far()
+        last = max(1.0, end - start)
+        drawn, cells = (
+            chart(frame, counts, marks, start, last),
+            cells_of(table(frame, counts, last)),
         )
-        with self.lock:
+        with self.lock, self.hold_sync():
             if end >= self.shown_until:  # if not, another thread has shown a later look
                 self.shown_until = end
-                self.show(axes, len(watch.marks))
+                self.chart, self.caption, self.cells = drawn, title(frame), cells
+                self.marks = len(marks)
+
+    def draw(self) -> None:
+        """The picture that is kept, and what the view draws: both of the same look."""
+        self.drawn_at = time.monotonic()
+        frame, counts, marks, start, end = self.seen_so_far()
+        last = max(1.0, end - start)
+        axes = timeline(frame, counts, marks, start=start, end_s=last)
+        drawn = chart(frame, counts, marks, start, last)
+        with self.lock, self.hold_sync():
+            # if not, another thread has shown a later look, or has told the view of one
+            if end >= self.kept_until:
+                self.kept_until = end
+                self.axes, self.picture = axes, axes.picture()
+                if end >= self.shown_until:
+                    self.shown_until = end
+                    self.chart = drawn
+                    self.show(axes, len(marks))
+
+    def publish(self, *, update: bool) -> None:
+        if self.watching:
+            self.draw()
+        super().publish(update=update)
 
     def close(self) -> None:
         self.drawer.stop()

@@ -4,9 +4,11 @@ the same.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from labkit.ui import BreakerTimeline
 from labkit.ui.panels import breaker
 from labkit.ui.panels.meshwatch import MeshWatch
 from labkit.ui.panels.samples import OutlierSettings
+from labkit.ui.plots.style import STATES, themed
 from labkit.waiting import wait_until
 from tests.mesh.conftest import CLUSTER, GATEWAY, HELLO, ROUTE, URL, rule
 from tests.ui.panels.test_mesh_view import Told, seen
@@ -119,6 +122,51 @@ def test_looks_do_not_wait_for_pictures(mesh: Mesh) -> None:
     panel.show = held  # type: ignore[method-assign]
     panel.stop()
     assert stopped[0] >= 3
+    panel.close()
+
+
+def test_a_look_that_is_drawn_late_does_not_hide_a_later_one(
+    mesh: Mesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = BreakerTimeline(mesh)
+    held, go, timeline = threading.Event(), threading.Event(), breaker.timeline
+
+    def late(*args: Any, **options: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            held.set()
+            assert go.wait(20)
+        return timeline(*args, **options)
+
+    monkeypatch.setattr(breaker, "timeline", late)
+    drawing = threading.Thread(target=panel.draw)
+    drawing.start()
+    assert held.wait(20)
+    mesh.apply(rule("{loadBalancer: {simple: LEAST_REQUEST}}"))
+    panel.look()
+    shown, picture, axes = panel.chart, panel.picture, panel.axes
+    assert [what for _, what in shown["marks"]] == [mesh.history[-1].what]
+    go.set()
+    drawing.join(20)
+    assert (panel.chart, panel.picture) == (shown, picture)
+    assert panel.axes is axes
+    panel.close()
+
+
+def test_the_view_is_told_what_the_picture_shows() -> None:
+    panel = BreakerTimeline(FRAME)
+    assert [row[:2] for row in panel.chart["rows"]] == [["a-1", "a-1"], ["b-1", "b-1"]]
+    bars = [["a-1", 1.0, 2.5], ["b-1", 2.0, 3.0], ["a-1", 4.0, 5.0]]
+    assert [bar[:3] for bar in panel.chart["bars"]] == bars
+    counts = pd.DataFrame(
+        {"at_s": [0.0, 1.0, 3.0, 6.0], "refused": [0, 4, 6, 6], "retries": [0, 0, 1, 1]}
+    )
+    told = breaker.chart(FRAME, counts, [Change(101.5, "a rule")], 100.0, 6.0)
+    sums = {name: sum(steps) for name, steps in told["grown"].items()}
+    assert sums == {"refused": 6, "retries": 1}
+    assert told["marks"] == [[1.5, "a rule"]]
+    assert {row[2] for row in told["rows"]} == {
+        themed(STATES[state].colour) for state in ("ejected", "refused", "retried")
+    }
     panel.close()
 
 
