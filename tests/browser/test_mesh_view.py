@@ -130,6 +130,85 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
 
 
 @pytest.mark.parametrize("book", ["view"], indirect=True)
+def test_a_click_or_enter_opens_the_yaml_and_what_envoy_has(book: Notebook) -> None:
+    panel, page = book.panel, book.page
+    panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
+    bad = book.ask("mesh.apply(rule); print(bad)")
+    panel.locator(f"[data-part='pod {bad}'] rect").click()
+    shown = panel.locator(".labkit-concern")
+    shown.get_by_role("heading", name=bad).wait_for(timeout=30_000)
+    assert shown.locator("summary").all_inner_texts() == [
+        "Service hello-world",
+        "Deployment hello-world-v2",
+        "DestinationRule hello-world-dr",
+        "VirtualService hello-world-vs",
+    ]
+    envoy = shown.get_by_role("region", name="What Envoy has of it", exact=True)
+    assert "consecutive_5xx: 2" in envoy.inner_text()
+    for theme in ("Light", "Dark", "Dark High Contrast"):
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {theme}",
+        )
+        page.wait_for_function(
+            "light => document.body.dataset.jpThemeLight === light",
+            arg=str(theme == "Light").lower(),
+        )
+        for width, height in ((1280, 800), (1920, 1080)):
+            page.set_viewport_size({"width": width, "height": height})
+            book.show()
+            assert book.violations() == []
+            assert book.cut_off() == []
+            book.picture(f"meshview-opened-{theme.lower().replace(' ', '-')}-{width}")
+    # Tab reaches one part, arrow keys the others; the focus stays while the picture is renewed
+    cells = page.locator(".jp-Cell").count()
+    panel.locator("[data-part][tabindex='0']").focus()
+    here = "() => document.activeElement.dataset?.part"
+    assert page.evaluate(here) == f"pod {bad}"
+    page.keyboard.press("ArrowUp")
+    other = page.evaluate(here)
+    assert other not in (None, f"pod {bad}")
+    page.keyboard.press("x")  # in JupyterLab's command mode it cuts the cell
+    book.ask("mesh.curl(url, n=40)")
+    page.wait_for_function(
+        "() => /^[1-9]/.test(document.querySelector('[data-pod] text:last-child').textContent)",
+        timeout=30_000,
+    )
+    assert page.evaluate(here) == other
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "part => document.querySelector('[data-part][aria-expanded=true]')?.dataset.part === part",
+        arg=other,
+        timeout=30_000,
+    )
+    assert page.locator(".jp-Cell").count() == cells
+    shown.get_by_role("button", name="Close").click()
+    page.wait_for_function("() => document.querySelector('.labkit-concern').hidden", timeout=30_000)
+    assert page.evaluate(here) == other
+    assert book.complaints == []
+
+
+@pytest.mark.parametrize("book", ["view"], indirect=True)
+def test_a_thin_line_is_easy_to_click(book: Notebook) -> None:
+    bad = book.ask("print(bad)")
+    way = book.panel.locator(f"[data-part='way {bad}']")
+    way.wait_for(state="attached", timeout=30_000)
+    book.show()
+    x, y = way.evaluate(
+        """node => {
+          const line = node.querySelector('path.labkit-hit');
+          const at = line.getPointAtLength(line.getTotalLength() / 2);
+          const place = at.matrixTransform(line.getScreenCTM());
+          return [place.x, place.y + 6];
+        }"""
+    )
+    book.page.mouse.click(x, y)
+    told = book.panel.locator(".labkit-concern")
+    told.get_by_role("heading", name=f"From the gateway to {bad}").wait_for(timeout=30_000)
+    assert book.complaints == []
+
+
+@pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_it_is_stopped_by_keyboard_and_by_leaving(book: Notebook) -> None:
     panel, page = book.panel, book.page
     button = panel.get_by_role("button", name="Stop watching")

@@ -11,6 +11,8 @@ import traitlets
 
 from labkit.mesh import Mesh
 from labkit.ui.panels import picture
+from labkit.ui.panels.base import action, work
+from labkit.ui.panels.concern import Concern, concern
 from labkit.ui.panels.live import cells_of
 from labkit.ui.panels.watching import WatchingPanel
 from labkit.ui.plots.style import css
@@ -30,14 +32,21 @@ class MeshView(WatchingPanel):
     >>> mesh.curl(url, n=20)
     >>> view.look()
     >>> view.table
+    >>> print("\\n".join(view.about(f"pod {pod}").envoy))
+
+    A click on a node or on the line to it does the last.
     """
 
     title = "The mesh"
     scripts = ("live.js", "watching.js", "meshview.js")
-    styles = ("live.css",)
+    styles = ("live.css", "meshview.css")
     looks = css()
 
     svg = traitlets.Unicode("").tag(sync=True)
+    opened = traitlets.Dict().tag(sync=True)
+    """What concerns the part that was clicked: {} or {"part", "title", "objects": [[name, YAML]],
+    "envoy"}.
+    """
 
     def __init__(self, mesh: Mesh, *, proxy: str = "gateway") -> None:
         super().__init__(mesh, proxy=proxy)
@@ -54,6 +63,21 @@ class MeshView(WatchingPanel):
         made, and its share of the requests in the last seconds, in per cent.
         """
         return picture.table(self.model)
+
+    @work("Looking")
+    def about(self, part: str) -> Concern:
+        """The objects that concern a part of the picture, and what the proxy has for them: "proxy",
+        "pod NAME", or "way NAME", the line to it. Raises what the mesh raises.
+        """
+        seen = self.watch.last or self.watch.look()
+        found = concern(self.mesh, self.watch.proxy, seen, part)
+        self.opened = found.as_dict()
+        return found
+
+    @action
+    def shut(self) -> None:
+        """Shows nothing of a part any more."""
+        self.opened = {}
 
     def draw(self) -> None:
         model = self.model

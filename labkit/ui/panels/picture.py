@@ -200,9 +200,9 @@ def svg(of: Mapping[str, Any]) -> str:
         y += HEAD
         for pod in group["pods"]:
             middle = y + POD_HEIGHT / 2
-            lines.append(
-                link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, colour)
-            )
+            way = link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, colour)
+            told = f"from the {who(of)} to {short[pod['name']]}, {100 * pod['share']:.0f} %"
+            lines.append(part(f"way {pod['name']}", told, way))
             boxes.append(pod_box(pod, short[pod["name"]], y, colour))
             y += POD_HEIGHT + GAP
     boxes.append(
@@ -214,7 +214,7 @@ def svg(of: Mapping[str, Any]) -> str:
             "you" if of["source"] == "gateway" else str(of["source"]),
         )
     )
-    boxes.append(box(MIDDLE - 80, centre - 24, 160, 48, who(of)))
+    boxes.append(part("proxy", who(of), box(MIDDLE - 80, centre - 24, 160, 48, who(of))))
     boxes.append(text(LEFT + 8, centre - 14, f"{of['per_second']:g}/s"))
     for number, word in enumerate(("waiting", "refused", "retries")):
         count = of["counters"].get(word, 0)
@@ -249,6 +249,17 @@ def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) 
     )
 
 
+def part(name: str, told: str, inside: str) -> str:
+    """A part that a view may open: its name, and what is said of it to who can't see it."""
+    return f"<g {opens(name, told)}>{inside}</g>"
+
+
+def opens(name: str, told: str) -> str:
+    return (
+        f"data-part='{html.escape(name, quote=True)}' data-told='{html.escape(told, quote=True)}'"
+    )
+
+
 def box(x: float, y: float, width: float, height: float, label: str) -> str:
     words = text(x + width / 2, y + height / 2 + 5, label, anchor="middle", weight="600")
     return (
@@ -265,7 +276,8 @@ def pod_box(pod: Mapping[str, Any], name: str, y: float, colour: str) -> str:
     width = WIDTH - RIGHT - 10
     dash = "" if ready or pod["state"] == EJECTED else " stroke-dasharray='5 3'"
     parts = [
-        f"<g data-pod='{html.escape(pod['name'], quote=True)}' data-state='{pod['state']}'>",
+        f"<g data-pod='{html.escape(pod['name'], quote=True)}' data-state='{pod['state']}' "
+        f"{opens('pod ' + pod['name'], name + ', ' + pod['words'])}>",
         f"<rect x='{RIGHT}' y='{y:.1f}' width='{width}' height='{POD_HEIGHT}' rx='4' "
         f"fill='{GROUND}' stroke='{colour}' "
         f"stroke-width='2.5'{dash}/>",

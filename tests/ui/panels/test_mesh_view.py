@@ -272,6 +272,41 @@ def test_a_gateway_that_is_started_again_is_waited_for() -> None:
         view.close()
 
 
+def test_a_part_tells_which_objects_concern_it_and_what_envoy_has(
+    mesh: Mesh, view: MeshView
+) -> None:
+    mesh.apply(rule(QUICK))
+    pod = mesh.pods("hello-world-v2")[0].name
+    names = {each.get("data-part") for each in drawn(view).iter()} - {None}
+    assert names == {"proxy", *(f"{w} {p}" for p in pods_of(view) for w in ("pod", "way"))}
+    found = view.about(f"pod {pod}")
+    assert [name.split()[0] for name, _ in found.objects] == [
+        "Service",
+        "Deployment",
+        "DestinationRule",
+        "VirtualService",
+    ]
+    assert "Deployment hello-world-v2" in [name for name, _ in found.objects]
+    assert f"# cluster {CLUSTER}" in found.envoy
+    assert "  consecutive_5xx: 2" in found.envoy
+    assert view.opened["part"] == f"pod {pod}"
+    (policy,) = (text for name, text in view.opened["objects"] if "DestinationRule" in name)
+    assert "consecutive5xxErrors: 2" in policy
+    way = view.about(f"way {pod}")
+    assert {name.split()[0] for name, _ in way.objects} == {"DestinationRule", "VirtualService"}
+    assert way.envoy == found.envoy
+    proxy = view.about("proxy")
+    assert {name.split()[0] for name, _ in proxy.objects} == {"Gateway", "VirtualService"}
+    assert any(line.startswith("# route of test.example.com") for line in proxy.envoy)
+    view.hear(None, {"do": "shut"})
+    assert view.opened == {}
+
+
+def test_of_a_pod_that_has_gone_nothing_is_told(view: MeshView) -> None:
+    found = view.about("pod who-was-that")
+    assert (found.objects, found.envoy) == ((), ())
+
+
 def test_an_export_has_the_picture_and_the_table(view: MeshView) -> None:
     page = view.page()
     assert "<svg" in page
