@@ -21,9 +21,9 @@ named, or that nothing changes. It fails for a field without a fate, and for a r
 Another asks istiod's own translation: what it acts on is done or refused, and nothing else is done.
 They are {total} fields of {kinds} kinds, annotations and labels counted: {counts}.
 
-Objects of other kinds that proxies would hear of (ServiceEntry, Sidecar, EnvoyFilter, HTTPRoute and
-all others) are refused as a whole, and so are all their fields. The mesh on a cluster refuses
-nothing of this: there istiod does it all.
+Objects of other kinds that proxies would hear of (EnvoyFilter, HTTPRoute and all others) are
+refused as a whole, and so are all their fields. The mesh on a cluster refuses nothing of this:
+there istiod does it all.
 
 In a path `[]` is any item of a list and `{{}}` any key of a map. † marks what `labkit translate`
 takes, since no proxy hears of it, and what the mesh on this machine refuses to run. ‡ marks what is

@@ -91,6 +91,9 @@ TABLE: tuple[Kind, ...] = (
     Kind("Gateway", ISTIO_GROUP, short=("gw",), role="policy", runs=True),
     Kind("VirtualService", ISTIO_GROUP, short=("vs",), role="policy", runs=True),
     Kind("DestinationRule", ISTIO_GROUP, short=("dr",), role="policy", runs=True),
+    Kind("ServiceEntry", ISTIO_GROUP, short=("se",), role="policy", runs=True),
+    Kind("WorkloadEntry", ISTIO_GROUP, short=("we",), role="policy", runs=True),
+    Kind("Sidecar", ISTIO_GROUP, role="policy", runs=True),
     # what a cluster makes of these, or labkit makes on a cluster
     Kind("ReplicaSet", APPS, short=("rs",), role="workload"),
     Kind("EnvoyFilter", ISTIO_GROUP, "v1alpha3", role="policy"),
@@ -111,11 +114,8 @@ TABLE: tuple[Kind, ...] = (
     Kind("PodDisruptionBudget", "policy", short=("pdb",)),
     Kind("Lease", "coordination.k8s.io"),
     # what else a learner may well have on a cluster
-    Kind("ServiceEntry", ISTIO_GROUP, short=("se",)),
-    Kind("WorkloadEntry", ISTIO_GROUP, short=("we",)),
     Kind("WorkloadGroup", ISTIO_GROUP, short=("wg",)),
     *_others(ISTIO_GROUP, "ProxyConfig", version="v1beta1"),
-    *_others(ISTIO_GROUP, "Sidecar"),
     Kind("AuthorizationPolicy", ISTIO_SECURITY, short=("ap",)),
     Kind("PeerAuthentication", ISTIO_SECURITY, short=("pa",)),
     Kind("RequestAuthentication", ISTIO_SECURITY, short=("ra",)),

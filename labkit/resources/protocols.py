@@ -35,7 +35,7 @@ BY_APP_PROTOCOL = {"kubernetes.io/h2c": HTTP2, "kubernetes.io/ws": HTTP, "kubern
 SERVER_SPEAKS_FIRST = {25, 53, 3306, 27017}
 """Ports at which waiting for the client's first bytes would never end."""
 
-SERVER_ALWAYS_FIRST = {"Mongo", "MySQL"}
+SERVER_ALWAYS_FIRST = frozenset({"Mongo", "MySQL"})
 """Protocols for which Istio adds no look at the first bytes to a listener that is there."""
 
 
@@ -69,6 +69,11 @@ def is_http2(protocol: str) -> bool:
 def is_http(protocol: str) -> bool:
     """Whether a port says that it is HTTP, so that routes apply to it."""
     return protocol in (HTTP, "HTTP_PROXY") or is_http2(protocol)
+
+
+def is_tls(protocol: str) -> bool:
+    """Whether a port says that its connections begin with TLS."""
+    return protocol in (HTTPS, "TLS")
 
 
 def is_http_or_unknown(protocol: str) -> bool:

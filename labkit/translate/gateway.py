@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from labkit.jsontypes import Json
 from labkit.resources import istio
 from labkit.resources.hosts import for_namespace, intersection, specificity
 from labkit.translate import clusters, listeners
 from labkit.translate.model import ProxyConfig
-from labkit.translate.registry import NO_ADDRESS, Registry
+from labkit.translate.registry import Registry
 from labkit.translate.routes.http_routes import Viewer, routes_of
 from labkit.translate.routes.match import is_catch_all
+from labkit.translate.services import NO_ADDRESS
 from labkit.translate.support import refusal
 from labkit.translate.values import at
 
@@ -112,11 +112,12 @@ def gateway_config(
     >>> gateway_config(registry_of(load("manifests/"))).listeners[0]["name"]
     '0.0.0.0_8080'
     """
-    found = list(clusters.outbound(registry, namespace, labels, sidecar=False))
+    scope = registry.gateway_scope(namespace)
+    found = list(clusters.outbound(registry, scope, namespace, labels, sidecar=False))
     servers = servers_of(registry, labels, namespace)
     return ProxyConfig(
         clusters=tuple(cluster.message for cluster in found),
-        endpoints=tuple(c.assignment for c in found if not c.is_original_dst),
+        endpoints=tuple(c.assignment for c in found if c.is_eds),
         original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
         routes=tuple(
             route_config(registry, bind.route_config, servers.of(bind), labels, namespace)
@@ -203,15 +204,17 @@ def virtual_hosts(
     """
     found: dict[str, Json] = {}
     cache: dict[tuple[str, str, str], list[Json]] = {}
+    scope = registry.gateway_scope(namespace)
     for server in servers:
         viewer = Viewer(
             registry=registry,
+            scope=scope,
             gateways=frozenset({server.gateway}),
             labels=labels,
             namespace=namespace,
             port=server.number,
             tls=server.tls,
-            service=partial(registry.visible_service, namespace=namespace),
+            service=scope.called.get,
         )
         for vs in registry.visible_virtual_services(namespace, server.gateway):
             shared = intersection(for_namespace(server.hosts, vs.namespace), vs.hosts)

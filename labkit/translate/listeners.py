@@ -27,6 +27,12 @@ HTTP_INSPECTOR: Json = {
         "@type": f"{TYPE}envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
     },
 }
+TLS_INSPECTOR: Json = {
+    "name": "envoy.filters.listener.tls_inspector",
+    "typed_config": {
+        "@type": f"{TYPE}envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+    },
+}
 LOOKS_LIKE_HTTP: Json = {
     "transport_protocol": "raw_buffer",
     "application_protocols": ["http/1.1", "h2c"],
@@ -97,32 +103,45 @@ def gateway(bind: str, port: int, route_config: str, settings: Settings) -> Json
 
 
 def outbound(
-    bind: str, port: int, route_config: str, other_traffic: Json, settings: Settings
+    bind: str,
+    port: int,
+    chains: list[tuple[Json, str | Json]],
+    other_traffic: Json,
+    settings: Settings,
 ) -> Json:
-    """A sidecar's listener for what its application sends. What is not HTTP goes to
-    `other_traffic`.
+    """A sidecar's listener for what its application sends. `chains` are what each takes and where
+    it leads: the name of a route configuration, or a filter that passes connections on. What none
+    takes goes to `other_traffic`.
     """
     found = listener(bind, port, "OUTBOUND")
-    manager = connection_manager(
-        f"outbound_{bind}_{port}", settings, rds=rds(route_config), use_remote_address=False
-    )
-    return {
-        **found,
-        "filter_chains": [{"filter_chain_match": LOOKS_LIKE_HTTP, "filters": [manager]}],
-        "default_filter_chain": {"filter_chain_match": {}, "filters": [other_traffic]},
-        "listener_filters": [HTTP_INSPECTOR],
-        "listener_filters_timeout": settings.detection_timeout,
-        "continue_on_listener_filters_timeout": True,
-        "bind_to_port": False,
-    }
-
-
-def outbound_tcp(bind: str, port: int, traffic: Json) -> Json:
-    """A sidecar's listener for a port that says it is not HTTP: connections go on as they are,
-    through the filter `traffic`.
-    """
-    found = listener(bind, port, "OUTBOUND")
-    return {**found, "filter_chains": [{"filters": [traffic]}], "bind_to_port": False}
+    made: list[Json] = []
+    last: Json | None = None
+    for match, target in chains:
+        if isinstance(target, str):
+            target = connection_manager(
+                f"outbound_{bind}_{port}", settings, rds=rds(target), use_remote_address=False
+            )
+        chain: Json = {"filters": [target]}
+        if match:
+            made.append({"filter_chain_match": match, **chain})
+        else:
+            last = chain
+    if last is not None and not made:
+        found["filter_chains"] = [last]
+    else:
+        found["filter_chains"] = made
+        found["default_filter_chain"] = {
+            "filter_chain_match": {},
+            **(last or {"filters": [other_traffic]}),
+        }
+    looks = any("application_protocols" in match for match, _ in chains)
+    inspectors = [TLS_INSPECTOR] if any("server_names" in match for match, _ in chains) else []
+    inspectors += [HTTP_INSPECTOR] if looks else []
+    if inspectors:
+        found["listener_filters"] = inspectors
+        found["listener_filters_timeout"] = settings.detection_timeout if looks else "0s"
+        found["continue_on_listener_filters_timeout"] = True
+    return {**found, "bind_to_port": False}
 
 
 def inbound(port: int, service_port: int, settings: Settings) -> Json:

@@ -68,6 +68,7 @@ def _told(assignment: Json, workloads: Mapping[str, str]) -> Json:
         for row in group.get("lb_endpoints", ()):
             address = row["endpoint"]["address"].get("socket_address", {}).get("address")
             metadata = {"filter_metadata": {"istio": {"workload": workloads.get(address)}}}
-            rows.append({**row, "metadata": metadata} if address in workloads else row)
+            told = "metadata" in row or address not in workloads
+            rows.append(row if told else {**row, "metadata": metadata})
         groups.append({**group, "lb_endpoints": rows})
     return {**assignment, "endpoints": groups}

@@ -7,77 +7,47 @@ What istiod has in its PushContext (`pilot/pkg/model/push_context.go`) and its s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from labkit.resources import protocols
-from labkit.resources.istio import (
-    EXPORT_TO,
-    GATEWAY_PORTS,
-    MESH,
-    OWN_REVISION,
-    REVISION,
-    service_host,
-)
+from labkit.resources.istio import GATEWAY_PORTS, MESH, OWN_REVISION, REVISION
 from labkit.resources.model import Resource
 from labkit.resources.precedence import DestinationRules
-from labkit.translate.model import Pod, port_name
+from labkit.translate.entries import (
+    Backend,
+    backends_of,
+    behind_a_service,
+    services_of,
+    workload_of,
+)
+from labkit.translate.model import Pod
+from labkit.translate.rules.sidecars import Egress, SidecarRules
 from labkit.translate.rules.virtual_services import VirtualService, resolve_all
+from labkit.translate.scope import Scope, gateway_scope, sidecar_scope
+from labkit.translate.services import (
+    NO_ADDRESS,
+    NOBODY,
+    Service,
+    ServicePort,
+    has_labels,
+    is_visible,
+    service_of,
+    target_port,
+)
 from labkit.translate.settings import settings_of
 from labkit.translate.support import check_supported
 
-NO_ADDRESS = "0.0.0.0"
-NOBODY = "~"
-"""In an `exportTo`: nobody sees the object."""
-
-
-@dataclass(frozen=True)
-class ServicePort:
-    """A port of a Service. `protocol` is one of `protocols`; `target` a number, or a name of a port
-    of the pods.
-    """
-
-    number: int
-    name: str
-    protocol: str
-    target: int | str
-
-
-@dataclass(frozen=True)
-class Service:
-    """A Kubernetes Service. `address` is 0.0.0.0 when it is headless or has none."""
-
-    name: str
-    namespace: str
-    ports: tuple[ServicePort, ...]
-    address: str
-    headless: bool
-    selector: Mapping[str, str]
-    export_to: frozenset[str]
-    publishes_unready: bool = False
-    """Whether pods count as ready behind it that are not: Kubernetes says so to everybody."""
-
-    @property
-    def host(self) -> str:
-        """Its full name, by which clusters and rules know it."""
-        return service_host(self.name, self.namespace)
-
-    def port(self, number: int) -> ServicePort | None:
-        """The port of that number to which one can connect; None where there is none."""
-        ports = (port for port in self.ports if port.protocol != protocols.UDP)
-        return next((port for port in ports if port.number == number), None)
-
-    def only(self, port: ServicePort) -> Service:
-        """The same Service with this port alone."""
-        return replace(self, ports=(port,))
-
-    def selects(self, pod: Pod) -> bool:
-        """Whether the pod is behind it: same namespace, all labels of its selector."""
-        return (
-            bool(self.selector)
-            and pod.namespace == self.namespace
-            and has_labels(pod, self.selector)
-        )
+__all__ = [
+    "NOBODY",
+    "NO_ADDRESS",
+    "Registry",
+    "Service",
+    "ServicePort",
+    "Target",
+    "has_labels",
+    "is_visible",
+    "service_of",
+    "target_port",
+]
 
 
 @dataclass(frozen=True)
@@ -115,10 +85,20 @@ class Registry:
         check_supported(self.resources)
         self.settings = settings_of(self.resources)
         by_age = sorted(self.resources, key=age)
-        self.services = [service_of(r, self.service_ips) for r in by_age if r.kind == "Service"]
-        self.by_host = {service.host: service for service in self.services}
         # istiod reads no policy that is labelled for an istiod of another revision
         read = [r for r in by_age if r.labels.get(REVISION, OWN_REVISION) == OWN_REVISION]
+        entries = [r for r in read if r.kind == "ServiceEntry"]
+        self.services = [service_of(r, self.service_ips) for r in by_age if r.kind == "Service"]
+        if entries:
+            self.services = with_entries(by_age, entries, self.service_ips)
+        self.workloads = [workload_of(r) for r in read if r.kind == "WorkloadEntry"]
+        self.entry_backends = backends_of(entries, self.workloads, self.pods)
+        self.known: dict[str, dict[str, Service]] = {}
+        for service in self.services:
+            by_namespace = self.known.setdefault(service.host, {})
+            before = by_namespace.get(service.namespace)
+            if before is None or (before.entry and not service.entry):
+                by_namespace[service.namespace] = service
         self.gateways = [r for r in read if r.kind == "Gateway"]
         self.virtual_services: list[VirtualService] = resolve_all(
             [r for r in read if r.kind == "VirtualService"],
@@ -129,56 +109,58 @@ class Registry:
             root_namespace=self.settings.root_namespace,
             private_by_default=self.settings.private_destination_rules,
         )
-
-    def knows(self, namespace: str, service: Service, *, sidecar: bool) -> bool:
-        """Whether proxies of a namespace obey rules about a Service: it is visible to them, or a
-        sidecar has a cluster for it all the same.
-        """
-        return self.sees(namespace, service) or (
-            sidecar
-            and service.namespace == namespace
-            and any(called.host == service.host for called in self.services_called(namespace))
+        self.sidecars = SidecarRules(
+            [r for r in read if r.kind == "Sidecar"], self.settings.root_namespace
         )
+        self._scopes: dict[tuple[str, str, str], Scope] = {}
+
+    def scope(self, namespace: str, labels: Mapping[str, str]) -> Scope:
+        """What a sidecar knows of, of a pod with these labels."""
+        rule = self.sidecars.find(namespace, labels)
+        key = (namespace, "", "") if rule is None else (namespace, rule.namespace, rule.name)
+        if key not in self._scopes:
+            only = self.settings.registry_only
+            if rule is not None and rule.registry_only is not None:
+                only = rule.registry_only
+            self._scopes[key] = sidecar_scope(
+                self.visible_services(namespace),
+                self.visible_virtual_services(namespace, MESH),
+                None if rule is None else Egress(rule.hosts, namespace),
+                namespace,
+                self.known,
+                self.sees,
+                registry_only=only,
+            )
+        return self._scopes[key]
+
+    def gateway_scope(self, namespace: str) -> Scope:
+        """What a gateway of a namespace knows of."""
+        key = (namespace, "gateway", "")
+        if key not in self._scopes:
+            self._scopes[key] = gateway_scope(self.visible_services(namespace))
+        return self._scopes[key]
 
     def visible_services(self, namespace: str) -> list[Service]:
-        """The Services whose `networking.istio.io/exportTo` lets proxies of
-        `namespace` see them.
+        """The services whose `exportTo` lets proxies of `namespace` see them: first those that not
+        everybody may see.
         """
-        return [s for s in self.services if self.sees(namespace, s)]
+        private, public = [], []
+        for service in self.services:
+            if self.is_public(service):
+                public.append(service)
+            elif self.sees(namespace, service):
+                private.append(service)
+        return private + public
+
+    def is_public(self, service: Service) -> bool:
+        """Whether everybody may know of a service."""
+        export_to = service.export_to or self.settings.service_export_to
+        return not export_to or "*" in export_to
 
     def sees(self, namespace: str, service: Service) -> bool:
         """Whether proxies of a namespace may know of a Service."""
         export_to = service.export_to or self.settings.service_export_to
         return is_visible(export_to, service.namespace, namespace)
-
-    def services_called(self, namespace: str) -> list[Service]:
-        """The Services that sidecars of `namespace` have clusters for: all that they may see, and
-        those of their own namespace that are hidden even there, as far as a VirtualService leads to
-        them.
-        """
-        seen = self.visible_services(namespace)
-        hidden = {
-            s.host: s
-            for s in self.services
-            if s.namespace == namespace and not self.sees(namespace, s)
-        }
-        if not hidden:
-            return seen
-        ports: dict[str, set[int]] = {}
-        for vs in self.visible_virtual_services(namespace, MESH):
-            for host, number in vs.destinations(namespace):
-                ports.setdefault(host, set()).add(number)
-        for host, service in hidden.items():
-            named = ports.get(host, set())
-            chosen = [port for port in service.ports if 0 in named or port.number in named]
-            if chosen:
-                seen.append(replace(service, ports=tuple(chosen)))
-        return seen
-
-    def visible_service(self, host: str, namespace: str) -> Service | None:
-        """The Service of that full name, if proxies of `namespace` may see it."""
-        service = self.by_host.get(host)
-        return service if service is not None and self.sees(namespace, service) else None
 
     def visible_virtual_services(self, namespace: str, gateway: str) -> list[VirtualService]:
         """The VirtualServices bound to `gateway`: first the namespace's own private ones, then all
@@ -198,30 +180,68 @@ class Registry:
                 exported += times
         return private + exported + public
 
-    def pods_of(
-        self, service: Service, port: ServicePort, labels: Mapping[str, str]
-    ) -> list[tuple[Pod, int]]:
-        """The pods behind a Service's port that have `labels` too, each with the port that takes
-        the traffic.
+    def backends(
+        self,
+        service: Service,
+        port: ServicePort,
+        labels: Mapping[str, str],
+        *,
+        by_name: bool = True,
+    ) -> list[Backend]:
+        """What is behind a service's port and has `labels` too. Of ServiceEntries of its host those
+        whose port has the same name, or number: istiod goes by the one in EDS, by the other in CDS.
         """
+        found = self.behind_kubernetes(service, port, labels)
+        for each in self.entry_backends.get((service.namespace, service.host), ()):
+            same = each.port_name == port.name if by_name else each.port_number == port.number
+            if same and has_labels(each, labels):
+                found.append(each)
+        return found
+
+    def behind_kubernetes(
+        self, service: Service, port: ServicePort, labels: Mapping[str, str]
+    ) -> list[Backend]:
+        """Pods and WorkloadEntries behind a port of a Kubernetes Service; an entry of the same host
+        and namespace has those of its port of that name too.
+        """
+        if service.entry:
+            own = self.known[service.host][service.namespace]
+            ports = [] if own.entry else [each for each in own.ports if each.name == port.name]
+            return self.behind_kubernetes(own, ports[0], labels) if ports else []
+        if NOBODY in service.export_to:
+            return []
         found = []
         for pod in self.pods:
             if service.selects(pod) and has_labels(pod, labels):
                 number = target_port(pod, port)
                 if number is not None:
-                    found.append((pod, number))
+                    ready = pod.ready or service.publishes_unready
+                    found.append(Backend(pod.ip, number, pod.labels, ready))
+        for workload in self.workloads:
+            behind = behind_a_service(service, port, workload)
+            if behind is not None and has_labels(behind, labels):
+                found.append(behind)
         return found
 
     def targets_of(self, pod: Pod) -> list[Target]:
-        """The ports of a pod that Services lead to; the oldest Service first."""
+        """The ports of a pod that services lead to; the oldest service first."""
         targets = []
         for service in self.services:
-            if not service.selects(pod):
-                continue
-            for port in service.ports:
-                number = target_port(pod, port)
-                if number is not None:
-                    targets.append(Target(service, port, number))
+            if service.entry:
+                own = self.entry_backends.get((service.namespace, service.host), ())
+                here = [each for each in own if each.address == pod.ip]
+                if service.namespace == pod.namespace:
+                    targets += [
+                        Target(service, port, each.port)
+                        for port in service.ports
+                        for each in here
+                        if each.port_number == port.number
+                    ]
+            elif service.selects(pod):
+                for port in service.ports:
+                    number = target_port(pod, port)
+                    if number is not None:
+                        targets.append(Target(service, port, number))
         return targets
 
     def gateway_port(self, number: int, labels: Mapping[str, str], namespace: str) -> int:
@@ -233,7 +253,7 @@ class Registry:
         own = [
             s
             for s in self.services
-            if s.namespace == namespace and selects_labels(s.selector, labels)
+            if not s.entry and s.namespace == namespace and selects_labels(s.selector, labels)
         ]
         for port in (port for service in own for port in service.ports):
             if port.number == number and isinstance(port.target, int):
@@ -250,64 +270,19 @@ def age(resource: Resource) -> tuple[str, str, str]:
     )
 
 
-def has_labels(pod: Pod, labels: Mapping[str, str]) -> bool:
-    """Whether a pod has all of these labels."""
-    return all(pod.labels.get(key) == value for key, value in labels.items())
+def with_entries(
+    by_age: Iterable[Resource],
+    entries: Iterable[Resource],
+    addresses: Mapping[tuple[str, str], str],
+) -> list[Service]:
+    """All services by age, Kubernetes' own and those of entries, which go by their hosts."""
+    found = [(age(r), service_of(r, addresses)) for r in by_age if r.kind == "Service"]
+    for entry in entries:
+        time = age(entry)[0]
+        found += [((time, s.name, s.namespace), s) for s in services_of(entry)]
+    return [service for _, service in sorted(found, key=lambda each: each[0])]
 
 
 def selects_labels(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
     """Whether a selector chooses these labels; an empty one chooses nothing."""
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-
-
-def is_visible(export_to: Iterable[str], owner: str, namespace: str) -> bool:
-    """True when `exportTo` of an object in `owner` covers proxies of `namespace`; an empty one is
-    public. `*` counts before all others, and `~` before all but that.
-    """
-    names = set(export_to)
-    if not names or "*" in names:
-        return True
-    return NOBODY not in names and (namespace in names or ("." in names and owner == namespace))
-
-
-def target_port(pod: Pod, port: ServicePort) -> int | None:
-    """A target port's number; a name is looked up among the pod's own ports of the same transport,
-    and None where it has no such.
-    """
-    if isinstance(port.target, int):
-        return port.target
-    return pod.named_ports.get(port_name(port.target, udp=port.protocol == protocols.UDP))
-
-
-def service_of(resource: Resource, addresses: Mapping[tuple[str, str], str]) -> Service:
-    """A Service object as translation reads it; `addresses` are those of `Registry`."""
-    spec = resource.spec
-    headless = spec.get("clusterIP") == "None"
-    address = addresses.get((resource.namespace, resource.name), NO_ADDRESS)
-    annotations = resource.metadata.get("annotations") or {}
-    export_to = str(annotations.get(EXPORT_TO) or "")
-    return Service(
-        name=resource.name,
-        namespace=resource.namespace,
-        ports=tuple(service_port(port) for port in spec.get("ports") or []),
-        address=NO_ADDRESS if headless else address,
-        headless=headless,
-        selector=spec.get("selector") or {},
-        export_to=frozenset(part.strip() for part in export_to.split(",") if part.strip()),
-        publishes_unready=bool(spec.get("publishNotReadyAddresses")),
-    )
-
-
-def service_port(port: dict[str, Any]) -> ServicePort:
-    """One entry of a Service's `spec.ports`. Without `targetPort` it is the port itself."""
-    number = int(port["port"])
-    name = str(port.get("name") or "")
-    target = port.get("targetPort")
-    return ServicePort(
-        number=number,
-        name=name,
-        protocol=protocols.of_port(
-            number, name, port.get("protocol") or "TCP", port.get("appProtocol")
-        ),
-        target=number if not target else int(target) if str(target).isdigit() else str(target),
-    )

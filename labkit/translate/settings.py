@@ -22,6 +22,7 @@ DONE = (
     "defaultServiceExportTo",
     "defaultTrafficPolicy",
     "defaultVirtualServiceExportTo",
+    "dnsRefreshRate",
     "h2UpgradePolicy",
     "outboundTrafficPolicy.mode",
     "pathNormalization",
@@ -50,6 +51,7 @@ REFUSED = {
     "proxyHttpPort": "only transparent proxies are translated",
     "proxyInboundListenPort": "proxies listen at Istio's usual ports",
     "proxyListenPort": "proxies listen at Istio's usual ports",
+    "serviceEntryVisibility": "what an entry's `exportTo` says is all that counts here",
     "zoneAwareLbSetting": _ONE_PLACE,
 }
 """Fields that would change what proxies get, each with the reason why it is refused."""
@@ -121,7 +123,6 @@ WITHOUT_EFFECT = {
     "defaultConfig.zipkinAddress": _TELEMETRY,
     "defaultProviders": _TELEMETRY,
     "disableEnvoyListenerLog": _LOGS,
-    "dnsRefreshRate": "names outside the mesh are not looked up",
     "enableAutoMtls": _CERTIFICATES,
     "enableEnvoyAccessLogService": _LOGS,
     "enablePrometheusMerge": _TELEMETRY,
@@ -135,7 +136,6 @@ WITHOUT_EFFECT = {
     "ingressService": _INGRESS,
     "meshMTLS": _CERTIFICATES,
     "outboundClusterStatName": _NAMES,
-    "serviceEntryVisibility": "objects of kind ServiceEntry are refused",
     "serviceScopeConfigs": _AMBIENT,
     "serviceSettings": "there is one cluster",
     "tlsDefaults": _CERTIFICATES,
@@ -155,7 +155,9 @@ class Settings:
     connect_timeout: str = "10s"
     default_policy: Json = field(default_factory=dict)
     detection_timeout: str = "0s"
+    dns_refresh_rate: str = "60s"
     h2_upgrade: bool = False
+    near_first: bool = True
     normalization: str = "DEFAULT"
     private_destination_rules: bool = False
     registry_only: bool = False
@@ -190,7 +192,9 @@ def settings(config: Json) -> Settings:
         connect_timeout=duration(config.get("connectTimeout") or "10s"),
         default_policy=config.get("defaultTrafficPolicy") or {},
         detection_timeout=duration(config.get("protocolDetectionTimeout") or "0s"),
+        dns_refresh_rate=duration(config.get("dnsRefreshRate") or "60s"),
         h2_upgrade=config.get("h2UpgradePolicy") == "UPGRADE",
+        near_first=at(config, "localityLbSetting", "enabled") is not False,
         normalization=normalization or "DEFAULT",
         private_destination_rules="." in (config.get("defaultDestinationRuleExportTo") or ()),
         # without a mode it is the first of them, as in all of Istio's protocol buffers

@@ -8,24 +8,30 @@ As istiod's `pilot/pkg/networking/core/httproute.go` (routes), `listener.go` and
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from labkit.jsontypes import Json
 from labkit.resources import protocols
 from labkit.resources.hosts import is_wildcard, matches, specificity, subset_of
-from labkit.resources.istio import GATEWAY_HOST, GATEWAY_PORTS, MESH, cluster_name
+from labkit.resources.istio import (
+    GATEWAY_HOST,
+    GATEWAY_PORTS,
+    MESH,
+    SERVICE_DOMAIN,
+    cluster_name,
+)
+from labkit.resources.names import ip_address
 from labkit.translate import clusters, listeners
-from labkit.translate.clusters import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
+from labkit.translate.clusters import PASSTHROUGH_CLUSTER
 from labkit.translate.model import Pod, ProxyConfig
-from labkit.translate.registry import NO_ADDRESS, Registry, Service, ServicePort
+from labkit.translate.outbound import HTTP_PORT_OF_THE_GATEWAY, outbound_listeners
+from labkit.translate.registry import Registry
 from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of
 from labkit.translate.routes.retries import retry_policy
 from labkit.translate.rules.destination_rules import hash_for_port
 from labkit.translate.rules.virtual_services import VirtualService
-
-HTTP_PORT_OF_THE_GATEWAY = 80
-"""The ingress gateway's own Service has HTTP at port 80, so every sidecar listens there, Services
-or not.
-"""
+from labkit.translate.scope import Scope
+from labkit.translate.services import NO_ADDRESS, Service, ServicePort
 
 
 def sidecar_config(registry: Registry, pod: Pod) -> ProxyConfig:
@@ -34,18 +40,19 @@ def sidecar_config(registry: Registry, pod: Pod) -> ProxyConfig:
     >>> sidecar_config(registry, pod).routes[0]["name"]
     '80'
     """
-    found = list(clusters.outbound(registry, pod.namespace, pod.labels, sidecar=True))
-    own = list(clusters.inbound(registry, pod))
-    names, listening = outbound_listeners(registry, pod)
+    scope = registry.scope(pod.namespace, pod.labels)
+    found = list(clusters.outbound(registry, scope, pod.namespace, pod.labels, sidecar=True))
+    own = list(clusters.inbound(registry, scope, pod))
+    names, listening = outbound_listeners(registry, scope, pod)
     return ProxyConfig(
         clusters=(
             *(cluster.message for cluster in found),
             *clusters.catch_alls(registry.settings),
             *own,
         ),
-        endpoints=tuple(c.assignment for c in found if not c.is_original_dst),
+        endpoints=tuple(c.assignment for c in found if c.is_eds),
         original_destinations=tuple(c.assignment for c in found if c.is_original_dst),
-        routes=tuple(route_config(registry, pod, name) for name in names),
+        routes=tuple(route_config(registry, scope, pod, name) for name in names),
         listeners=(*listening, *inbound_listeners(registry, pod)),
     )
 
@@ -64,108 +71,35 @@ def inbound_listeners(registry: Registry, pod: Pod) -> list[Json]:
     return list(found.values())
 
 
-def outbound_listeners(registry: Registry, pod: Pod) -> tuple[list[str], list[Json]]:
-    """(names of route configurations, listeners).
-
-    Ports that say they are HTTP share one listener a number, at 0.0.0.0, and one route
-    configuration. A port that says nothing has a listener at its Service's own address, which looks
-    at the first bytes to tell.
-    """
-    found = OutboundListeners(registry)
-    shared = {HTTP_PORT_OF_THE_GATEWAY}
-    for service in registry.visible_services(pod.namespace):
-        shared.update(port.number for port in service.ports if protocols.is_http(port.protocol))
-    for number in sorted(shared):
-        found.add_shared(number)
-    rules = registry.destination_rules
-    for service in registry.visible_services(pod.namespace):
-        rule = rules.find(service.host, service.namespace, pod.namespace, pod.labels)
-        for port in service.ports:
-            if protocols.is_http(port.protocol) or port.protocol == protocols.UDP:
-                continue
-            cluster = cluster_name(port.number, "", service.host)
-            traffic = listeners.tcp_proxy(cluster, rule.policy if rule else None)
-            for bind in addresses_of(registry, service, port, pod):
-                found.add(bind, port, traffic, f"{service.host}:{port.number}")
-    return list(found.routes), list(found.listeners.values())
-
-
-class OutboundListeners:
-    """A sidecar's listeners, by address and port. Where several ports want one, as those of
-    headless Services with the same pods do, the first has it; only a port that says nothing may
-    still add its HTTP to one that takes TCP (`buildSidecarOutboundListener`).
-    """
-
-    def __init__(self, registry: Registry) -> None:
-        self.settings = registry.settings
-        self.listeners: dict[tuple[str, int], Json] = {}
-        self.routes: dict[str, None] = {}
-        self.raw: dict[tuple[str, int], tuple[str, Json]] = {}
-        """Of those that take connections as they are: the protocol, and what takes them."""
-
-    def add_shared(self, number: int) -> None:
-        """The listener of all ports of this number that say they are HTTP."""
-        elsewhere = BLACKHOLE_CLUSTER if self.settings.registry_only else PASSTHROUGH_CLUSTER
-        self.looks_inside(NO_ADDRESS, number, str(number), listeners.tcp_proxy(elsewhere))
-
-    def add(self, bind: str, port: ServicePort, traffic: Json, route: str) -> None:
-        """The listener of a port that says it is not HTTP, or nothing."""
-        place = (bind, port.number)
-        if place not in self.listeners:
-            if port.protocol == protocols.UNKNOWN:
-                self.looks_inside(bind, port.number, route, traffic)
-            else:
-                self.raw[place] = (port.protocol, traffic)
-                self.listeners[place] = listeners.outbound_tcp(bind, port.number, traffic)
-        elif place in self.raw and port.protocol == protocols.UNKNOWN:
-            protocol, before = self.raw[place]
-            if protocol not in protocols.SERVER_ALWAYS_FIRST:
-                del self.raw[place]
-                self.looks_inside(bind, port.number, route, before)
-
-    def looks_inside(self, bind: str, number: int, route: str, other_traffic: Json) -> None:
-        self.routes[route] = None
-        self.listeners[bind, number] = listeners.outbound(
-            bind, number, route, other_traffic, self.settings
-        )
-
-
-def addresses_of(
-    registry: Registry, service: Service, port: ServicePort, pod: Pod
-) -> Iterable[str]:
-    """Where a client connects to: the Service's address, or each pod's (but its own) where it is
-    headless.
-    """
-    if not service.headless:
-        return [service.address]
-    return [other.ip for other, _ in registry.pods_of(service, port, {}) if other.ip != pod.ip]
-
-
-def route_config(registry: Registry, pod: Pod, name: str) -> Json:
+def route_config(registry: Registry, scope: Scope, pod: Pod, name: str) -> Json:
     """The virtual hosts of a port (`80`), or of one port of one Service (`host:81`)."""
     host, colon, number = name.rpartition(":")
-    hosts = virtual_hosts(registry, pod, int(number))
+    hosts = virtual_hosts(registry, scope, pod, int(number))
     hosts.sort(key=lambda h: str(h["name"]))
     if colon:
         hosts = [h for h in hosts if host in h["domains"] or name in h["domains"]]
         if len(hosts) == 1:
             hosts[0]["domains"] = ["*"]
     else:
-        hosts.append(block_all() if registry.settings.registry_only else catch_all())
+        hosts.append(block_all() if scope.registry_only else catch_all())
     return listeners.route_configuration(name, hosts)
 
 
-def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
+def virtual_hosts(registry: Registry, scope: Scope, pod: Pod, number: int) -> list[Json]:
     """The hosts that answer at a port: those of VirtualServices first, then Services that none
     speaks of.
     """
     services: dict[str, Service] = {}
-    for service in registry.visible_services(pod.namespace):
+    for service in scope.services:
         port = service.port(number)
         if port is not None:
-            services[service.host] = service.only(port)
+            here = service.only(port)
+            if here.entry:  # istiod makes its host small here, and nowhere else
+                here = replace(here, name=here.name.lower())
+            services[here.host] = here
     viewer = Viewer(
         registry=registry,
+        scope=scope,
         gateways=frozenset({MESH}),
         labels=pod.labels,
         namespace=pod.namespace,
@@ -173,7 +107,8 @@ def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
         tls=False,
         service=services.get,
     )
-    bound = registry.visible_virtual_services(pod.namespace, MESH)
+    bound = list(scope.virtual_services)
+    owners = owners_of_wildcards(bound, [service.host for service in scope.services])
     builder = HostBuilder(pod.namespace, number, services)
     spoken_for: set[str] = set()
     wrappers: list[tuple[list[str], list[Service], list[Json]]] = []
@@ -183,7 +118,7 @@ def virtual_hosts(registry: Registry, pod: Pod, number: int) -> list[Json]:
         routes = routes_of(vs, viewer)
         if not routes:
             continue
-        foreign, own = hosts_of(vs, number, services, owners_of_wildcards(bound, services))
+        foreign, own = hosts_of(vs, number, services, owners, gateway=scope.gateway)
         usable = [s for s in own if protocols.is_http_or_unknown(s.ports[0].protocol)]
         if usable or (number == HTTP_PORT_OF_THE_GATEWAY):
             wrappers.append((foreign, usable, routes))
@@ -241,19 +176,27 @@ def domains_of(service: Service, namespace: str) -> list[str]:
     >>> domains_of(hello_world, "other")
     ['hello-world.hello-world.svc.cluster.local', …, 'hello-world.hello-world', …]
     """
-    host = service.host
-    half = f"{service.name}.{service.namespace}"
-    if service.namespace == "svc":  # istiod takes the name of the namespace for the mark after it
-        found = [host, f"{host}."]
-    elif service.namespace == namespace:
-        found = [host, f"{host}.", service.name, f"{half}.svc", half]
-    else:
-        found = [host, f"{host}.", half, f"{half}.svc"]
+    found = [service.host, *other_names(service.host, namespace)]
     if service.headless:
         found += [f"*.{domain}" for domain in found]
     elif service.address != NO_ADDRESS:
         found.append(service.address)
     return found
+
+
+def other_names(host: str, namespace: str) -> list[str]:
+    """What else a host is called in a namespace: `host.` and, of a Service of Kubernetes, its short
+    names.
+    """
+    found = [] if ip_address(host) else [f"{host}."]
+    mark, dot = host.find(".svc."), host.find(".")
+    # istiod takes the name of a namespace `svc` for the mark after it
+    if not host.endswith(SERVICE_DOMAIN) or mark <= dot:
+        return found
+    half = host[:mark]
+    if host[dot + 1 : mark] == namespace:
+        return [*found, host[:dot], f"{half}.svc", half]
+    return [*found, half, f"{half}.svc"]
 
 
 def speaks_of(vs: VirtualService, host: str) -> bool:
@@ -262,7 +205,7 @@ def speaks_of(vs: VirtualService, host: str) -> bool:
 
 
 def owners_of_wildcards(
-    bound: list[VirtualService], services: dict[str, Service]
+    bound: list[VirtualService], services: Iterable[str]
 ) -> dict[str, VirtualService]:
     """Service host → the VirtualService whose host is the most special that covers it."""
     first: dict[str, VirtualService] = {}
@@ -278,7 +221,12 @@ def owners_of_wildcards(
 
 
 def hosts_of(
-    vs: VirtualService, number: int, services: dict[str, Service], owners: dict[str, VirtualService]
+    vs: VirtualService,
+    number: int,
+    services: dict[str, Service],
+    owners: dict[str, VirtualService],
+    *,
+    gateway: bool,
 ) -> tuple[list[str], list[Service]]:
     """(hosts that are no Service, Services) among a VirtualService's hosts, wildcards last. A
     wildcard that covers the gateway's own Service, which no manifest has, covers a Service.
@@ -292,9 +240,10 @@ def hosts_of(
         else:
             own.append(service)
     for host in (h.lower() for h in vs.hosts if is_wildcard(h)):
-        covered = [service for name, service in services.items() if subset_of(name, host)]
+        covered = [service for name, service in services.items() if matches(name, host)]
         own += [service for service in covered if owners.get(service.host) is vs]
-        if not covered and not (number in GATEWAY_PORTS and subset_of(GATEWAY_HOST, host)):
+        of_gateway = gateway and number in GATEWAY_PORTS and subset_of(GATEWAY_HOST, host)
+        if not covered and not of_gateway:
             foreign.append(host)
     return foreign, own
 

@@ -20,8 +20,8 @@ ON_A_CLUSTER = 'do it on a cluster: labkit.open_mesh("cluster")'
 def check_supported(resources: Iterable[Resource]) -> None:
     """Raises UnsupportedError for the first thing that can't be translated.
 
-    >>> check_supported(load("service-entry.yaml"))
-    UnsupportedError: ServiceEntry hello-world/external is not supported here …
+    >>> check_supported(load("proxy-config.yaml"))
+    UnsupportedError: ProxyConfig hello-world/external is not supported here …
     """
     for resource in resources:
         if not is_translated(resource.kind):

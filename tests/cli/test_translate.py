@@ -93,12 +93,16 @@ def test_what_is_not_supported_is_refused_by_name(
         "apiVersion": "networking.istio.io/v1",
         "kind": "ServiceEntry",
         "metadata": {"name": "external", "namespace": "hello-world"},
-        "spec": {"hosts": ["example.com"]},
+        "spec": {
+            "hosts": ["*.example.com"],
+            "resolution": "DYNAMIC_DNS",
+            "ports": [{"name": "http", "number": 80, "protocol": "HTTP"}],
+        },
     }
     file = tmp_path / "objects.json"
     file.write_text(json.dumps([*record("random")["objects"], entry]))
     assert run("--proxy", "gateway", str(file)) == 1
-    assert "ServiceEntry hello-world/external" in capsys.readouterr().err
+    assert "ServiceEntry hello-world/external, spec.resolution" in capsys.readouterr().err
 
 
 def test_what_the_api_server_would_refuse_is_refused(

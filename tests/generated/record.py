@@ -1,5 +1,5 @@
-"""Asks istiod's program what it makes of the inputs in `tests/translate/data/offline.yaml`, and
-writes it beside them.
+"""Asks istiod's program what it makes of the inputs in `offline.yaml` and `entries.yaml` of
+`tests/translate/data`, and writes it beside them.
 
     python -m tests.generated.record
 """
@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.translate.test_offline import RECORDED, inputs
+from tests.translate.test_offline import DATA, SETS, inputs
 
 from .oracle import counting, offline, placed, translated
 
 
-def recorded(program: Any) -> dict[str, Any]:
+def recorded(program: Any, which: str = "offline") -> dict[str, Any]:
     """What counts of each proxy, by input."""
     found = {}
-    for name, objects in inputs().items():
+    for name, objects in inputs(which).items():
         given = placed(objects)
         dumps = program.ask(given, list(translated(given)))
         found[name] = {proxy: counting(dump) for proxy, dump in dumps.items()}
@@ -34,4 +34,6 @@ def as_lines(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    RECORDED.write_text(as_lines(recorded(offline().Offline())), "utf-8")
+    for each in SETS:
+        lines = as_lines(recorded(offline().Offline(), each))
+        (DATA / f"{each}.json").write_text(lines, "utf-8")

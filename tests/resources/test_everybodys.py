@@ -201,7 +201,7 @@ def kind(api_version: str, name: str) -> str:
         ("v1", "Quark", "refused"),
         ("apps/v1", "Deploymnt", "refused"),
         ("apps/v1", "StatefulSet", "not checked"),
-        ("networking.istio.io/v1", "Sidecar", "not checked"),
+        ("networking.istio.io/v1beta1", "ProxyConfig", "not checked"),
         ("networking.istio.io/v1", "VirtualServices", "refused"),
         ("networking.istoi.io/v1", "VirtualService", "refused"),
         ("networking.k8s.io/v1", "VirtualService", "refused"),

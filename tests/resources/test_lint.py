@@ -340,8 +340,8 @@ WRONG_AND_RIGHT = {
     "a kind that is not looked at": (
         "LAB02",
         [
-            "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: x, namespace: "
-            "y}\nspec: {}\n"
+            "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {name: x, "
+            "namespace: a}\nspec: {}\n"
         ],
         [SUBSETS],
     ),

@@ -164,7 +164,7 @@ def test_a_kind_that_does_not_exist_is_named_with_what_is_meant(
 @pytest.mark.parametrize(
     ("api", "kind"),
     [
-        ("networking.istio.io/v1", "ServiceEntry"),
+        ("networking.istio.io/v1", "WorkloadGroup"),
         ("networking.istio.io/v1alpha3", "EnvoyFilter"),
         ("gateway.networking.k8s.io/v1", "HTTPRoute"),
         ("gateway.networking.k8s.io/v1", "Gateway"),

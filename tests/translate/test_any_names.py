@@ -26,6 +26,7 @@ NO_MATTER = {
     "@type", "alt_stat_name", "decorator", "eds_cluster_config", "filter_metadata", "filters",
     "max_grpc_timeout", "metadata", "service_name", "stat_prefix", "upstream_bind_config",
     "transport_socket", "transport_socket_matches", "typed_extension_protocol_options",
+    "load_assignment",
 }  # fmt: skip
 ALSO_EMPTY = {"healthy_panic_threshold", "load_balancing_weight", "weight", "cors", "value"}
 
@@ -49,8 +50,11 @@ def parts(dump: Any, kind: str, field: str) -> Iterator[Any]:
 
 def whole(dump: Any) -> dict[str, Any]:
     clusters = {}
+    endpoints = {}
     for item in parts(dump, "Clusters", "dynamic_active_clusters"):
         cluster = item["cluster"]
+        if "load_assignment" in cluster and "|" in cluster["name"]:
+            endpoints[cluster["name"]] = groups(cluster["load_assignment"])
         if "|" in cluster["name"]:
             seen = plain(cluster)
             del seen["name"]
@@ -58,14 +62,9 @@ def whole(dump: Any) -> dict[str, Any]:
             clusters[cluster["name"]] = {
                 **seen, **({"http_protocol_options": options} if options else {})
             }  # fmt: skip
-    endpoints = {}
     for item in parts(dump, "Endpoints", "dynamic_endpoint_configs"):
         assignment = item["endpoint_config"]
-        endpoints[assignment["cluster_name"]] = [
-            {"pods": rows(group), "weight": group["load_balancing_weight"]}
-            for group in assignment.get("endpoints", ())
-            if group["lb_endpoints"]
-        ]
+        endpoints[assignment["cluster_name"]] = groups(assignment)
     listeners = {}
     for item in parts(dump, "Listeners", "dynamic_listeners"):
         listener = item["active_state"]["listener"]
@@ -82,6 +81,20 @@ def whole(dump: Any) -> dict[str, Any]:
         "routes": {name: hosts for name, hosts in routes.items() if name in named},
         "listeners": listeners,
     }
+
+
+def groups(assignment: Any) -> list[Any]:
+    found = []
+    for group in assignment.get("endpoints", ()):
+        row = {"pods": rows(group), "weight": group["load_balancing_weight"]}
+        place = (group.get("locality", {}).get(key, "") for key in ("region", "zone", "sub_zone"))
+        if said := "/".join(place).rstrip("/"):
+            row["locality"] = said
+        if group.get("priority"):
+            row["priority"] = group["priority"]
+        if row["pods"]:
+            found.append(row)
+    return sorted(found, key=lambda row: json.dumps(row, sort_keys=True))
 
 
 def rows(group: Any) -> list[Any]:

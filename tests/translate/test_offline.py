@@ -20,23 +20,26 @@ from .test_any_names import whole
 
 DATA = Path(__file__).parent / "data"
 RECORDED = DATA / "offline.json"
+SETS = ("offline", "entries")
+"""Differences that were found, and inputs with ServiceEntry, WorkloadEntry and Sidecar."""
 
 
-def inputs() -> dict[str, list[Any]]:
-    known = yaml.safe_load((DATA / "offline.yaml").read_text("utf-8"))
+def inputs(which: str = "offline") -> dict[str, list[Any]]:
+    known = yaml.safe_load((DATA / f"{which}.yaml").read_text("utf-8"))
     return {name: [*known["base"], *objects] for name, objects in known["cases"].items()}
 
 
-def test_every_proxy_gets_what_istiod_gave_it() -> None:
-    recorded = json.loads(RECORDED.read_text("utf-8"))
-    assert list(recorded) == list(inputs())
+@pytest.mark.parametrize("which", SETS)
+def test_every_proxy_gets_what_istiod_gave_it(which: str) -> None:
+    recorded = json.loads((DATA / f"{which}.json").read_text("utf-8"))
+    assert list(recorded) == list(inputs(which))
 
     def holds(case: tuple[str, list[Any]]) -> None:
         name, objects = case
         found = {proxy: whole(dump) for proxy, dump in translated(placed(objects)).items()}
         assert list(differences(recorded[name], found)) == []
 
-    assert_each(((name, (name, objects)) for name, objects in inputs().items()), holds)
+    assert_each(((name, (name, objects)) for name, objects in inputs(which).items()), holds)
 
 
 def test_what_istiod_fails_on_is_refused_by_name() -> None:

@@ -43,9 +43,9 @@ def captures(**annotations: str) -> Json:
 
 
 REFUSED = [
-    ({"kind": "ServiceEntry", "metadata": {"name": "x", "namespace": "a"}}, "ServiceEntry a/x"),
+    ({"kind": "WorkloadGroup", "metadata": {"name": "x", "namespace": "a"}}, "WorkloadGroup a/x"),
     ({"kind": "EnvoyFilter", "metadata": {"name": "x", "namespace": "a"}}, "EnvoyFilter a/x"),
-    ({"kind": "Sidecar", "metadata": {"name": "x", "namespace": "a"}}, "Sidecar a/x"),
+    ({"kind": "ProxyConfig", "metadata": {"name": "x", "namespace": "a"}}, "ProxyConfig a/x"),
     (
         {"kind": "PeerAuthentication", "metadata": {"name": "x", "namespace": "a"}},
         "PeerAuthentication a/x",

@@ -186,8 +186,14 @@ def shown(config: ProxyConfig, registry: Registry, view: str, args: argparse.Nam
 
 def config_dump(config: ProxyConfig, registry: Registry) -> dict[str, Any]:
     """A configuration in Envoy's own shape."""
+    clusters = [
+        {**each, "load_assignment": with_workloads([each["load_assignment"]], registry.pods)[0]}
+        if "load_assignment" in each
+        else each
+        for each in config.clusters
+    ]
     return dump_of(
-        clusters=config.clusters,
+        clusters=clusters,
         listeners=as_on_a_cluster(config.listeners),
         routes=config.routes,
         endpoints=with_workloads(config.endpoints, registry.pods),

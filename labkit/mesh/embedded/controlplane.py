@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from labkit.envoy import Envoy, run_changes
 from labkit.mesh.embedded.loopback import Addresses, to_loopback
+from labkit.mesh.embedded.outside import check_inside
 from labkit.mesh.embedded.ports import Ports
 from labkit.translate import Pod, ProxyConfig, Registry, gateway_config, sidecar_config
 
@@ -100,6 +101,7 @@ class ControlPlane:
         them. Raises UnsupportedError before any proxy is touched; ConfigRejected when one refuses,
         after all have gone back.
         """
+        check_inside(registry)
         configs = {
             name: proxy.config(registry, self.endpoints) for name, proxy in self.proxies.items()
         }

@@ -13,10 +13,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labkit.resources.durations import EXAMPLES, MILLISECOND, nanoseconds
+from labkit.resources.durations import EXAMPLES
 from labkit.resources.finding import Report, shown
 from labkit.resources.model import Path
 from labkit.resources.quantity import FORM, amount
+from labkit.resources.rules.cel import CEL_RULES
 from labkit.resources.rules.schemas import Schema
 from labkit.resources.words import closest
 
@@ -293,82 +294,6 @@ def places(schema: Schema, name: str, value: Any) -> list[str]:
                 )
         level = below
     return found
-
-
-def _duration(value: str, path: Path, report: Report, least: int | None = None) -> None:
-    length = nanoseconds(value)
-    if length is None:
-        number = re.fullmatch(
-            r"\s*(\d+(?:\.\d+)?)\s*(d|days?|sec|seconds?|min|minutes?|hours?)?\s*", value
-        )
-        hint = ""
-        if number:
-            unit = (number[2] or "s")[0]
-            hint = (
-                f"did you mean `{int(float(number[1]) * 24)}h`?"
-                if unit == "d"
-                else f"did you mean `{number[1]}{unit}`?"
-            )
-        report.error(path, "not a duration", found=value, allowed=EXAMPLES, hint=hint)
-    elif least is not None and length < least:
-        report.error(path, "the duration is too short", found=value, allowed="at least 1ms")
-
-
-def _at_least_one_ms(value: str, path: Path, report: Report) -> None:
-    _duration(value, path, report, MILLISECOND)
-
-
-def _no_wildcard_value(value: str, path: Path, report: Report) -> None:
-    if "*" in value:
-        report.error(path, "a wildcard is not allowed in the value of a label", found=value)
-
-
-def _no_wildcard_key(value: Mapping[str, str], path: Path, report: Report) -> None:
-    for key in value:
-        if "*" in key:
-            report.error(
-                (*path, key), "a wildcard is not allowed in the name of a label", found=key
-            )
-
-
-def _no_empty_key(value: Mapping[str, str], path: Path, report: Report) -> None:
-    if "" in value:
-        report.error((*path, ""), "the name of a label is empty")
-
-
-def _not_both(one: str, other: str) -> Callable[[Any, Path, Report], None]:
-    def rule(value: Mapping[str, Any], path: Path, report: Report) -> None:
-        if one in value and other in value:
-            report.error(
-                (*path, other),
-                f"only one of {one} and {other} may be set",
-                found=f"{one} and {other}",
-            )
-
-    return rule
-
-
-CEL_RULES: dict[str, Callable[[Any, Path, Report], None]] = {
-    "duration(self) >= duration('1ms')": _at_least_one_ms,
-    "duration(self)": _duration,  # of a MeshConfig
-    '!self.contains("*")': _no_wildcard_value,
-    'self.all(key, !key.contains("*"))': _no_wildcard_key,
-    "self.all(key, key.size() != 0)": _no_empty_key,
-    "(has(self.tlsCertificates) ? 1 : 0) + (has(self.credentialNames) ? 1 : 0) <= 1": _not_both(
-        "tlsCertificates", "credentialNames"
-    ),
-    "(has(self.credentialName) ? 1 : 0) + (has(self.credentialNames) ? 1 : 0) <= 1": _not_both(
-        "credentialName", "credentialNames"
-    ),
-    # As in Istio's CRD: the message there speaks of credentialName, the rule looks at
-    # credentialNames.
-    "(has(self.credentialNames) ? 1 : 0) + (has(self.tlsCertificates) ? 1 : 0) <= 1": _not_both(
-        "tlsCertificates", "credentialNames"
-    ),
-}
-"""The CEL rules of the schemas, by their text. A test fails when a schema holds a rule that is not
-here.
-"""
 
 
 def _int_or_string(value: Any, path: Path, report: Report) -> None:

@@ -51,6 +51,12 @@ def _check_kind(report: Report) -> None:
         from labkit.resources.rules.virtual_service import check_virtual_service as check
     elif kind == "Gateway":
         from labkit.resources.rules.gateway import check_gateway as check
+    elif kind == "ServiceEntry":
+        from labkit.resources.rules.service_entry import check_service_entry as check
+    elif kind == "WorkloadEntry":
+        from labkit.resources.rules.service_entry import check_workload_entry as check
+    elif kind == "Sidecar":
+        from labkit.resources.rules.sidecar import check_sidecar as check
     else:
         from labkit.resources.rules.kubernetes import check_kubernetes as check
     check(report)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from labkit.translate.fates import names
+from labkit.translate.fates.entries import SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY
 from labkit.translate.fates.istio import DESTINATION_RULE, GATEWAY, VIRTUAL_SERVICE
 from labkit.translate.fates.kubernetes import DEPLOYMENT, NAMESPACE, POD, SERVICE, metadata
 from labkit.translate.fates.names import OF_REFUSED_KINDS, in_metadata
@@ -27,6 +28,17 @@ TABLE: dict[str, tuple[Row, ...]] = {
     "DestinationRule": (*DESTINATION_RULE, *_POLICIES),
     "VirtualService": (*VIRTUAL_SERVICE, *_POLICIES),
     "Gateway": (*GATEWAY, *_POLICIES),
+    "ServiceEntry": (
+        *SERVICE_ENTRY,
+        *metadata(dated=True),
+        *in_metadata(names.OF_ENTRIES, names.OF_POLICIES, names.OF_ANY),
+    ),
+    "WorkloadEntry": (
+        *WORKLOAD_ENTRY,
+        *metadata(dated=False, labels=True),
+        *in_metadata(names.OF_WORKLOADS, names.OF_POLICIES, names.OF_ANY),
+    ),
+    "Sidecar": (*SIDECAR, *in_metadata(names.OF_POLICIES, names.OF_ANY)),
     "Service": (*SERVICE, *in_metadata(names.OF_SERVICES, names.OF_ANY)),
     "Deployment": (
         *DEPLOYMENT,

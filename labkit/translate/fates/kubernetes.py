@@ -26,11 +26,14 @@ BOOKKEEPING = no_effect(
 )
 
 
+NO_NAME = "no proxy hears of those that Istio has no name for"
+
+
 def metadata(*, dated: bool, labels: bool = False) -> tuple[Row, ...]:
     """The rows of an object's metadata; `dated` where the older of two counts. Labels and
     annotations that Istio knows have rows of their own (`names`)."""
     age = no_effect("metadata", "creationTimestamp", why="no two of them compete")
-    other = "no proxy hears of those that Istio has no name for"
+    other = NO_NAME
     return (
         done("metadata", "name namespace"),
         done("metadata", "creationTimestamp") if dated else age,

@@ -223,6 +223,48 @@ OF_SERVICES = [
     ),
 ]
 
+OF_ENTRIES = [
+    *_refused("labels", f"{_WAYPOINTS} {_CANARY}", _AMBIENT, "none"),
+    *_refused("labels", "istio.io/ingress-use-waypoint", _AMBIENT, "false"),
+    *_no_effect("annotations", "istio.io/use-waypoint-canary-weight", _AMBIENT),
+    *_refused_when(
+        "annotations",
+        "networking.istio.io/traffic-distribution",
+        ONE_PLACE,
+        "PreferClose, PreferSameZone, PreferSameNode",
+        prefers_near,
+    ),
+    *_refused_when(
+        "annotations",
+        "istio.io/connect-strategy",
+        "of several addresses of a name the first that Envoy gets counts",
+        "RACE_FIRST_TCP_CONNECT",
+        lambda value: str(value).upper() == "RACE_FIRST_TCP_CONNECT",
+    ),
+    *_no_effect(
+        "labels",
+        "networking.istio.io/enable-autoallocate-ip",
+        "such an address is for sidecars that answer DNS themselves, which none does here",
+    ),
+]
+
+OF_WORKLOADS = [
+    *_refused("labels", _WAYPOINTS, _AMBIENT, "none"),
+    *_refused("labels", "topology.istio.io/network", _ONE_NETWORK),
+    *_done(
+        "labels",
+        "istio.io/draining service.istio.io/canonical-name service.istio.io/canonical-revision "
+        "service.istio.io/workload-name",
+    ),
+    *_done("annotations", "istio.io/autoRegistrationGroup"),
+    *_no_effect("labels", "security.istio.io/tlsMode", _PLAIN),
+    *_no_effect(
+        "annotations",
+        "istio.io/connectedAt istio.io/disconnectedAt istio.io/workloadController",
+        _WRITTEN,
+    ),
+]
+
 OF_DEPLOYMENTS = _no_effect(
     "labels",
     "gateway.istio.io/managed gateway.networking.k8s.io/gateway-name "
@@ -267,15 +309,10 @@ OF_REFUSED_KINDS = {
     "gateway.istio.io/controller-version": "Gateway",
     "gateway.istio.io/name-override": "Gateway",
     "gateway.istio.io/service-account": "Gateway",
-    "istio.io/autoRegistrationGroup": "WorkloadEntry",
-    "istio.io/connectedAt": "WorkloadEntry",
-    "istio.io/disconnectedAt": "WorkloadEntry",
     "istio.io/dry-run": "AuthorizationPolicy",
     "istio.io/tag": "MutatingWebhookConfiguration",
     "istio.io/waypoint-for": "GatewayClass Gateway",
-    "istio.io/workloadController": "WorkloadEntry",
     "kubernetes.io/ingress.class": "Ingress",
-    "networking.istio.io/enable-autoallocate-ip": "ServiceEntry",
     "networking.istio.io/service-type": "Gateway",
     "topology.istio.io/subzone": "Node",
 }

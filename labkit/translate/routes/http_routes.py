@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from labkit.jsontypes import Json
-from labkit.resources.istio import MESH, cluster_name
-from labkit.translate.registry import Registry, Service
+from labkit.resources.istio import cluster_name
+from labkit.translate.registry import Registry
 from labkit.translate.routes import filters as route_filters
 from labkit.translate.routes.match import is_catch_all, route_match
 from labkit.translate.routes.retries import retry_policy
 from labkit.translate.rules.destination_rules import hash_for_destination
 from labkit.translate.rules.virtual_services import VirtualService
+from labkit.translate.scope import Scope
+from labkit.translate.services import Service
 from labkit.translate.values import at, duration, hundred_percent, made_of, million_percent
 
 
@@ -27,6 +29,7 @@ class Viewer:
     """
 
     registry: Registry
+    scope: Scope
     gateways: frozenset[str]
     labels: Mapping[str, str]
     namespace: str
@@ -39,9 +42,8 @@ class Viewer:
         seen.
         """
         host = str(destination.get("host") or "")
-        service = self.registry.by_host.get(host)
-        sidecar = MESH in self.gateways
-        if service is None or not self.registry.knows(self.namespace, service, sidecar=sidecar):
+        service = self.scope.called.get(host)
+        if service is None:
             return None
         rules = self.registry.destination_rules
         rule = rules.find(host, service.namespace, self.namespace, self.labels)

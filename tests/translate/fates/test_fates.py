@@ -37,6 +37,7 @@ from tests.translate.fates.worlds import (
     world_of,
 )
 from tests.translate.recorded import all_cases
+from tests.translate.test_offline import inputs
 
 NAMES = Path(__file__).parents[1] / "data" / "istio-names.json"
 KINDS = list(TABLE)
@@ -144,6 +145,10 @@ def test_what_is_done_is_held_to_istiod(kind: str) -> None:
             if body["kind"] == kind:
                 spec = part.root["properties"]["spec"]
                 recorded.update(map(of_service, used(body.get("spec"), spec, "spec")))
+    for objects in inputs("entries").values():
+        for body in objects:
+            if body["kind"] == kind:
+                recorded.update(used(body["spec"], part.root["properties"]["spec"], "spec"))
     fields = [f.path for f in with_fate(kind, "done") if f.path.startswith("spec")]
     assert [path for path in fields if of_service(path) not in recorded] == []
 
@@ -167,8 +172,8 @@ NOT_SHOWN = {
 }
 """Parts of paths that are done here and that the recording shows nothing of, and why."""
 OF_OTHERS = {
-    "annotations[alpha.istio.io/canonical-serviceaccounts]": "names in certificates",
-    "annotations[alpha.istio.io/kubernetes-serviceaccounts]": "names in certificates",
+    "metadata.annotations[alpha.istio.io/canonical-serviceaccounts]": "names in certificates",
+    "metadata.annotations[alpha.istio.io/kubernetes-serviceaccounts]": "names in certificates",
 }
 """What istiod acts on and has no effect here: the row says why, in other words."""
 
@@ -183,7 +188,7 @@ def test_what_istiod_acts_on_is_done_and_nothing_else(kind: str) -> None:
     shown = {path for path in done if not any(part in path for part in NOT_SHOWN)}
     acts = {path for path, does in recorded.items() if does}
     assert shown - acts == set()
-    assert acts - done - {f"metadata.{name}" for name in OF_OTHERS} == set()
+    assert acts - done - OF_OTHERS.keys() == set()
 
 
 def test_every_exception_is_needed() -> None:
@@ -194,7 +199,8 @@ def test_every_exception_is_needed() -> None:
         if not acts and path in done[kind]
     ]  # fmt: skip
     assert [part for part in NOT_SHOWN if not any(part in path for path in unseen)] == []
-    assert all(recorded["Service"][f"metadata.{name}"] for name in OF_OTHERS)
+    seen = {path for paths in recorded.values() for path, acts in paths.items() if acts}
+    assert OF_OTHERS.keys() - seen == set()
 
 
 def used(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -226,6 +232,9 @@ OF_A_PLACE = {"topology.kubernetes.io/zone": "a"}
 BAD: dict[str, Any] = {
     "spec.subsets[].labels": OF_A_PLACE,
     "spec.workloadSelector.matchLabels": OF_A_PLACE,
+    "spec.workloadSelector.labels": OF_A_PLACE,
+    "spec.endpoints[].labels": OF_A_PLACE,
+    "spec.labels": OF_A_PLACE,
     "spec.http[].match[].sourceLabels": OF_A_PLACE,
     "spec.selector": OF_A_PLACE,
     "spec.http[].match[].headers": {"@request.auth.claims.sub": {"exact": "a"}},
@@ -233,6 +242,10 @@ BAD: dict[str, Any] = {
     "spec.servers[].port.protocol": "TCP",
     "spec.servers[].hosts": ["*/*", "./a.example.com"],
     "maglev.tableSize": 1,
+    "spec.resolution": "DYNAMIC_DNS",
+    "spec.addresses": ["10.50.0.1", "10.50.0.2"],
+    ".address": "unix:///a",
+    "annotations[istio.io/connect-strategy]": "RACE_FIRST_TCP_CONNECT",
     "spec.type": "ExternalName",
     "spec.internalTrafficPolicy": "Local",
     "spec.clusterIPs": ["fd00::1"],

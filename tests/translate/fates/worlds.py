@@ -111,6 +111,34 @@ apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: dr, namespace: shop, creationTimestamp: "2026-01-05T00:00:00Z"}
 spec: {host: web, subsets: [{name: v1, labels: {version: v1}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: se, namespace: shop, creationTimestamp: "2026-01-06T00:00:00Z"}
+spec:
+  hosts: [db.example.com]
+  resolution: STATIC
+  ports: [{name: http, number: 80, protocol: HTTP}]
+  endpoints: [{address: 10.7.7.1}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: vms, namespace: shop, creationTimestamp: "2026-01-07T00:00:00Z"}
+spec:
+  hosts: [vm.example.com]
+  resolution: STATIC
+  ports: [{name: http, number: 80, protocol: HTTP}]
+  workloadSelector: {labels: {app: vm}}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: we, namespace: shop}
+spec: {address: 10.7.7.2, labels: {app: vm}, ports: {http: 7070}}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: sc, namespace: other, creationTimestamp: "2026-01-08T00:00:00Z"}
+spec: {egress: [{hosts: ["*/*"]}]}
 """)
 )
 CONFIG_MAP: Json = {
@@ -127,6 +155,9 @@ OBJECT = {
     "Gateway": "gw",
     "VirtualService": "vs",
     "DestinationRule": "dr",
+    "ServiceEntry": "se",
+    "WorkloadEntry": "we",
+    "Sidecar": "sc",
 }
 """The object of the world in which a kind's fields are changed."""
 
