@@ -90,7 +90,9 @@ class ClusterSteps:
         pods = {pod.ip: pod for pod in self.proxy.registry.pods}
         found: list[Step] = []
         healthy = False
-        for assignment in (*config.endpoints, *config.original_destinations):
+        own = (self.message(cluster) or {}).get("load_assignment")
+        inline = [own] if own else []
+        for assignment in (*config.endpoints, *config.original_destinations, *inline):
             if assignment["cluster_name"] != cluster:
                 continue
             for group in assignment.get("endpoints", ()):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from labkit.envoy import Envoy, run_changes
 from labkit.mesh.embedded.loopback import Addresses, to_loopback
-from labkit.mesh.embedded.outside import check_inside
+from labkit.mesh.embedded.outside import Outside, inside, with_passages
 from labkit.mesh.embedded.ports import Ports
 from labkit.translate import Pod, ProxyConfig, Registry, gateway_config, sidecar_config
 
@@ -69,11 +69,19 @@ class Proxy:
         config = self.envoy.config
         return config is not None and any(each["name"] == listener for each in config.listeners)
 
-    def config(self, registry: Registry, endpoints: EndpointPorts) -> ProxyConfig:
-        """What this proxy is to hold, with this machine's addresses. Raises UnsupportedError."""
+    def config(
+        self, registry: Registry, endpoints: EndpointPorts, outside: Outside | None = None
+    ) -> ProxyConfig:
+        """What this proxy is to hold, with this machine's addresses; `outside` is None where
+        nothing leads out of the mesh. Raises UnsupportedError.
+        """
         config = (
             gateway_config(registry) if self.pod is None else sidecar_config(registry, self.pod)
         )
+        if outside is not None:
+            config = inside(config, outside)
+            if self.pod is not None:
+                config = with_passages(config, outside.passages(config, self.pod))
         for listener in config.listeners:
             self.port(str(listener["name"]))
         addresses = Addresses(
@@ -101,9 +109,10 @@ class ControlPlane:
         them. Raises UnsupportedError before any proxy is touched; ConfigRejected when one refuses,
         after all have gone back.
         """
-        check_inside(registry)
+        outside = Outside.of(registry)
         configs = {
-            name: proxy.config(registry, self.endpoints) for name, proxy in self.proxies.items()
+            name: proxy.config(registry, self.endpoints, outside)
+            for name, proxy in self.proxies.items()
         }
         changes = []
         for name, config in configs.items():

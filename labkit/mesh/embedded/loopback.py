@@ -54,7 +54,8 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
        (`ACCESS_LOG_FORMAT`).
     6. A host that no Service and no VirtualService has: on a cluster a sidecar passes the
        connection on (`PassthroughCluster`); here there is nowhere to pass it to, and it answers
-       502, as a mesh does whose `outboundTrafficPolicy` is REGISTRY_ONLY.
+       502, as a mesh does whose `outboundTrafficPolicy` is REGISTRY_ONLY. Hosts that some process
+       stands for have routes of their own (`outside`).
     7. A sidecar's ORIGINAL_DST cluster (`loadBalancer.simple: PASSTHROUGH`, a headless Service)
        sends a request where the client's connection was going. No connection is redirected here, so
        it becomes EDS with RANDOM over all pods of the Service: as kube-proxy chooses for a
@@ -72,7 +73,7 @@ def to_loopback(config: ProxyConfig, addresses: Addresses) -> ProxyConfig:
     clusters = [
         loopback_cluster(cluster, addresses, sidecar)
         for cluster in config.clusters
-        if cluster["name"] != PASSTHROUGH_CLUSTER
+        if cluster["name"] != PASSTHROUGH_CLUSTER or cluster["type"] != "ORIGINAL_DST"
     ]
     assignments = (*config.endpoints, *(config.original_destinations if sidecar else ()))
     endpoints = [loopback_endpoints(e, addresses) for e in assignments]
@@ -165,7 +166,7 @@ def nowhere(host: Json) -> Json:
 def loopback_listener(listener: Json, addresses: Addresses) -> Json:
     name = listener["name"]
     direction = "inbound" if listener["traffic_direction"] == "INBOUND" else "outbound"
-    chain = listener["filter_chains"][0]
+    chain = chain_of(listener)
     filters = [
         loopback_manager(f, addresses, direction) if f["name"] == HTTP_CONNECTION_MANAGER else f
         for f in chain["filters"]
@@ -179,6 +180,15 @@ def loopback_listener(listener: Json, addresses: Addresses) -> Json:
         # one's requests
         "enable_reuse_port": False,
     }
+
+
+def chain_of(listener: Json) -> Json:
+    """The filter chain that takes all traffic here: the one that speaks HTTP, or else the first."""
+    chains: list[Json] = listener["filter_chains"]
+    for chain in chains:
+        if any(each["name"] == HTTP_CONNECTION_MANAGER for each in chain["filters"]):
+            return chain
+    return chains[0]
 
 
 def loopback_manager(manager: Json, addresses: Addresses, direction: str) -> Json:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from labkit.errors import NotFound
+from labkit.mesh.embedded.outside import hosts_of
 from labkit.mesh.embedded.store import Store
 from labkit.mesh.model import PodInfo
 from labkit.mesh.table import Table, age, table
 from labkit.mesh.views import pairs
 from labkit.resources import Resource, istio, kinds, mesh_config, validate
+from labkit.resources.names import ip_address
 from labkit.translate import fates
 from labkit.translate.settings import without_effect
 
@@ -52,10 +54,13 @@ def warnings(resource: Resource) -> Iterator[str]:
 
 
 def service_names(store: Store, namespace: str) -> set[str]:
-    """The host names of Services that a pod of this namespace can resolve."""
-    return {
+    """The host names that a pod of this namespace can resolve: of Services, and of hosts outside
+    that one of them stands for. The addresses of ServiceEntries need none to.
+    """
+    names = {
         name for service in store.all("Service") for name in names_of(store, service, namespace)
     }
+    return names.union(*(entry.spec.get("addresses") or () for entry in store.all("ServiceEntry")))
 
 
 def names_of(store: Store, service: Resource, namespace: str) -> set[str]:
@@ -66,6 +71,7 @@ def names_of(store: Store, service: Resource, namespace: str) -> set[str]:
     names = {long, f"{long}.svc", f"{long}.{istio.SERVICE_DOMAIN}"}
     if service.namespace == namespace:
         names.add(service.name)
+    names.update(hosts_of(service))
     return names | {store.service_ips.get((service.namespace, service.name), long)}
 
 
@@ -76,7 +82,7 @@ def service_address(store: Store, host: str, namespace: str) -> str:
     for service in store.all("Service"):
         if host in names_of(store, service, namespace):
             return store.service_ips.get((service.namespace, service.name), "")
-    return ""
+    return host if ip_address(host) else ""
 
 
 def since(resource: Resource) -> float:
@@ -95,6 +101,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "Gateway": ("NAME", "AGE"),
     "VirtualService": ("NAME", "GATEWAYS", "HOSTS", "AGE"),
     "DestinationRule": ("NAME", "HOST", "AGE"),
+    "ServiceEntry": ("NAME", "HOSTS", "LOCATION", "RESOLUTION", "AGE"),
+    "WorkloadEntry": ("NAME", "AGE", "ADDRESS"),
+    "Sidecar": ("NAME", "AGE"),
 }
 
 
@@ -156,6 +165,17 @@ def row(controller: Controller, resource: Resource) -> tuple[Any, ...]:
             )
         case "DestinationRule":
             return (resource.name, spec.get("host", ""), old)
+        case "ServiceEntry":
+            hosts = json.dumps(spec.get("hosts") or [])
+            return (
+                resource.name,
+                hosts,
+                spec.get("location", ""),
+                spec.get("resolution", ""),
+                old,
+            )
+        case "WorkloadEntry":
+            return (resource.name, old, spec.get("address", ""))
         case _:
             return (resource.name, old)
 
