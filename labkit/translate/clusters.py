@@ -13,14 +13,14 @@ from labkit.resources import protocols
 from labkit.resources.istio import cluster_name
 from labkit.resources.names import ip_address
 from labkit.resources.precedence import Rule
-from labkit.translate.localities import groups_of
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry, Target
 from labkit.translate.rules.destination_rules import port_policy, subset_policy
-from labkit.translate.scope import Scope
-from labkit.translate.services import DNS_ROUND_ROBIN, Service, ServicePort
+from labkit.translate.rules.traffic_policy import Draft, apply_inbound, apply_outbound
+from labkit.translate.services.localities import groups_of
+from labkit.translate.services.scope import Scope
+from labkit.translate.services.service import DNS_ROUND_ROBIN, Service, ServicePort
 from labkit.translate.settings import Settings
-from labkit.translate.traffic_policy import Draft, apply_inbound, apply_outbound
 from labkit.translate.values import at, made_of
 
 FOR_EVER = "9223372035s"

@@ -17,7 +17,7 @@ from labkit.translate.model import ProxyConfig
 from labkit.translate.registry import Registry
 from labkit.translate.routes.http_routes import Viewer, routes_of
 from labkit.translate.routes.match import is_catch_all
-from labkit.translate.services import NO_ADDRESS
+from labkit.translate.services.service import NO_ADDRESS
 from labkit.translate.support import refusal
 from labkit.translate.values import at
 

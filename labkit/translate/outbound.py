@@ -16,8 +16,8 @@ from labkit.translate import listeners
 from labkit.translate.clusters import BLACKHOLE_CLUSTER, PASSTHROUGH_CLUSTER
 from labkit.translate.model import Pod
 from labkit.translate.registry import Registry
-from labkit.translate.scope import Scope
-from labkit.translate.services import NO_ADDRESS, Service, ServicePort
+from labkit.translate.services.scope import Scope
+from labkit.translate.services.service import NO_ADDRESS, Service, ServicePort
 
 HTTP_PORT_OF_THE_GATEWAY = 80
 """The ingress gateway's own Service has HTTP at port 80, so every sidecar that knows of it listens

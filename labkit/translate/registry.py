@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from labkit.resources.istio import GATEWAY_PORTS, MESH, OWN_REVISION, REVISION
 from labkit.resources.model import Resource
 from labkit.resources.precedence import DestinationRules
-from labkit.translate.entries import (
+from labkit.translate.model import Pod
+from labkit.translate.rules.sidecars import Egress, SidecarRules
+from labkit.translate.rules.virtual_services import VirtualService, resolve_all
+from labkit.translate.services.entries import (
     Backend,
     backends_of,
     behind_a_service,
     services_of,
     workload_of,
 )
-from labkit.translate.model import Pod
-from labkit.translate.rules.sidecars import Egress, SidecarRules
-from labkit.translate.rules.virtual_services import VirtualService, resolve_all
-from labkit.translate.scope import Scope, gateway_scope, sidecar_scope
-from labkit.translate.services import (
+from labkit.translate.services.scope import Scope, gateway_scope, sidecar_scope
+from labkit.translate.services.service import (
     NO_ADDRESS,
     NOBODY,
     Service,

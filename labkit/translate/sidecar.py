@@ -30,8 +30,8 @@ from labkit.translate.routes.http_routes import Viewer, hash_policy, routes_of
 from labkit.translate.routes.retries import retry_policy
 from labkit.translate.rules.destination_rules import hash_for_port
 from labkit.translate.rules.virtual_services import VirtualService
-from labkit.translate.scope import Scope
-from labkit.translate.services import NO_ADDRESS, Service, ServicePort
+from labkit.translate.services.scope import Scope
+from labkit.translate.services.service import NO_ADDRESS, Service, ServicePort
 
 
 def sidecar_config(registry: Registry, pod: Pod) -> ProxyConfig:

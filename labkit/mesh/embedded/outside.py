@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 
 from labkit.jsontypes import Json
 from labkit.resources.hosts import is_wildcard
+from labkit.resources.istio import service_host
 from labkit.resources.model import Resource
 from labkit.resources.names import ip_address
 from labkit.translate import Pod, ProxyConfig, Registry
 from labkit.translate.clusters import LOOKED_UP, PASSTHROUGH_CLUSTER
-from labkit.translate.entries import services_of
-from labkit.translate.services import NONE, Service
+from labkit.translate.services.entries import services_of
+from labkit.translate.services.service import NONE, Service
 from labkit.translate.sidecar import other_names
 from labkit.translate.support import refusal
 
@@ -63,7 +64,7 @@ class Outside:
         own = {s.host: s for s in registry.services if not s.entry}
         for resource in registry.resources:
             if resource.kind == "Service":
-                service = own[f"{resource.name}.{resource.namespace}.svc.cluster.local"]
+                service = own[service_host(resource.name, resource.namespace)]
                 self.by_host.update(dict.fromkeys(hosts_of(resource), service))
         self.entries = [r for r in registry.resources if r.kind == "ServiceEntry"]
         self.has_sidecars = any(r.kind == "Sidecar" for r in registry.resources)

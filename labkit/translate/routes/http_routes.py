@@ -17,8 +17,8 @@ from labkit.translate.routes.match import is_catch_all, route_match
 from labkit.translate.routes.retries import retry_policy
 from labkit.translate.rules.destination_rules import hash_for_destination
 from labkit.translate.rules.virtual_services import VirtualService
-from labkit.translate.scope import Scope
-from labkit.translate.services import Service
+from labkit.translate.services.scope import Scope
+from labkit.translate.services.service import Service
 from labkit.translate.values import at, duration, hundred_percent, made_of, million_percent
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from labkit.resources import istio
 from labkit.translate.rules.sidecars import Egress
 from labkit.translate.rules.virtual_services import VirtualService
-from labkit.translate.services import Service, ServicePort
+from labkit.translate.services.service import Service, ServicePort
 
 ByHost = Mapping[str, Mapping[str, Service]]
 """Every service, by its host and its namespace."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from labkit.jsontypes import Json
-from labkit.translate.entries import Backend
+from labkit.translate.services.entries import Backend
 
 PARTS = ("region", "zone", "sub_zone")
 

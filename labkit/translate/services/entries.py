@@ -13,7 +13,7 @@ from labkit.resources import protocols
 from labkit.resources.model import Resource
 from labkit.resources.names import ip_address
 from labkit.translate.model import Pod
-from labkit.translate.services import (
+from labkit.translate.services.service import (
     DNS_ROUND_ROBIN,
     NO_ADDRESS,
     NONE,

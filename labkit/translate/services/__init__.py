@@ -1,0 +1,1 @@
+"""What proxies may lead to: services, what is behind them, and which of them one proxy knows."""
