@@ -14,7 +14,14 @@ from tests.generated.routes import METHODS, Names, http_routes
 from tests.generated.rulesets import World, policies, thing
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
-BASE = load(MANIFESTS / "hello-world.yaml", MANIFESTS / "client.yaml")
+PLAIN = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "plain", "namespace": "hello-world"},
+    "spec": {"selector": {"app": "hello-world"}, "ports": [{"port": 81, "targetPort": 8080}]},
+}
+"""A Service whose port does not say what it speaks: its listener is at its own address."""
+BASE = [*load(MANIFESTS / "hello-world.yaml", MANIFESTS / "client.yaml"), *load(PLAIN)]
 HOMES = ["hello-world", "hello-world", ROOT_NAMESPACE]
 SERVICE = "hello-world.hello-world.svc.cluster.local"
 HOSTS = ("test.example.com", "api.example.com", "a.b.example.com", "example.org", "hello-world")
@@ -36,6 +43,7 @@ class Asked:
     """A request: to which port of whom (None for the gateway), and with what."""
 
     source: str | None
+    to: str
     port: int
     method: str
     host: str
@@ -44,8 +52,7 @@ class Asked:
 
     @property
     def url(self) -> str:
-        at = "hello-world" if self.source else "gateway.test"
-        return f"http://{at}:{self.port}{self.path}"
+        return f"http://{self.to}:{self.port}{self.path}"
 
 
 def rules_of(number: int) -> list[Resource]:
@@ -77,7 +84,7 @@ def dense(draw: Draw) -> list[dict[str, Any]]:
     selector = {"istio": "ingressgateway"}
     made = [thing("Gateway", "hello-world", "gw", {"selector": selector, "servers": [server]})]
     names = Names(
-        destinations=["hello-world", "hello-world", SERVICE, "missing"],
+        destinations=["hello-world", "hello-world", SERVICE, "plain", "missing"],
         subsets=["v1", "v2", "v2", "v9"],
         ports=[80, 80, 80, 81],
         gateways=["gw", "mesh"],
@@ -88,7 +95,7 @@ def dense(draw: Draw) -> list[dict[str, Any]]:
     made.append(thing("VirtualService", "hello-world", "inner", inner))
     for number in range(draw.randint(1, 2)):
         wide = draw.choice(("test.example.com", "*.example.com"))
-        hosts = draw.some((wide, "hello-world", "example.org"), 1, 2)
+        hosts = draw.some((wide, "hello-world", "plain", "example.org"), 1, 2)
         http = [each for _ in range(draw.randint(1, 3)) for each in http_routes(draw, names)]
         spec = {"hosts": hosts, "gateways": ["gw", "mesh"], "http": reachable(http)}
         made.append(thing("VirtualService", "hello-world", f"vs{number}", spec))
@@ -138,6 +145,9 @@ def requests_for(draw: Draw, rules: list[Resource], count: int) -> list[Asked]:
 def request(draw: Draw, known: list[Resource]) -> Asked:
     source = "client" if draw.maybe(0.35) else None
     port = 80 if source or draw.maybe(0.93) else 443
+    to = "hello-world" if source else "gateway.test"
+    if source and draw.maybe(0.3):
+        to, port = "plain", 81
     hosts = list(HOSTS)
     match: dict[str, Any] = {}
     http = [route for each in known for route in each.spec.get("http") or ()]
@@ -149,8 +159,8 @@ def request(draw: Draw, known: list[Resource]) -> Asked:
             match = draw.choice(matches)
     host = draw.choice(hosts) if draw.maybe(0.9) else draw.choice(HOSTS)
     host = f"x.{host[2:]}" if host.startswith("*.") else "any.org" if host == "*" else host
-    if "." not in host and host != "hello-world":
-        host = "hello-world"
+    if "." not in host and host not in ("hello-world", "plain"):
+        host = to if source else "hello-world"
     if draw.maybe(0.1):
         host = host.upper()
     if draw.maybe(0.15):
@@ -186,7 +196,7 @@ def request(draw: Draw, known: list[Resource]) -> Asked:
         headers["origin"] = draw.choice(("https://a.example.com", "https://b.org", "http://c.org"))
         headers["access-control-request-method"] = "GET"
     headers = {name: value for name, value in headers.items() if not name.startswith(":")}
-    return Asked(source, port, method, host, path, headers)
+    return Asked(source, to, port, method, host, path, headers)
 
 
 def asked(draw: Draw, match: dict[str, Any], field: str) -> list[tuple[str, Any]]:

@@ -65,8 +65,7 @@ class Caller:
         self.connections: dict[int, http.client.HTTPConnection] = {}
 
     def send(self, asked: Asked, lab: str) -> tuple[int, dict[str, str], str]:
-        host = "hello-world" if asked.source else "any.test"
-        target, _ = self.mesh.target(f"http://{host}:{asked.port}/", asked.source)
+        target, _ = self.mesh.target(asked.url, asked.source)
         connection = self.connections.get(target.port)
         if connection is None:
             connection = http.client.HTTPConnection(target.host, target.port, timeout=10)
@@ -83,6 +82,8 @@ class Caller:
 
 
 def listens(mesh: EmbeddedMesh, asked: Asked) -> bool:
+    if asked.to == "plain":
+        return True
     port = asked.port if asked.source else TRAFFIC_PORTS[asked.port]
     return mesh._proxy(asked.source or "gateway").has_listener(f"0.0.0.0_{port}")
 
