@@ -60,12 +60,6 @@ class World:
     delegates: list[dict[str, str]] = field(default_factory=list)
     subsets: tuple[str, ...] = ("v1", "v2", "canary", "Blue-9")
 
-    hidden: list[Object] = field(default_factory=list)
-    """Services that are exported to nobody. No rule names one: whether istiod then has endpoints of
-    it depends on what it hears of first, the Service or its endpoints (`serviceNeedsPush` in
-    `pilot/pkg/serviceregistry/kube/controller/endpointslice.go`).
-    """
-
     @property
     def ports(self) -> list[int]:
         return [port["port"] for each in self.services for port in each["spec"]["ports"]] + [80]
@@ -193,8 +187,7 @@ def service(draw: Draw, world: World, namespace: str) -> Object:
     # names that another namespace, or another kind of object, has as well
     name = draw.choice(("web", namespace, *[draw.name()] * 3))
     made = thing("Service", namespace, name, spec, **metadata)
-    known = world.hidden if metadata == {"annotations": {EXPORT_TO: "~"}} else world.services
-    known.append(made)
+    world.services.append(made)
     return made
 
 
