@@ -211,7 +211,7 @@ def assignment(
         for each in registry.backends(service, port, labels, by_name=by_name)
         if (each.ready or with_unready)
         and not each.labels.get(DRAINING)
-        and (not by_name or ip_address(each.address))
+        and (not by_name or not each.workload or ip_address(each.address))
     ]
     found: Json = {"cluster_name": cluster["name"]}
     if rows:

@@ -7,7 +7,8 @@ As istiod's `pilot/pkg/networking/core/gateway.go` makes it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from labkit.jsontypes import Json
 from labkit.resources import istio
@@ -222,7 +223,8 @@ def virtual_hosts(
                 continue
             key = (server.gateway, vs.namespace, vs.name)
             if not cache.get(key):
-                cache[key] = routes_of(vs, viewer)
+                meant = partial(registry.service_meant, vs=vs.namespace, gateway=namespace)
+                cache[key] = routes_of(vs, replace(viewer, service=meant))
             routes = cache[key]
             if not routes:
                 continue

@@ -140,6 +140,15 @@ class Registry:
             self._scopes[key] = gateway_scope(self.visible_services(namespace))
         return self._scopes[key]
 
+    def service_meant(self, host: str, *, vs: str, gateway: str) -> Service | None:
+        """The service that a VirtualService of namespace `vs` means, for a gateway: that of its own
+        namespace, or else the one that the gateway knows by that host.
+        """
+        own = self.known.get(host, {}).get(vs)
+        if own is not None and self.sees(gateway, own):
+            return own
+        return self.gateway_scope(gateway).called.get(host)
+
     def visible_services(self, namespace: str) -> list[Service]:
         """The services whose `exportTo` lets proxies of `namespace` see them: first those that not
         everybody may see.

@@ -126,7 +126,7 @@ def virtual_hosts(registry: Registry, scope: Scope, pod: Pod, number: int) -> li
     for service in services.values():
         port = service.ports[0]
         if service.host not in spoken_for and protocols.is_http_or_unknown(port.protocol):
-            wrappers.append(([], [service], [default_route(registry, pod, service, port)]))
+            wrappers.append(([], [service], [default_route(registry, scope, pod, service, port)]))
     for foreign, own, routes in wrappers:
         for host in foreign:
             builder.add(host.lower(), None, routes)
@@ -188,10 +188,12 @@ def other_names(host: str, namespace: str) -> list[str]:
     """What else a host is called in a namespace: `host.` and, of a Service of Kubernetes, its short
     names.
     """
-    found = [] if ip_address(host) else [f"{host}."]
+    if not host.endswith(SERVICE_DOMAIN):
+        return [] if ip_address(host) else [f"{host}."]
+    found = [f"{host}."]
     mark, dot = host.find(".svc."), host.find(".")
     # istiod takes the name of a namespace `svc` for the mark after it
-    if not host.endswith(SERVICE_DOMAIN) or mark <= dot:
+    if mark <= dot:
         return found
     half = host[:mark]
     if host[dot + 1 : mark] == namespace:
@@ -248,10 +250,15 @@ def hosts_of(
     return foreign, own
 
 
-def default_route(registry: Registry, pod: Pod, service: Service, port: ServicePort) -> Json:
-    """The route to a Service of which no VirtualService speaks."""
-    rules = registry.destination_rules
-    rule = rules.find(service.host, service.namespace, pod.namespace, pod.labels)
+def default_route(
+    registry: Registry, scope: Scope, pod: Pod, service: Service, port: ServicePort
+) -> Json:
+    """The route to a service of which no VirtualService speaks. No rule is found for an entry whose
+    host is written with capital letters: here they are small.
+    """
+    rules, rule = registry.destination_rules, None
+    if service.host in scope.called:
+        rule = rules.find(service.host, service.namespace, pod.namespace, pod.labels)
     action: Json = {
         "cluster": cluster_name(port.number, "", service.host),
         "timeout": "0s",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from labkit.cli.translate import config_dump
 
+from labkit.cli.manifests.translate import config_dump
 from labkit.errors import UnsupportedError
 from labkit.resources import load
 from labkit.translate import gateway_config, registry_of, sidecar_config
