@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from labkit.explain.policies import Policies
 from labkit.explain.steps import NEAR_MISS, Step
 from labkit.resources.istio import full_host
-from labkit.resources.model import Key
 from labkit.translate.registry import Service
 
 
@@ -15,14 +14,16 @@ def why_missing(policies: Policies, cluster: str) -> Iterator[Step]:
     """The subset, the port or the Service that is not there."""
     proxy, places = policies.proxy, policies.places
     service, number, subset = policies.split(cluster)
-    if service is None or not proxy.registry.sees(proxy.namespace, service):
+    left_out = None if service is None else proxy.left_out_by(service)
+    if left_out is not None:
+        yield Step("service", left_out[0], (left_out[1],))
+    elif service is None or not proxy.registry.sees(proxy.namespace, service):
         text = f"{cluster.split('|')[-1]}: no Service that this proxy knows has that name"
         yield Step("service", text, parts=tuple(_services_alike(policies, cluster)))
     elif service.port(number) is None:
         ports = ", ".join(str(port.number) for port in service.ports)
-        key: Key = ("Service", service.namespace, service.name)
         text = f"{number}: the Service has {ports}"
-        yield Step("port", text, (places.of(key, ("spec", "ports")),))
+        yield Step("port", text, (places.of_service(service, ("spec", "ports")),))
     elif subset:
         rule = policies.rule(cluster)
         near = tuple(_rules_elsewhere(policies, service, subset))
@@ -43,9 +44,8 @@ def _services_alike(policies: Policies, cluster: str) -> Iterator[Step]:
     short = cluster.split("|")[-1].partition(".")[0]
     for service in policies.proxy.registry.services:
         if service.name == short:
-            key: Key = ("Service", service.namespace, service.name)
             text = f"Service {service.namespace}/{service.name} is {service.host}"
-            yield Step(NEAR_MISS, text, (policies.places.of(key),))
+            yield Step(NEAR_MISS, text, (policies.places.of_service(service),))
 
 
 def _rules_elsewhere(policies: Policies, service: Service, subset: str) -> Iterator[Step]:
@@ -77,12 +77,15 @@ def why_empty(policies: Policies, cluster: str) -> Iterator[Step]:
     service, number, name = policies.split(cluster)
     if service is None:
         return
-    key: Key = ("Service", service.namespace, service.name)
+    if service.entry:
+        text = f"none: no endpoint of the ServiceEntry is one of {name or 'these'}"
+        yield Step("endpoint", text, (places.of_service(service, ("spec", "endpoints")),))
+        return
     chosen = [pod for pod in proxy.registry.pods if service.selects(pod)]
     if not chosen:
         wanted = _labels(service.selector) or "that its selector, which is empty, would choose"
         text = f"none: no pod of {service.namespace} has {wanted}"
-        yield Step("endpoint", text, (places.of(key, ("spec", "selector")),))
+        yield Step("endpoint", text, (places.of_service(service, ("spec", "selector")),))
         return
     rule = policies.rule(cluster)
     subset = rule.subset(name) if rule is not None and name else None
@@ -94,7 +97,7 @@ def why_empty(policies: Policies, cluster: str) -> Iterator[Step]:
         yield Step("endpoint", text, (places.of(home.key, (*path, "labels")),))
         return
     numbers = [port.number for port in service.ports]
-    place = places.of(key, ("spec", "ports", numbers.index(number)))
+    place = places.of_service(service, ("spec", "ports", numbers.index(number)))
     text = "none: the pods have no port of that name, or take no requests"
     yield Step("endpoint", text, (place,))
 

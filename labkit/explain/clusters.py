@@ -40,10 +40,10 @@ class ClusterSteps:
             total = sum(weights.values())
             text += f", weight {weights[cluster]} of {total} ({percent(weights[cluster] / total)})"
         places = self.named_by(cluster, route)
+        if cluster in (PASSTHROUGH_CLUSTER, BLACKHOLE_CLUSTER):
+            return Step("cluster", text, places), True
         message = self.message(cluster)
         if message is None:
-            if cluster in (PASSTHROUGH_CLUSTER, BLACKHOLE_CLUSTER):
-                return Step("cluster", text, places), True
             parts = tuple(why_missing(self.policies, cluster))
             return Step("cluster", f"{text}: there is none of that name", places, parts), False
         endpoints, healthy = self.endpoints(cluster)
@@ -52,8 +52,7 @@ class ClusterSteps:
         if message["type"] == "ORIGINAL_DST" and self.proxy.pod is None:
             text += ": it goes where a connection was going, which a gateway does not know"
             return Step("cluster", text, places, parts), False
-        special = cluster in (PASSTHROUGH_CLUSTER, BLACKHOLE_CLUSTER)
-        if not healthy and not special:
+        if not healthy:
             return Step("cluster", f"{text}: nobody is there", places, parts), False
         return Step("cluster", text, places, parts), True
 

@@ -14,7 +14,7 @@ from labkit.explain.misses import left_out, near_misses, place_of, title, vs_nam
 from labkit.explain.places import Place, Places
 from labkit.explain.proxies import Caller, Proxy, manager_of, speaks_tls, tcp_cluster_of
 from labkit.explain.request import Request, Seen, request_of, seen_by
-from labkit.explain.steps import Step
+from labkit.explain.steps import NEAR_MISS, Step
 from labkit.explain.strangers import strangers
 from labkit.explain.words import result_of, route_parts
 from labkit.jsontypes import Json
@@ -118,7 +118,7 @@ class _Way:
             ]  # fmt: skip
             self.steps.append(Step("listener", text, parts=tuple(servers)))
             return Outcome("no listener")
-        only = self.registry.settings.registry_only
+        only = self.proxy.scope.registry_only
         cluster = BLACKHOLE_CLUSTER if only else PASSTHROUGH_CLUSTER
         text = (
             f"none at port {number}: no Service of the mesh has it, so the connection goes on to "
@@ -151,11 +151,10 @@ class _Way:
         service = self.proxy.service_of(self.request.host)
         if service is None:
             return ()
-        key: Key = ("Service", service.namespace, service.name)
         numbers = [port.number for port in service.ports]
         if self.port not in numbers:
             return ()
-        return (self.places.of(key, ("spec", "ports", numbers.index(self.port))),)
+        return (self.places.of_service(service, ("spec", "ports", numbers.index(self.port))),)
 
     # routes
 
@@ -186,7 +185,7 @@ class _Way:
             self.steps += self.left_behind(routes, callers)
             self.steps.append(Step("route", "none takes it"))
             return Outcome("no route", NO_ROUTE)
-        return self.by_route(routes[chosen], seen)
+        return self.by_route(routes[chosen], seen, is_rest=host["name"] == "allow_any")
 
     def left_behind(self, routes: list[Json], callers: dict[str, Caller]) -> Iterator[Step]:
         """Near misses for the matches behind the last route of each VirtualService, of which this
@@ -211,10 +210,16 @@ class _Way:
             places = list(self.service_places())
         text = f"{host['name']}, by its domain {domain}"
         if host["name"] == "allow_any":
-            text = f"allow_any: no Service and no VirtualService has {seen.host}"
+            text = f"allow_any: nothing that this proxy knows has the host {seen.host}"
         if host["name"] == "block_all":
-            text = f"block_all: no Service and no VirtualService has {seen.host} (REGISTRY_ONLY)"
+            text = (
+                f"block_all: nothing that this proxy knows has the host {seen.host} (REGISTRY_ONLY)"
+            )
         parts = self.strangers(name, seen, {vs_name(vs) for vs in known})
+        service = self.proxy.service_of(seen.host)
+        left_out = None if service is None else self.proxy.left_out_by(service)
+        if left_out is not None:
+            parts = (*parts, Step(NEAR_MISS, left_out[0], (left_out[1],)))
         return Step("virtual host", text, tuple(places), parts)
 
     def hosts_place(self, vs: VirtualService, host: str) -> Place:
@@ -232,9 +237,9 @@ class _Way:
     def strangers(self, name: str, seen: Seen, known: set[str]) -> tuple[Step, ...]:
         return tuple(strangers(self.proxy, name, seen.host, self.port, known, self.places))
 
-    def by_route(self, route: Json, seen: Seen) -> Outcome:
+    def by_route(self, route: Json, seen: Seen, *, is_rest: bool) -> Outcome:
         outcome = outcome_of(route, seen)
-        if PASSTHROUGH_CLUSTER in outcome.clusters and not self.proxy.passes_on:
+        if is_rest and not self.proxy.passes_on:
             text = (
                 "on a cluster it goes on to wherever it was meant to go; nothing leaves this mesh"
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.resources.finding import written
 from labkit.resources.model import Key, Path, Resource
+from labkit.translate.registry import Service
 from labkit.translate.rules.virtual_services import Part
 
 
@@ -45,6 +46,16 @@ class Places:
         if source is None or not source.lines:
             return Place(full, written(path))
         return Place(full, written(path), source.name, source.line_of(path))
+
+    def of_service(self, service: Service, path: Path = ()) -> Place:
+        """The place of a field of a Service, or of the ServiceEntry that names a host."""
+        if not service.entry:
+            return self.of(("Service", service.namespace, service.name), path)
+        for key, resource in self.resources.items():
+            hosts = resource.spec.get("hosts") or ()
+            if key[:2] == ("ServiceEntry", service.namespace) and service.name in hosts:
+                return self.of(key, path)
+        return Place(f"ServiceEntry {service.namespace}/{service.name}")
 
     def first(self, parts: Iterable[Part], path: Path = ()) -> Place:
         """The place of a field in the first of these parts that has it; else the first part."""

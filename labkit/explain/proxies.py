@@ -16,6 +16,7 @@ from labkit.translate.gateway import own_hosts, servers_of
 from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
 from labkit.translate.registry import NO_ADDRESS, Service
 from labkit.translate.rules.virtual_services import VirtualService
+from labkit.translate.services.scope import Scope
 from labkit.translate.values import at
 
 AtServer = tuple[Place, tuple[str, ...], str, int, bool]
@@ -28,13 +29,15 @@ class Proxy:
 
     registry: Registry
     pod: Pod | None = None
+    told: ProxyConfig | None = None
+    """What it was told, where that is not what istiod tells it."""
     passes_on: bool = True
-    """Whether a sidecar passes on what no Service has; the embedded mesh has nowhere to,
-    and answers 502.
-    """
+    """Whether a sidecar passes on what nobody has; the embedded mesh does not, and says 502."""
 
     @cached_property
     def config(self) -> ProxyConfig:
+        if self.told is not None:
+            return self.told
         if self.pod is None:
             return gateway_config(self.registry)
         return sidecar_config(self.registry, self.pod)
@@ -62,6 +65,26 @@ class Proxy:
             if host.rstrip(".") in names:
                 return service
         return None
+
+    @property
+    def scope(self) -> Scope:
+        """What it knows of."""
+        if self.pod is None:
+            return self.registry.gateway_scope(self.namespace)
+        return self.registry.scope(self.namespace, self.labels)
+
+    def left_out_by(self, service: Service) -> tuple[str, Place] | None:
+        """In words, and with its place: the Sidecar because of which this proxy does not know a
+        Service.
+        """
+        if self.pod is None or service.host in self.scope.called:
+            return None
+        rule = self.registry.sidecars.find(self.namespace, self.labels)
+        if rule is None:
+            return None
+        key = ("Sidecar", rule.namespace, rule.name)
+        text = f"Sidecar {rule.namespace}/{rule.name}: egress: it leaves {service.host} out"
+        return text, Places(self.registry.resources).of(key, ("spec", "egress"))
 
     def number(self, port: int) -> int:
         """The port at which the proxy listens for what is sent to `port`."""

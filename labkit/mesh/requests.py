@@ -190,8 +190,8 @@ class MeshRequests(ABC):
         raise UnsupportedError(
             "This mesh can't explain a request: what its proxies were told is istiod's work",
             seen="the objects of a cluster, as kubectl prints them, can be explained without it",
-            try_next="kubectl get ns,svc,deploy,gw,vs,dr -A -o yaml | labkit explain - --request "
-            "'GET http://test.example.com/'",
+            try_next="kubectl get ns,svc,deploy,gw,vs,dr,se,we,sidecar -A -o yaml | "
+            "labkit explain - --request 'GET http://test.example.com/'",
         )
 
     @abstractmethod

@@ -97,6 +97,9 @@ def dense(draw: Draw) -> list[dict[str, Any]]:
         wide = draw.choice(("test.example.com", "*.example.com"))
         hosts = draw.some((wide, "hello-world", "plain", "example.org"), 1, 2)
         http = [each for _ in range(draw.randint(1, 3)) for each in http_routes(draw, names)]
+        for each in http:
+            if "route" in each and draw.maybe(0.1):
+                each["fault"] = {"abort": {"httpStatus": 418, "percentage": {"value": 100}}}
         spec = {"hosts": hosts, "gateways": ["gw", "mesh"], "http": reachable(http)}
         made.append(thing("VirtualService", "hello-world", f"vs{number}", spec))
     subsets = [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]

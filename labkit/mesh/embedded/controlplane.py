@@ -75,13 +75,7 @@ class Proxy:
         """What this proxy is to hold, with this machine's addresses; `outside` is None where
         nothing leads out of the mesh. Raises UnsupportedError.
         """
-        config = (
-            gateway_config(registry) if self.pod is None else sidecar_config(registry, self.pod)
-        )
-        if outside is not None:
-            config = inside(config, outside)
-            if self.pod is not None:
-                config = with_passages(config, outside.passages(config, self.pod))
+        config = told(registry, self.pod, outside)
         for listener in config.listeners:
             self.port(str(listener["name"]))
         addresses = Addresses(
@@ -92,6 +86,18 @@ class Proxy:
             inline_endpoints=not self.inspected,
         )
         return to_loopback(config, addresses)
+
+
+def told(registry: Registry, pod: Pod | None, outside: Outside | None) -> ProxyConfig:
+    """What the gateway (None) or the sidecar of a pod is told, with the mesh's own addresses; hosts
+    outside are those that stand for them. Raises UnsupportedError.
+    """
+    config = gateway_config(registry) if pod is None else sidecar_config(registry, pod)
+    if outside is not None:
+        config = inside(config, outside)
+        if pod is not None:
+            config = with_passages(config, outside.passages(config, pod))
+    return config
 
 
 class ControlPlane:

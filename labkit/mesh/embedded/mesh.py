@@ -23,8 +23,9 @@ from labkit.mesh.embedded.controller import (
     Controller,
     ended_from_outside,
 )
-from labkit.mesh.embedded.controlplane import Proxy
+from labkit.mesh.embedded.controlplane import Proxy, told
 from labkit.mesh.embedded.machine import in_words
+from labkit.mesh.embedded.outside import Outside
 from labkit.mesh.embedded.pod import RunningPod
 from labkit.mesh.lookup import kind_of, no_pods_of, no_such_pod
 from labkit.mesh.model import Applied, PodInfo
@@ -297,7 +298,8 @@ class EmbeddedMesh(Mesh):
             registry = self._controller.registry()
             caller = self._caller(source) if source else None
             pod = next((pod for pod in registry.pods if pod.name == caller), None)
-        return Explained(registry, pod, passes_on=False)
+        held = told(registry, pod, Outside.of(registry))
+        return Explained(registry, pod, held, passes_on=False)
 
     @property
     def gateway_url(self) -> str:
