@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -44,14 +44,18 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """The explanation as plain values, for JSON."""
-        found = asdict(self)
-        outcome = self.outcome
-        found["outcome"] = {
-            **{name: getattr(outcome, name) for name in outcome.__dataclass_fields__},
-            "clusters": dict(outcome.clusters),
-            "mirrors": dict(outcome.mirrors),
+        outcome = {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name in self.outcome.__dataclass_fields__
+            for value in [getattr(self.outcome, name)]
         }
-        return found
+        return {
+            "request": self.request,
+            "proxy": self.proxy,
+            "result": self.result,
+            "outcome": outcome,
+            "steps": [asdict(step) for step in self.steps],
+        }
 
     def _repr_html_(self) -> str:
         return page(self.request, self.proxy, self.result, self.steps)
