@@ -12,7 +12,7 @@ import traitlets
 from labkit.mesh import Mesh
 from labkit.ui.panels import picture
 from labkit.ui.panels.base import action, work
-from labkit.ui.panels.concern import Concern, concern
+from labkit.ui.panels.config_dump import Concern, concern
 from labkit.ui.panels.live import cells_of
 from labkit.ui.panels.watching import WatchingPanel
 from labkit.ui.plots.style import css
