@@ -20,6 +20,7 @@ ENDPOINT_COLUMNS = (
     "health",
     "weight",
     "requests",
+    "errors",
 )
 
 
@@ -51,7 +52,7 @@ def endpoints_frame(
     """Envoy's list of hosts (`/clusters?format=json`) as the frame that `mesh.endpoints` returns.
 
     `backing` tells the pod behind an address and a port; `shown` which outbound clusters are of
-    interest. One row an endpoint: columns ENDPOINT_COLUMNS, weight and requests as int.
+    interest. One row an endpoint: columns ENDPOINT_COLUMNS, the last three as int.
     """
     import pandas as pd
 
@@ -72,7 +73,8 @@ def endpoints_frame(
                     "address": behind.address,
                     "health": ",".join(against(host.get("health_status", {}))) or "healthy",
                     "weight": int(host.get("weight", 1)),
-                    "requests": requests_of(host),
+                    "requests": counted(host, "rq_total"),
+                    "errors": counted(host, "rq_error"),
                 }
             )
     return pd.DataFrame(rows, columns=list(ENDPOINT_COLUMNS))
@@ -85,9 +87,9 @@ def against(health_status: Mapping[str, Any]) -> Iterator[str]:
         yield str(health_status["eds_health_status"]).lower()
 
 
-def requests_of(host: Mapping[str, Any]) -> int:
-    """How many requests an Envoy has sent to one of its hosts; each try counts."""
+def counted(host: Mapping[str, Any], name: str) -> int:
+    """One of the counters that an Envoy has of one of its hosts; each try counts."""
     return next(
-        (int(stat.get("value", 0)) for stat in host.get("stats", []) if stat["name"] == "rq_total"),
+        (int(stat.get("value", 0)) for stat in host.get("stats", []) if stat["name"] == name),
         0,
     )

@@ -5,6 +5,7 @@ while one looks.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,45 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
         timeout=30_000,
     )
     panel.get_by_role("status").get_by_text("The mesh has been closed").wait_for(timeout=30_000)
+    assert book.complaints == []
+
+
+@pytest.mark.parametrize("book", ["view"], indirect=True)
+def test_errors_are_on_their_line_and_the_picture_says_when(book: Notebook) -> None:
+    panel, page = book.panel, book.page
+    panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
+    bad = book.ask("mesh.control(bad, fail_share=1.0); mesh.curl(url, n=60); print(bad)")
+    line = panel.locator(f"[data-part='way {bad}']")
+    line.get_by_text("100 % errors").wait_for(timeout=30_000)
+    assert "100 % errors" in line.get_attribute("aria-label")
+    assert panel.locator(".labkit-mesh").get_by_text("100 % errors").count() == 1
+    assert panel.locator(".labkit-mesh").get_by_text("now", exact=True).count() == 1
+    panel.get_by_role("button", name="Stop watching").click()
+    panel.get_by_text("Not watching").wait_for(timeout=30_000)
+    at = (
+        panel.locator(".labkit-mesh text")
+        .filter(has_text=re.compile(r"^at \d"))
+        .first.text_content()
+    )
+    assert at.startswith("at ")
+    assert len(at) == len("at 14:02:03")
+    rows = {row["pod"]: row["errors %"] for row in table(book)}
+    assert rows[bad] == "100.0"
+    for theme in ("Light", "Dark"):
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {theme}",
+        )
+        page.wait_for_function(
+            "light => document.body.dataset.jpThemeLight === light",
+            arg=str(theme == "Light").lower(),
+        )
+        for width, height in ((1280, 800), (1920, 1080)):
+            page.set_viewport_size({"width": width, "height": height})
+            book.show()
+            assert book.violations() == []
+            assert book.cut_off() == []
+            book.picture(f"meshview-errors-{theme.lower()}-{width}")
     assert book.complaints == []
 
 

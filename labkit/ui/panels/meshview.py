@@ -5,6 +5,7 @@ and who is out.
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -19,6 +20,33 @@ from labkit.ui.plots.style import css
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Still:
+    """One moment of a mesh: the picture, and the table under it."""
+
+    model: dict[str, Any] = field(repr=False)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return picture.table(self.model)
+
+    def __repr__(self) -> str:
+        return f"The mesh at {self.model['moment']}: {picture.summary(self.model)}"
+
+    def _repr_html_(self) -> str:
+        return page(self.model, repr(self))
+
+
+def page(model: dict[str, Any], told: str) -> str:
+    """A picture with its table, as HTML without a script."""
+    table = picture.table(model).to_html(index=False, border=0, na_rep="")
+    return (
+        f"<figure class='labkit-mesh' style='margin:0'><style>{css()}</style>{picture.svg(model)}"
+        f"<figcaption>{html.escape(told)}</figcaption>"
+        f"<details><summary>The same as a table</summary>{table}</details></figure>"
+    )
 
 
 class MeshView(WatchingPanel):
@@ -64,6 +92,14 @@ class MeshView(WatchingPanel):
         """
         return picture.table(self.model)
 
+    def still(self) -> Still:
+        """The picture of this moment, which stays as it is: for a text that speaks of it.
+
+        >>> view.still()
+        The mesh at 14:02:03: 12 requests per second from the gateway to 3 pods; …
+        """
+        return Still(self.model)
+
     @work("Looking")
     def about(self, part: str) -> Concern:
         """The objects that concern a part of the picture, and what the proxy has for them: "proxy",
@@ -82,7 +118,7 @@ class MeshView(WatchingPanel):
     def draw(self) -> None:
         model = self.model
         with self.hold_sync():
-            self.svg = picture.svg(model)
+            self.svg = picture.svg(model, live=self.watching)
             self.caption = picture.summary(model)
             self.cells = cells_of(picture.table(model))
 
@@ -91,9 +127,4 @@ class MeshView(WatchingPanel):
         return f"{picture.summary(model)}\n{picture.table(model).to_string(index=False)}"
 
     def page(self) -> str:
-        table = self.table.to_html(index=False, border=0)
-        return (
-            f"<figure class='labkit-mesh' style='margin:0'><style>{css()}</style>{self.svg}"
-            f"<figcaption>{html.escape(self.status)}</figcaption>"
-            f"<details><summary>The same as a table</summary>{table}</details></figure>"
-        )
+        return page(self.model, self.status)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -74,13 +74,16 @@ class MeshWatch:
     proxy: str = "gateway"
     began: float = field(default_factory=time.time)
     sent: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    """How many of those came to a 5xx or to no answer."""
     ejections: list[SeenEjection] = field(default_factory=list)
     counts: list[tuple[float, int, int]] = field(default_factory=list)
     """(at, refused, retries) since the first look, whenever they have grown."""
     last: MeshSample | None = None
 
     def __post_init__(self) -> None:
-        self.recent: deque[tuple[float, dict[str, int]]] = deque()
+        self.recent: deque[tuple[float, dict[str, int], dict[str, int]]] = deque()
+        self.used: dict[str, set[str]] = {}  # by pod: the clusters by which it was ever called
         self.workloads: set[str] = set()
         # by pod: ejections in a row, and since when they count
         self.backoff: dict[str, tuple[int, float]] = {}
@@ -125,17 +128,20 @@ class MeshWatch:
         return now
 
     def count_requests(self, before: MeshSample | None, now: MeshSample) -> None:
-        earlier = (
-            {(e.cluster, e.pod): e.requests for e in before.endpoints}
-            if before is not None
-            else None
-        )
+        earlier = {(e.cluster, e.pod): e for e in before.endpoints} if before is not None else None
         for e in now.endpoints:
             self.sent.setdefault(e.pod, 0)
+            self.failed.setdefault(e.pod, 0)
             if earlier is not None:
-                was = 0 if e.cluster in self.anew else earlier.get((e.cluster, e.pod), 0)
-                self.sent[e.pod] += e.requests - was if e.requests >= was else e.requests
-        self.recent.append((now.at, dict(self.sent)))
+                old = None if e.cluster in self.anew else earlier.get((e.cluster, e.pod))
+                if old is not None and e.requests < old.requests:
+                    old = None  # the proxy was started again
+                more = e.requests - (old.requests if old else 0)
+                self.sent[e.pod] += more
+                self.failed[e.pod] += max(0, e.errors - (old.errors if old else 0))
+                if more:
+                    self.used[e.pod] = self.used.get(e.pod, set()) | {e.cluster}
+        self.recent.append((now.at, dict(self.sent), dict(self.failed)))
         while len(self.recent) > 2 and self.recent[1][0] < now.at - RECENT_S:
             self.recent.popleft()
 
@@ -246,8 +252,24 @@ class MeshWatch:
         """Over how many seconds, and how many requests each pod got in them."""
         if len(self.recent) < 2:
             return 0.0, dict.fromkeys(self.sent, 0)
-        (start, earlier), (end, now) = self.recent[0], self.recent[-1]
+        (start, earlier, _), (end, now, _) = self.recent[0], self.recent[-1]
         return end - start, {pod: n - earlier.get(pod, 0) for pod, n in now.items()}
+
+    @property
+    def lately_failed(self) -> dict[str, int]:
+        """How many of those came to a 5xx or to no answer."""
+        if len(self.recent) < 2:
+            return dict.fromkeys(self.failed, 0)
+        (_, _, earlier), (_, _, now) = self.recent[0], self.recent[-1]
+        return {pod: n - earlier.get(pod, 0) for pod, n in now.items()}
+
+    def p99_ms(self, pods: Iterable[str]) -> float | None:
+        """The longest p99 of the last seconds among the clusters by which these pods are called;
+        None where nobody calls, or the proxy doesn't measure it.
+        """
+        told = self.last.p99_ms if self.last is not None else {}
+        clusters = set().union(*(self.used.get(pod, set()) for pod in pods))
+        return max((told[cluster] for cluster in clusters & told.keys()), default=None)
 
     @property
     def frame(self) -> pd.DataFrame:

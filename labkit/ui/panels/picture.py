@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from labkit.resources.podnames import short_names
 from labkit.ui.panels.meshwatch import MeshWatch, SeenEjection
 from labkit.ui.panels.samples import COUNTERS, MeshSample
 from labkit.ui.plots.style import EJECTED as OUT
-from labkit.ui.plots.style import GREY, INK, PAPER, look, themed
+from labkit.ui.plots.style import ERROR, GREY, HEALTHY, INK, PAPER, look, themed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +39,8 @@ STARTS = re.compile(r"Pending|ContainerCreating|PodInitializing|Init:\d+/\d+")
 
 
 def model(watch: MeshWatch) -> Model:
-    """What is to be seen: {"source", "per_second", "requests", "counters", "groups": [{…, "pods":
-    […]}]}.
+    """What is to be seen: {"source", "per_second", "requests", "counters", "moment", "groups":
+    [{…, "pods": […]}]}. Of each pod and group: its rate a second, and its share of errors, lately.
 
     >>> model(watch)["groups"][0]["pods"][0]["state"]
     'ready'
@@ -51,26 +52,33 @@ def model(watch: MeshWatch) -> Model:
             "per_second": 0.0,
             "requests": 0,
             "counters": {},
+            "moment": "",
             "groups": [],
         }
     seconds, lately = watch.lately
+    failed = watch.lately_failed
     total = sum(lately.values())
     groups: dict[tuple[str, str], list[Model]] = {}
     for pod in now.pods:
         if pod.workload in watch.workloads or pod.version:
             one = pod_model(pod, watch, now)
-            one["share"] = round(lately.get(pod.name, 0) / total, 3) if total else 0.0
+            mine = lately.get(pod.name, 0)
+            one["share"] = round(mine / total, 3) if total else 0.0
+            one["per_second"] = round(mine / seconds, 1) if seconds else 0.0
+            one["errors"] = round(failed.get(pod.name, 0) / mine, 3) if mine else 0.0
             groups.setdefault((pod.workload, pod.version), []).append(one)
     return {
         "source": watch.proxy,
         "per_second": round(total / seconds, 1) if seconds else 0.0,
         "requests": sum(watch.sent.values()),
         "counters": dict(now.counters),
+        "moment": time.strftime("%H:%M:%S", time.localtime(now.at)),
         "groups": [
             {
                 "name": workload,
                 "version": version,
                 "share": round(sum(pod["share"] for pod in pods), 3),
+                "p99_ms": watch.p99_ms(pod["name"] for pod in pods if pod["share"]),
                 "pods": pods,
             }
             for (workload, version), pods in sorted(groups.items())
@@ -138,13 +146,22 @@ def table(of: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        (pod["name"], group["version"], pod["words"], pod["requests"], round(100 * pod["share"], 1))
+        (
+            pod["name"],
+            group["version"],
+            pod["words"],
+            pod["requests"],
+            round(100 * pod["share"], 1),
+            pod["per_second"],
+            round(100 * pod["errors"], 1),
+            group["p99_ms"] if pod["share"] else None,
+        )
         for group in of["groups"]
         for pod in group["pods"]
     ]
-    return pd.DataFrame(
-        rows, columns=["pod", "version", "state", "total requests", "recent share %"]
-    )
+    columns = ["pod", "version", "state", "total requests", "recent share %"]
+    columns += ["requests/s", "errors %", "p99 ms"]
+    return pd.DataFrame(rows, columns=columns).astype({"p99 ms": float})
 
 
 def summary(of: Mapping[str, Any]) -> str:
@@ -157,6 +174,11 @@ def summary(of: Mapping[str, Any]) -> str:
         if of["per_second"]
     ]
     short = short_names(pod["name"] for pod in pods)
+    parts += [
+        f"{100 * pod['errors']:.0f} % errors from {short[pod['name']]}"
+        for pod in pods
+        if pod["errors"]
+    ]
     parts += [f"{short[pod['name']]} is {pod['words']}" for pod in pods if pod["state"] != READY]
     parts += [
         f"{word}: {of['counters'][word]}"
@@ -179,8 +201,9 @@ FONT = "font-family='inherit'"
 LINES, GROUND, NOTHING = themed(INK), themed(PAPER), themed(GREY)
 
 
-def svg(of: Mapping[str, Any]) -> str:
-    """The picture. Line width: share of the requests lately; crossed out: ejected.
+def svg(of: Mapping[str, Any], *, live: bool = False) -> str:
+    """The picture: "now" where it is `live`, else of its moment. Line width: share of the requests
+    lately; its colour: whether some came to an error; crossed out: ejected.
 
     >>> svg(model(watch)).startswith("<svg")
     True
@@ -196,12 +219,21 @@ def svg(of: Mapping[str, Any]) -> str:
     for group in of["groups"]:
         colour = themed(look(group["version"]).colour)
         label = f"{group['name']}  {100 * group['share']:.0f} %" if busy else group["name"]
+        if group["p99_ms"] is not None:
+            label += f", p99 {group['p99_ms']:.0f} ms"
         boxes.append(text(RIGHT, y + 16, label, weight="600"))
         y += HEAD
         for pod in group["pods"]:
             middle = y + POD_HEIGHT / 2
-            way = link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, colour)
-            told = f"from the {who(of)} to {short[pod['name']]}, {100 * pod['share']:.0f} %"
+            shown = themed(ERROR if pod["errors"] else HEALTHY)
+            way = link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, shown)
+            told = f"from the {who(of)} to {short[pod['name']]}, {rate(pod)}"
+            if busy and pod["share"]:
+                # on the side of the line from which it does not come
+                half = width_of(pod["share"]) / 2
+                beside = middle + half + 14 if middle > centre else middle - half - 4
+                weight = "600" if pod["errors"] else "400"
+                way += text(RIGHT - 6, beside, rate(pod), anchor="end", size=13, weight=weight)
             lines.append(part(f"way {pod['name']}", told, way))
             boxes.append(pod_box(pod, short[pod["name"]], y, colour))
             y += POD_HEIGHT + GAP
@@ -216,6 +248,8 @@ def svg(of: Mapping[str, Any]) -> str:
     )
     boxes.append(part("proxy", who(of), box(MIDDLE - 80, centre - 24, 160, 48, who(of))))
     boxes.append(text(LEFT + 8, centre - 14, f"{of['per_second']:g}/s"))
+    if of["moment"]:
+        boxes.append(text(10, 18, "now" if live else f"at {of['moment']}", weight="600"))
     for number, word in enumerate(("waiting", "refused", "retries")):
         count = of["counters"].get(word, 0)
         weight = "600" if count else "400"
@@ -242,11 +276,25 @@ def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) 
             f"<path d='{path}' fill='none' stroke='{NOTHING}' stroke-width='{THINNEST}' "
             "stroke-dasharray='4 4'/>"
         )
-    width = THINNEST + (THICKEST - THINNEST) * share
+    width = width_of(share)
     return (
         f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='{width:.1f}' "
         "stroke-opacity='0.75'/>"
     )
+
+
+def width_of(share: float) -> float:
+    return THINNEST + (THICKEST - THINNEST) * share
+
+
+def rate(pod: Mapping[str, Any]) -> str:
+    """What goes along a line, in words.
+
+    >>> rate({"per_second": 12.5, "errors": 0.08})
+    '12.5/s, 8 % errors'
+    """
+    errors = f", {100 * pod['errors']:.0f} % errors" if pod["errors"] else ""
+    return f"{pod['per_second']:g}/s{errors}"
 
 
 def part(name: str, told: str, inside: str) -> str:

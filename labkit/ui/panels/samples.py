@@ -40,6 +40,8 @@ class Endpoint:
     version: str
     health: str
     requests: int
+    errors: int = 0
+    """How many of them came to a 5xx or to no answer."""
 
     @property
     def ejected(self) -> bool:
@@ -59,6 +61,8 @@ class MeshSample:
     """The same of each cluster, by its name and the word."""
     ejections: Mapping[str, int] = field(default_factory=dict)
     """How often a pod was ejected, by cluster."""
+    p99_ms: Mapping[str, float] = field(default_factory=dict)
+    """What the proxy waited for answers in the last seconds, by cluster."""
 
 
 @dataclass(frozen=True)
@@ -91,18 +95,21 @@ def sample(mesh: Mesh, proxy: str = "gateway") -> MeshSample:
     totals = {(cluster, words[name]): n for (cluster, name), n in values.items() if name in words}
     counters = {word: sum(n for (_, own), n in totals.items() if own == word) for word in COUNTERS}
     frame = mesh.endpoints(proxy)
-    columns = [frame[name] for name in ("cluster", "pod", "version", "health", "requests")]
+    columns = [
+        frame[name] for name in ("cluster", "pod", "version", "health", "requests", "errors")
+    ]
     return MeshSample(
         steady_time(),
         tuple(mesh.pods()),
         tuple(
-            Endpoint(str(cluster), str(pod), str(version), str(health), int(requests))
-            for cluster, pod, version, health, requests in zip(*columns, strict=True)
+            Endpoint(str(cluster), str(pod), str(version), str(health), int(requests), int(errors))
+            for cluster, pod, version, health, requests, errors in zip(*columns, strict=True)
             if pod
         ),
         counters,
         totals,
         {cluster: n for (cluster, name), n in values.items() if name == EJECTIONS},
+        mesh.p99_ms(proxy),
     )
 
 

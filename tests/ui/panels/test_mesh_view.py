@@ -272,6 +272,67 @@ def test_a_gateway_that_is_started_again_is_waited_for() -> None:
         view.close()
 
 
+def way(view: MeshView, pod: str) -> ElementTree.Element:
+    (found,) = (part for part in drawn(view).iter() if part.get("data-part") == f"way {pod}")
+    return found
+
+
+def test_a_line_says_its_rate_and_how_much_of_it_failed(mesh: Mesh, view: MeshView) -> None:
+    bad = mesh.pods("hello-world-v2")[0].name
+    mesh.control(bad, fail_share=1.0)
+    result = mesh.curl(URL, n=60)
+    view.look()
+    errors = {name: pod["errors"] for name, pod in pods_of(view).items()}
+    assert errors == {name: float(name == bad) for name in errors}
+    assert result.codes[503] == result.pods[bad] == view.watch.failed[bad]
+    for name, pod in pods_of(view).items():
+        (line,) = (part for part in way(view, name) if part.tag.endswith("path"))
+        (label,) = (part.text for part in way(view, name) if part.tag.endswith("text"))
+        assert ("--plot-error" in line.get("stroke", "")) == (name == bad)
+        assert ("--plot-healthy" in line.get("stroke", "")) == (name != bad)
+        assert label == f"{pod['per_second']:g}/s" + (", 100 % errors" if name == bad else "")
+    assert f"100 % errors from {picture.short_names(errors)[bad]}" in view.caption
+    assert view.table.set_index("pod").loc[bad, "errors %"] == 100.0
+
+
+def test_p99_is_envoys_own_of_the_last_seconds(mesh: Mesh, view: MeshView) -> None:
+    assert view.table["p99 ms"].isna().all()
+    for pod in mesh.pods("hello-world-v1"):
+        mesh.control(pod.name, delay_ms=80)
+
+    def measured() -> bool:
+        mesh.curl(URL, n=10)
+        view.look()
+        return bool(view.table["p99 ms"].max() >= 80)  # not yet: what was before
+
+    wait_until(measured, 30, "Envoy's next interval of five seconds")
+    assert set(mesh.p99_ms()) == {CLUSTER}
+    assert 80 <= view.table["p99 ms"].max() < 1000
+    assert "p99" in view.svg
+
+
+def test_a_still_stays_and_says_its_moment(mesh: Mesh, view: MeshView) -> None:
+    mesh.curl(URL, n=9)
+    view.look()
+    still = view.still()
+    before = still._repr_html_()
+    assert re.match(r"The mesh at \d\d:\d\d:\d\d: .* to 3 pods", repr(still))
+    assert f">at {view.model['moment']}<" in before
+    assert "<button" not in before
+    mesh.curl(URL, n=5)
+    view.look()
+    assert still._repr_html_() == before
+    assert still.table["total requests"].sum() == 9
+
+
+def test_the_live_one_says_now_and_the_last_one_its_moment(view: MeshView) -> None:
+    view.start()
+    wait_until(lambda: ">now<" in view.svg, 20, "a look")
+    assert ">now<" not in view.page()
+    view.stop()
+    assert f">at {view.model['moment']}<" in view.svg
+
+
 def test_a_part_tells_which_objects_concern_it_and_what_envoy_has(
     mesh: Mesh, view: MeshView
 ) -> None:
