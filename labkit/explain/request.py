@@ -79,11 +79,11 @@ def request_of(text: str, headers: Mapping[str, str] | None = None) -> Request:
     """A request from `METHOD URL` or a URL alone, which means GET. Raises TrafficError."""
     first, _, rest = text.strip().partition(" ")
     method, url = (first, rest.strip()) if rest and _METHOD.match(first) else ("GET", text.strip())
-    if " " in url:
+    authority, path = split_url(url)
+    if " " in authority:
         raise TrafficError(
             f"{text!r} is no request", seen=url, try_next="GET http://test.example.com/path"
         )
-    authority, path = split_url(url)
     fields = {name.lower(): str(value) for name, value in (headers or {}).items()}
     return Request(method, fields.pop("host", authority), path, fields, authority)
 
