@@ -213,8 +213,10 @@ class Grade:
         verdict = Verdict(
             passed, "the shop works as its owner wants", why, word="" if passed else NOT_YET
         )
-        if strict() and not passed:
-            fail(replace(verdict, word=FAIL))
+        if strict() and not passed:  # its message is all that somebody sees who was not there
+            seen = [f"{v.line} ({v.why.seen})" for v in self.verdicts if not v.passed]
+            told = replace(why, seen="; ".join([self.total, *seen]))
+            fail(replace(verdict, word=FAIL, why=told))
         return verdict
 
     def __repr__(self) -> str:

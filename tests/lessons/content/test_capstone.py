@@ -12,6 +12,7 @@ import pytest
 import labkit
 from labkit.app.__main__ import sources, with_app
 from labkit.lessons import CheckFailed, manifest
+from labkit.lessons.checks.verdict import Verdict, Why
 from labkit.lessons.content.capstone import WISHES, Grade, grade, judge
 from labkit.lessons.content.tasks import task
 from labkit.mesh import Mesh
@@ -184,3 +185,11 @@ def test_the_last_verdict_is_not_yet_for_a_learner_and_an_error_where_solutions_
     monkeypatch.setenv("LABKIT_STRICT", "1")
     with pytest.raises(CheckFailed, match="FAIL"):
         both.check()
+
+
+def test_a_run_that_fails_names_the_wish_that_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_STRICT", "1")
+    met = Verdict(True, "one", Why("a", "a"))
+    found = Grade((met, Verdict(False, "v2 gets a fifth", Why("20 %", "31 % of 400"))))
+    with pytest.raises(CheckFailed, match=r"1 of 2; FAIL  v2 gets a fifth \(31 % of 400\)"):
+        found.check()
