@@ -18,6 +18,8 @@ from typing import Any
 from labkit.resources.istio import INJECT_POD, INJECTED, INJECTION, OWN_REVISION, REVISION
 from labkit.resources.rules.shared import block
 
+TEMPLATES = "inject.istio.io/templates"
+"""The annotation of a pod that says what is injected."""
 NEVER = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 """Namespaces whose pods never get a sidecar, whatever they say."""
 
@@ -40,6 +42,12 @@ def gets_sidecar(
     annotations = block(metadata, "annotations") or {}
     wish = labels[INJECT_POD] if INJECT_POD in labels else annotations.get(INJECT_POD)
     return wish != "false"
+
+
+def becomes_gateway(pod: Mapping[str, Any]) -> bool:
+    """Whether what is injected into a pod is a gateway in place of a sidecar."""
+    annotations = block(block(pod, "metadata"), "annotations") or {}
+    return annotations.get(TEMPLATES) == "gateway"
 
 
 def _webhook_is_called(namespace: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:

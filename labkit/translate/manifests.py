@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import count
 
 from labkit.jsontypes import Json
-from labkit.resources.injection import gets_sidecar
+from labkit.resources.injection import becomes_gateway, gets_sidecar
 from labkit.resources.model import Resource
 from labkit.translate.model import Pod, port_name
 from labkit.translate.registry import Registry
@@ -88,6 +88,7 @@ def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -
     'client'
     """  # noqa: E501
     metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    gateway = injected and becomes_gateway(template)
     # an init container that stays is a sidecar like any other
     staying = [c for c in spec.get("initContainers") or [] if c.get("restartPolicy") == "Always"]
     ports = [
@@ -106,7 +107,8 @@ def pod_of(template: Json, name: str, namespace: str, ip: str, injected: bool) -
             for port in reversed(ports)  # of two with one name the first counts
             if port.get("name") and port.get("protocol") in (None, "", "TCP", "UDP")
         },
-        injected=injected,
+        injected=injected and not gateway,
+        gateway=gateway,
     )
 
 

@@ -33,6 +33,8 @@ class Pod:
     """By `port_name`."""
     ready: bool = True
     injected: bool = True
+    gateway: bool = False
+    """Whether it is a gateway: an Envoy and nothing else."""
     workload: str = ""
     """The Deployment that it belongs to, or its own name; "" where a mesh has no need of it."""
 

@@ -2,6 +2,10 @@
 
 Its pods were in three places, by the label `istio-locality`, which is refused here: it is left out,
 and of the recording where an endpoint is.
+
+And an egress gateway: a Deployment whose pods are gateways by injection, in a namespace of its own.
+What istiod's own translation made of that is in `data/egress.json`, recorded by its program, which
+takes a Deployment NAME-istio for the gateway NAMESPACE/NAME.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from labkit.cli import main
 from labkit.cli.manifests.translate import config_dump
 from labkit.errors import UnsupportedError
 from labkit.resources import load
@@ -23,6 +28,7 @@ from tests.translate.test_any_names import whole
 DATA = Path(__file__).parent / "data" / "domain"
 NAMES = sorted(path.stem for path in DATA.glob("*.json"))
 PLACE = "istio-locality"
+EGRESS = json.loads((DATA.parent / "egress.json").read_text("utf-8"))
 
 
 def in_one_place(objects: list[Any]) -> list[Any]:
@@ -63,3 +69,29 @@ def test_every_proxy_gets_what_istiod_gave_it(name: str) -> None:
         )
         found = whole(config_dump(config, registry))
         assert list(differences(without_places(expected), found)) == []
+
+
+def translated(proxy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    file = tmp_path / "objects.json"
+    file.write_text(json.dumps(EGRESS["objects"]))
+    with pytest.raises(SystemExit):
+        main(["translate", "--proxy", proxy, str(file), "-o", "config_dump"])
+    said = capsys.readouterr()
+    return said.out, said.err
+
+
+@pytest.mark.parametrize("proxy", EGRESS["proxies"])
+def test_an_egress_gateway_gets_what_istiod_gives_it(
+    proxy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = translated(proxy, tmp_path, capsys)
+    found = whole(json.loads(out))
+    assert list(differences(EGRESS["proxies"][proxy], found)) == []
+    assert found["routes"]
+
+
+def test_an_egress_gateway_is_no_sidecar(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, error = translated("sidecar:eg-istio", tmp_path, capsys)
+    assert "gateway:eg-istio" in error

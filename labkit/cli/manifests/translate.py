@@ -47,9 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--proxy",
         required=True,
-        metavar="gateway|sidecar:DEPLOYMENT",
-        help="whose configuration: the ingress gateway's, or that of a sidecar of a Deployment "
-        "(sidecar:NAMESPACE/DEPLOYMENT where two namespaces have one of that name)",
+        metavar="gateway|sidecar:DEPLOYMENT|gateway:DEPLOYMENT",
+        help="whose configuration: the ingress gateway's, that of a sidecar of a Deployment, or of "
+        "a Deployment that is a gateway itself (by inject.istio.io/templates), as an egress "
+        "gateway; NAMESPACE/DEPLOYMENT where two namespaces have one of that name",
     )
     parser.add_argument(
         "files",
@@ -101,7 +102,12 @@ def run(args: argparse.Namespace) -> int:
     if args.proxy == "gateway":
         config = gateway_config(registry)
     else:
-        config = sidecar_config(registry, pod_of(registry, args.proxy))
+        pod = pod_of(registry, args.proxy)
+        config = (
+            gateway_config(registry, pod.labels, pod.namespace)
+            if pod.gateway
+            else sidecar_config(registry, pod)
+        )
     print(shown(config, registry, view, args))
     return 0
 
@@ -225,21 +231,28 @@ def parsed_list(text: str, name: str) -> list[Any]:
 
 
 def pod_of(registry: Registry, proxy: str) -> Pod:
-    """A pod of the Deployment that `--proxy sidecar:DEPLOYMENT` names: all of them are configured
-    alike.
+    """A pod of the Deployment that `--proxy sidecar:DEPLOYMENT` names, or `gateway:DEPLOYMENT`: all
+    of them are configured alike.
     """
     word, colon, wanted = proxy.partition(":")
     namespace, slash, name = wanted.rpartition("/")
-    if word == "sidecar" and colon:
+    if word in ("sidecar", "gateway") and colon:
         for resource in registry.resources:
             if resource.kind in ("Deployment", "Pod") and resource.name == name:
                 first = name if resource.kind == "Pod" else f"{name}-1"
                 for pod in registry.pods:
-                    if (pod.namespace, pod.name) == (resource.namespace, first) and (
-                        not slash or pod.namespace == namespace
+                    if (
+                        (pod.namespace, pod.name) == (resource.namespace, first)
+                        and (not slash or pod.namespace == namespace)
+                        and pod.gateway == (word == "gateway")
                     ):
                         return pod
-    known = [f"sidecar:{r.name}" for r in registry.resources if r.kind == "Deployment"]
+    gateways = {(pod.namespace, pod.workload) for pod in registry.pods if pod.gateway}
+    known = [
+        f"{'gateway' if (r.namespace, r.name) in gateways else 'sidecar'}:{r.name}"
+        for r in registry.resources
+        if r.kind == "Deployment"
+    ]
     raise NotFound(
         f"There is no proxy {proxy!r} in these manifests",
         seen=f"known: {', '.join(['gateway', *known])}",

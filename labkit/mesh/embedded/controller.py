@@ -16,7 +16,7 @@ from labkit.envoy import Envoy
 from labkit.errors import EnvoyDied, MeshError, NotReady
 from labkit.mesh.embedded import state
 from labkit.mesh.embedded.controlplane import ControlPlane, Proxy
-from labkit.mesh.embedded.images import program_of
+from labkit.mesh.embedded.images import ContainerProgram, check_gateway, program_of
 from labkit.mesh.embedded.machine import refusal
 from labkit.mesh.embedded.pod import ControlPort, PodSpec, RunningPod
 from labkit.mesh.embedded.ports import Ports
@@ -25,7 +25,7 @@ from labkit.mesh.embedded.workloads import next_step, pod_name, template_hash
 from labkit.mesh.proxies import GATEWAY
 from labkit.processes import Family
 from labkit.resources import Resource, istio, kinds
-from labkit.resources.injection import gets_sidecar
+from labkit.resources.injection import becomes_gateway, gets_sidecar
 from labkit.resources.model import Key
 from labkit.translate import Pod, Registry
 from labkit.translate.manifests import FIRST_POD_IP, next_address, pod_of
@@ -109,9 +109,12 @@ class Controller:
         """Prepares one pod; nothing runs yet. Raises UnsupportedError for an image that is not
         known.
         """
-        program = program_of(
-            template, f"{owner.kind} {owner.name!r}", self.store.config_maps(owner.namespace)
-        )
+        injected, where = self.injects(owner, template), f"{owner.kind} {owner.name!r}"
+        program: ContainerProgram | None = None
+        if injected and becomes_gateway(template):
+            check_gateway(template, where)
+        else:
+            program = program_of(template, where, self.store.config_maps(owner.namespace))
         self.pods_made += 1
         number = self.pods_made
         facts = pod_of(
@@ -119,29 +122,30 @@ class Controller:
             name,
             owner.namespace,
             next_address(FIRST_POD_IP, number - 1),
-            self.injects(owner, template),
+            injected,
         )
         app_port = controls = None
-        if program.port is not None:
+        if program is not None and program.port is not None:
             app_port = self.ports.take()
             controls = ControlPort(self.ports.take(), self.control_token)
         sidecar = None
         folder = self.folder / f"p{number}"
-        if facts.injected:
-            node = node_of("sidecar", facts.ip, name, owner.namespace)
+        if injected:
+            role = "router" if facts.gateway else "sidecar"
+            node = node_of(role, facts.ip, name, owner.namespace)
             service = facts.labels.get("app", owner.name)
             sidecar = self.make_envoy(
                 f"{name} {istio.PROXY}", folder.name, node, f"{service}.{owner.namespace}"
             )
             app_ports = (
                 {program.port: app_port}
-                if program.port is not None and app_port is not None
+                if program is not None and program.port is not None and app_port is not None
                 else {}
             )
             self.plane.proxies[name] = Proxy(sidecar, self.ports, facts, app_ports)
         else:
             folder.mkdir()
-        if program.port is not None and app_port is not None:
+        if program is not None and program.port is not None and app_port is not None:
             inbound = (
                 self.plane.proxies[name].port(f"inbound_{program.port}") if sidecar else app_port
             )
@@ -189,6 +193,7 @@ class Controller:
                 p.spec.facts.named_ports,
                 ready=p.ready,
                 injected=p.spec.facts.injected,
+                gateway=p.spec.facts.gateway,
             )
             for p in self.running.values()
         )

@@ -40,7 +40,9 @@ class EndpointPorts(Mapping[tuple[str, int], int]):
 
 
 class Proxy:
-    """One Envoy and where its listeners really are. `pod` is None for the ingress gateway."""
+    """One Envoy and where its listeners really are. `pod` is None for the ingress gateway, and a
+    pod that is a gateway for any other.
+    """
 
     def __init__(
         self,
@@ -56,7 +58,11 @@ class Proxy:
         self.listeners: dict[str, int] = {}
         # whether anybody calls through it or looks into it; until then its endpoints are inline
         # (see to_loopback)
-        self.inspected = pod is None
+        self.inspected = self.is_gateway
+
+    @property
+    def is_gateway(self) -> bool:
+        return self.pod is None or self.pod.gateway
 
     def port(self, listener: str) -> int:
         """The port of 127.0.0.1 that stands for a listener; chosen once, kept for good."""
@@ -77,7 +83,10 @@ class Proxy:
         """
         config = told(registry, self.pod, outside)
         for listener in config.listeners:
-            self.port(str(listener["name"]))
+            port = self.port(str(listener["name"]))
+            if self.pod is not None and self.pod.gateway:
+                number = int(listener["address"]["socket_address"]["port_value"])
+                endpoints.ports[self.pod.ip, number] = port
         addresses = Addresses(
             listeners=self.listeners,
             endpoints=endpoints,
@@ -89,13 +98,18 @@ class Proxy:
 
 
 def told(registry: Registry, pod: Pod | None, outside: Outside | None) -> ProxyConfig:
-    """What the gateway (None) or the sidecar of a pod is told, with the mesh's own addresses; hosts
-    outside are those that stand for them. Raises UnsupportedError.
+    """What the ingress gateway (None), a sidecar, or a pod that is a gateway is told, with the
+    mesh's own addresses; hosts outside are those that stand for them. Raises UnsupportedError.
     """
-    config = gateway_config(registry) if pod is None else sidecar_config(registry, pod)
+    if pod is None:
+        config = gateway_config(registry)
+    elif pod.gateway:
+        config = gateway_config(registry, pod.labels, pod.namespace)
+    else:
+        config = sidecar_config(registry, pod)
     if outside is not None:
         config = inside(config, outside)
-        if pod is not None:
+        if pod is not None and not pod.gateway:
             config = with_passages(config, outside.passages(config, pod))
     return config
 
@@ -107,6 +121,10 @@ class ControlPlane:
         self.proxies: dict[str, Proxy] = {}
         self.endpoints = EndpointPorts()
 
+    def in_order(self) -> list[tuple[str, Proxy]]:
+        """Gateways first: where they listen, others may send to."""
+        return sorted(self.proxies.items(), key=lambda item: not item[1].is_gateway)
+
     def push(self, registry: Registry, *, timeout_s: float = 5.0) -> dict[str, float]:
         """Brings every proxy to what the registry says; returns how long each changed one took, in
         ms.
@@ -117,8 +135,7 @@ class ControlPlane:
         """
         outside = Outside.of(registry)
         configs = {
-            name: proxy.config(registry, self.endpoints, outside)
-            for name, proxy in self.proxies.items()
+            name: proxy.config(registry, self.endpoints, outside) for name, proxy in self.in_order()
         }
         changes = []
         for name, config in configs.items():

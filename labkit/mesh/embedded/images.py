@@ -20,6 +20,7 @@ from typing import Any
 
 from labkit.app import FILES
 from labkit.errors import UnsupportedError
+from labkit.resources import istio
 from labkit.translate.fates import refused_in
 
 PYTHON = re.compile(r"^(docker\.io/library/|docker\.io/|library/)?python:3(\.\d+)*(-[a-z0-9.]+)*$")
@@ -99,6 +100,18 @@ def program_of(
         shown,
         "python:3.* running the course's app.py, and curlimages/curl with `sleep infinity`",
     )
+
+
+def check_gateway(template: Mapping[str, Any], owner: str) -> None:
+    """Raises UnsupportedError for a gateway whose pod is more than the proxy that is injected."""
+    spec = template.get("spec") or {}
+    containers = [(str(c.get("name")), str(c.get("image"))) for c in spec.get("containers") or []]
+    if containers != [(istio.PROXY, "auto")]:
+        raise refused(
+            owner,
+            f"a gateway with the containers {', '.join(name for name, _ in containers) or 'none'}",
+            f"one container {istio.PROXY} of image auto, which injection fills in",
+        )
 
 
 def mounted(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from labkit.errors import LabkitError
 from labkit.resources import mesh_config
+from labkit.resources.injection import TEMPLATES
 from labkit.resources.istio import EXPORT_TO, INJECT_POD, INJECTION, REVISION
 from labkit.translate import settings
 from labkit.translate.fates.row import EMPTY, ONE_PLACE, Row, refused_keys
@@ -128,11 +129,14 @@ OF_PODS = [
         f"with {', '.join(_OF_PROXIES)}",
         changes_a_proxy,
     ),
-    *_refused(
-        "annotations",
-        "inject.istio.io/templates",
-        "a pod here gets a sidecar, and nothing else",
-        "sidecar",
+    *_done("annotations", TEMPLATES),
+    Row(
+        "refused",
+        f"annotations[{TEMPLATES}]",
+        (),
+        "a pod here gets a sidecar, or is a gateway",
+        lambda value: value not in (*EMPTY, "sidecar", "gateway"),
+        "other than sidecar and gateway",
     ),
     *_refused("annotations", "ambient.istio.io/redirection", _AMBIENT, "disabled"),
     *_refused("labels", "istio.io/dataplane-mode", _AMBIENT, "none"),

@@ -162,3 +162,54 @@ def test_a_host_that_nobody_stands_for_is_refused_by_name(
 def test_a_name_that_nobody_has_is_not_found(mesh: Mesh) -> None:
     with pytest.raises(TrafficError, match=r"could not resolve host: elsewhere\.example\.com"):
         call(mesh, "elsewhere.example.com")
+
+
+def egress() -> list[Any]:
+    """An egress gateway as Istio's documentation has it: a Deployment that injection fills in."""
+    labels = {"istio": "egressgateway", "app": "istio-egressgateway"}
+    metadata = {
+        "labels": {**labels, "sidecar.istio.io/inject": "true"},
+        "annotations": {"inject.istio.io/templates": "gateway"},
+    }
+    containers = [{"name": "istio-proxy", "image": "auto"}]
+    place = {"name": "istio-egressgateway", "namespace": "istio-system"}
+    template = {"metadata": metadata, "spec": {"containers": containers}}
+    ports = [{"name": "http2", "port": 80, "targetPort": 8080}]
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": place,
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": place,
+            "spec": {"selector": labels, "ports": ports},
+        },
+    ]
+
+
+def test_an_egress_gateway_is_an_envoy_of_its_own(mesh: Mesh) -> None:
+    mesh.apply(egress())
+    server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [HOST]}
+    gateway = istio("Gateway", "out", selector={"istio": "egressgateway"}, servers=[server])
+    to_gateway = {"host": "istio-egressgateway.istio-system.svc.cluster.local"}
+    http = [
+        {"match": [{"gateways": ["mesh"]}], "route": [{"destination": to_gateway}]},
+        {
+            "match": [{"gateways": ["out"], "headers": {"x-no": {"exact": "yes"}}}],
+            "directResponse": {"status": 418},
+        },
+        {"match": [{"gateways": ["out"]}], "route": [{"destination": {"host": HOST}}]},
+    ]
+    route = istio("VirtualService", "out", hosts=[HOST], gateways=["mesh", "out"], http=http)
+    mesh.apply(ONLY, entry(resolution="DNS"), gateway, route)
+    assert status(mesh) == 200
+    (through,) = mesh.curl(f"http://{HOST}/", source="client", headers={"x-no": "yes"}).column(
+        "status"
+    )
+    assert through == 418
+    mesh.delete("deployment", "istio-egressgateway", namespace="istio-system")
+    mesh.delete("service", "istio-egressgateway", namespace="istio-system")

@@ -189,6 +189,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "labels[sidecar.istio.io/inject]": ("true", "false"),
     "annotations[sidecar.istio.io/inject]": ("true", "false"),
     "labels[istio.io/draining]": ("true", None),
+    "annotations[inject.istio.io/templates]": ("gateway", "sidecar"),
     "annotations[networking.istio.io/exportTo]": (".", "*"),
     "metadata.namespace": ("shop", "other"),
     "Gateway metadata.name": ("gw", "gx"),

@@ -348,6 +348,9 @@ def plan(world: list[Json]) -> Json:
     for pod in pods:
         if pod.injected and pod.name != "web-v1-2":
             found[pod.name] = configuration(sidecar_config(registry, pod), registry)
+        elif pod.gateway:
+            own = gateway_config(registry, pod.labels, pod.namespace)
+            found[pod.name] = configuration(own, registry)
     for resource in resources:
         if resource.kind in ("Deployment", "Pod"):
             found[f"{resource.kind} {resource.name}"] = would_run(resource)
