@@ -135,7 +135,9 @@ def applies(book: Notebook) -> tuple[list[float], list[float]]:
         mode = ("ROUND_ROBIN", "RANDOM")[run % 2]
         book.ask(f"policy.set('loadBalancer.simple', {mode!r})")
         book.page.wait_for_function(
-            "mode => document.querySelector('.labkit-policy .labkit-editor').text().includes(mode)",
+            """mode => document.querySelector('.labkit-policy .labkit-editor').text().includes(mode)
+              && [...document.querySelectorAll('.labkit-policy button')].some(
+                button => button.textContent.startsWith('Apply') && !button.disabled)""",
             arg=mode,
         )
         one, other = book.page.evaluate(CLICK, run + 1)
