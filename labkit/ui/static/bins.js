@@ -3,15 +3,17 @@
 
 const MOST_STEPS = 150;
 const REQUESTS_A_STEP = 6;
+const ASK_AGAIN_MS = 2000;
 const WIDER = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
 // One view's copy of a run: `changed` is called when something new has come.
 function runOf(model, changed) {
   let told = null; // the last message, and in `counts` all of them: by plot, by name, how many requests in each step
-  let asked = false;
+  let asked = -Infinity; // when it last asked for all
   const ask = () => {
-    if (!asked) act(model, "whole");
-    asked = true;
+    if (performance.now() - asked < ASK_AGAIN_MS) return;
+    asked = performance.now();
+    act(model, "whole");
   };
   const take = (message) => {
     const news = message?.news;
@@ -20,7 +22,7 @@ function runOf(model, changed) {
       ask(); // it was not there from the start, or has missed something
       return;
     }
-    if (news.whole) asked = false;
+    if (news.whole) asked = -Infinity;
     const counts = news.whole ? {} : told.counts;
     for (const [plot, names] of Object.entries(news.add)) {
       const mine = (counts[plot] ??= {});
