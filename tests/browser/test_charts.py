@@ -179,7 +179,12 @@ def test_the_colours_are_the_themes_also_after_a_change(book: Notebook) -> None:
     stop(book)
     dark = THEMED[BLUE][1]
     assert rgb(BLUE) in book.page.evaluate(SHADES)
-    for theme, colour, other in (("Dark", dark, BLUE), ("Light", BLUE, dark)):
+    for theme, colour, other in (
+        ("Dark", dark, BLUE),
+        ("Light", BLUE, dark),
+        ("Dark High Contrast", dark, BLUE),
+        ("Light", BLUE, dark),
+    ):
         book.page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
             f"JupyterLab {theme}",
@@ -187,7 +192,7 @@ def test_the_colours_are_the_themes_also_after_a_change(book: Notebook) -> None:
         book.page.wait_for_function(f"() => ({SHADES})().includes('{rgb(colour)}')", timeout=30_000)
         assert rgb(other) not in book.page.evaluate(SHADES)
         book.show()
-        book.picture(f"chart-{theme.lower()}")
+        book.picture(f"chart-{theme.lower().replace(' ', '-')}")
         assert book.violations() == []
     assert book.complaints == []
 

@@ -82,6 +82,15 @@ def painted(book: Notebook) -> None:
     book.page.wait_for_function(PAINTED, timeout=30_000)
 
 
+def goes_on(book: Notebook, seconds: float) -> None:
+    """Waits until the chart has so much of a stream."""
+    book.page.wait_for_function(
+        "s => document.querySelector('.labkit-chart')?.dataset.span?.split(' ')[1] > s",
+        arg=seconds,
+        timeout=30_000,
+    )
+
+
 def test_a_load_from_the_form_to_the_plot(book: Notebook) -> None:
     panel = book.panel
     before = int(book.ask(COUNTED))
@@ -122,16 +131,19 @@ def test_a_stream_shows_what_is_applied_meanwhile(book: Notebook) -> None:
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot')?.dataset.marks === '0'", timeout=30_000
     )
+    goes_on(book, 3)
     book.ask(RULE)
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot').dataset.marks === '1'", timeout=30_000
     )
+    goes_on(book, 6)
     assert panel.locator("progress").get_attribute("value") is None  # nobody knows its end
     book.ask("mesh.control('hello-world-v2', fail_share=0.5)")
     book.ask("mesh.scale('hello-world-v1', 3)")
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot').dataset.marks === '2'", timeout=30_000
     )
+    goes_on(book, 9)
     panel.get_by_label("Plot", exact=True).select_option("Status codes over time")
     book.page.wait_for_function(
         "() => document.querySelector('.labkit-plot figcaption').textContent.includes('by status')",
