@@ -49,7 +49,7 @@ class ClusterSteps:
         endpoints, healthy = self.endpoints(cluster)
         endpoints = endpoints or list(why_empty(self.policies, cluster))
         parts = (*endpoints, *self.policies.steps(cluster))
-        if message["type"] == "ORIGINAL_DST" and self.proxy.pod is None:
+        if message["type"] == "ORIGINAL_DST" and self.proxy.is_gateway:
             text += ": it goes where a connection was going, which a gateway does not know"
             return Step("cluster", text, places, parts), False
         if not healthy:

@@ -83,7 +83,7 @@ class _Way:
 
     def walk(self) -> Outcome:
         """Takes the steps, and keeps them."""
-        if self.proxy.pod is not None and self.proxy.service_of(self.request.host) is None:
+        if not self.proxy.is_gateway and self.proxy.service_of(self.request.host) is None:
             text = f"no Service that {self.proxy.namespace} can call is called {self.request.host}"
             self.steps.append(Step("name", f"{text}: some other DNS has to know it"))
         listener = self.proxy.listener(self.request, self.port)
@@ -108,7 +108,7 @@ class _Way:
 
     def nobody_listens(self) -> Outcome:
         number = self.proxy.number(self.port)
-        if self.proxy.pod is None:
+        if self.proxy.is_gateway:
             text = f"none at port {self.port}: no Gateway that selects this proxy has such a server"
             servers = [
                 Step("server", _server(each, server),
@@ -136,7 +136,7 @@ class _Way:
 
     def listener_step(self, listener: Json, name: str) -> Step:
         text = f"{listener['name']}, with the routes {name}"
-        if self.proxy.pod is None:
+        if self.proxy.is_gateway:
             if self.port != self.proxy.number(self.port):
                 text += f" (port {self.port} of the gateway's Service)"
             elif self.port not in TRAFFIC_PORTS:
@@ -206,7 +206,7 @@ class _Way:
     def host_step(self, host: Json, domain: str, routes: list[Json], seen: Seen, name: str) -> Step:
         known = list({vs_name(r.vs): r.vs for r in routes if isinstance(r, Route)}.values())
         places = [self.hosts_place(vs, seen.host) for vs in known]
-        if not known and self.proxy.pod is not None:
+        if not known and not self.proxy.is_gateway:
             places = list(self.service_places())
         text = f"{host['name']}, by its domain {domain}"
         if host["name"] == "allow_any":

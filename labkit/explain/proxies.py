@@ -38,14 +38,23 @@ class Proxy:
     def config(self) -> ProxyConfig:
         if self.told is not None:
             return self.told
-        if self.pod is None:
-            return gateway_config(self.registry)
+        if self.pod is None or self.is_gateway:
+            return gateway_config(self.registry, self.labels, self.namespace)
         return sidecar_config(self.registry, self.pod)
 
     @property
     def name(self) -> str:
         """As people call it."""
-        return "the ingress gateway" if self.pod is None else f"the sidecar of {self.pod.name}"
+        if self.pod is None:
+            return "the ingress gateway"
+        return (
+            f"the gateway {self.pod.name}" if self.is_gateway else f"the sidecar of {self.pod.name}"
+        )
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether it is a gateway, which has listeners for Gateways alone."""
+        return self.pod is None or self.pod.gateway
 
     @property
     def namespace(self) -> str:
@@ -69,7 +78,7 @@ class Proxy:
     @property
     def scope(self) -> Scope:
         """What it knows of."""
-        if self.pod is None:
+        if self.is_gateway:
             return self.registry.gateway_scope(self.namespace)
         return self.registry.scope(self.namespace, self.labels)
 
@@ -77,7 +86,7 @@ class Proxy:
         """In words, and with its place: the Sidecar because of which this proxy does not know a
         Service.
         """
-        if self.pod is None or service.host in self.scope.called:
+        if self.is_gateway or service.host in self.scope.called:
             return None
         rule = self.registry.sidecars.find(self.namespace, self.labels)
         if rule is None:
@@ -88,7 +97,7 @@ class Proxy:
 
     def number(self, port: int) -> int:
         """The port at which the proxy listens for what is sent to `port`."""
-        if self.pod is not None:
+        if not self.is_gateway:
             return port
         return self.registry.gateway_port(port, self.labels, self.namespace)
 
@@ -97,7 +106,7 @@ class Proxy:
         number = self.number(port)
         by_name = {each["name"]: each for each in self.config.listeners}
         addresses = [NO_ADDRESS]
-        if self.pod is not None:
+        if not self.is_gateway:
             service = self.service_of(request.host)
             if service is not None:
                 addresses = [*self._addresses_of(service), *addresses]
@@ -140,7 +149,7 @@ class Proxy:
     def caller(self, vs: VirtualService, route_config: str, port: int) -> Caller:
         """Who asks for the routes of a VirtualService."""
         gateways, number = frozenset({istio.MESH}), port
-        if self.pod is None:
+        if self.is_gateway:
             servers = self.servers(route_config)
             gateways = frozenset(gateway for _, _, gateway, _, _ in servers)
             for _, hosts, gateway, said, _ in servers:

@@ -20,9 +20,9 @@ def strangers(
     """A near miss for each VirtualService that has `host`, is not among the `known` (by
     `namespace/name`) and yet could be meant, with what keeps it out.
     """
-    servers = [] if proxy.pod is not None else proxy.servers(route_config)
-    own = {MESH} if proxy.pod is not None else {gateway for _, _, gateway, _, _ in servers}
-    service = proxy.service_of(host) if proxy.pod is not None else None
+    servers = [] if not proxy.is_gateway else proxy.servers(route_config)
+    own = {MESH} if not proxy.is_gateway else {gateway for _, _, gateway, _, _ in servers}
+    service = None if proxy.is_gateway else proxy.service_of(host)
     names = {host} if service is None else {host, service.host}
     for vs in proxy.registry.virtual_services:
         if vs_name(vs) in known or not any(_has(vs, name) for name in names):
@@ -38,7 +38,7 @@ def strangers(
         ):
             text = f"{title}: exportTo: it is not for proxies in {proxy.namespace}"
             yield Step(NEAR_MISS, text, (places.of(key, ("spec", "exportTo")),))
-        elif proxy.pod is None and not _shares(vs, servers):
+        elif proxy.is_gateway and not _shares(vs, servers):
             text = f"{title}: hosts: the Gateway's server has none of them"
             at_servers = [place for place, _, gateway, _, _ in servers if gateway in vs.gateways]
             yield Step(NEAR_MISS, text, (places.of(key, ("spec", "hosts")), *at_servers))

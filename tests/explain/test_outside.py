@@ -75,3 +75,45 @@ def test_a_mesh_explains_where_hosts_outside_lead(mesh: Mesh) -> None:
     assert set(named.outcome.clusters) == {f"outbound|80||{HOST}"}
     assert named.outcome.status is None
     assert mesh.curl(f"http://{HOST}/", source="client").codes == {200: 1}
+
+
+EGRESS = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: out}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: egress, namespace: out}
+spec:
+  selector: {matchLabels: {istio: egress}}
+  template:
+    metadata:
+      labels: {istio: egress, sidecar.istio.io/inject: "true"}
+      annotations: {inject.istio.io/templates: gateway}
+    spec: {containers: [{name: istio-proxy, image: auto}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: egress, namespace: out}
+spec:
+  selector: {istio: egress}
+  servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: [api.example.com]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: egress, namespace: out}
+spec:
+  hosts: [api.example.com]
+  gateways: [egress]
+  http: [{directResponse: {status: 418}}]
+"""
+
+
+def test_a_gateway_of_its_own() -> None:
+    registry = registry_of(load_text(EGRESS, "egress.yaml"))
+    [pod] = registry.pods
+    found = explain(registry, "http://api.example.com:8080/", pod=pod)
+    assert (found.proxy, found.outcome.status) == ("the gateway egress-1", 418)
+    other = explain(registry, "http://api.example.com:80/")
+    assert other.outcome.kind == "no listener"

@@ -40,9 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--proxy",
         default="gateway",
-        metavar="gateway|sidecar:DEPLOYMENT",
+        metavar="gateway|sidecar:DEPLOYMENT|gateway:DEPLOYMENT",
         help="the proxy that the request comes to first: the ingress gateway (if nothing is said), "
-        "or the sidecar of the caller",
+        "the sidecar of the caller, or a Deployment that is a gateway itself",
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     parser.set_defaults(more="files")
