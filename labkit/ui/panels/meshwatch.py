@@ -149,8 +149,9 @@ class MeshWatch:
         _, *grown = self.counts[-1] if self.counts else (now.at, 0, 0)
         for (cluster, word), value in now.totals.items() if before is not None else ():
             if before is not None and word in GROWING:
-                # a cluster that was made anew, or a proxy that was started again, counts from 0
-                was = 0 if cluster in self.anew else before.totals.get((cluster, word), 0)
+                # a proxy that was started again counts from 0; a cluster that a rule makes anew has
+                # the counters of the one before it, for they go by its name
+                was = before.totals.get((cluster, word), 0)
                 grown[GROWING.index(word)] += value - was if value >= was else value
         if not self.counts or list(self.counts[-1][1:]) != grown:
             self.counts.append((now.at, grown[0], grown[1]))
@@ -189,7 +190,7 @@ class MeshWatch:
             one.pod: number for number, one in enumerate(self.ejections) if one.until is None
         }
         for cluster, value in now.ejections.items():
-            was = 0 if cluster in self.anew else before.ejections.get(cluster, 0)
+            was = before.ejections.get(cluster, 0)
             grown = value - was if value >= was else value
             begun = sum(home == cluster and pod not in going_on for pod, home in out.items())
             # counters are read before the endpoints: what is seen here may be counted at the next

@@ -472,13 +472,31 @@ def test_an_interval_in_the_pool_takes_one_ejection_back() -> None:
     assert [e.n for e in watch.ejections] == [1, 1]
 
 
-def test_a_cluster_that_is_made_anew_counts_from_nothing() -> None:
+def test_a_new_rule_does_not_count_the_refused_once_more(mesh: Mesh, view: MeshView) -> None:
+    limits = "{connectionPool: {http: {http1MaxPendingRequests: 1}, tcp: {maxConnections: 1}}}"
+    mesh.apply(rule(limits))
+    view.look()
+    with mesh.gate("hello-world") as gate:
+        burst = gate.send(URL, n=8)
+        mesh.wait_for(lambda: mesh.counter("upstream_rq_pending_overflow") >= 2, "the refusals")
+        gate.open()
+        burst.wait()
+    view.look()
+    (*_, refused, _) = view.watch.counts[-1]
+    assert refused >= 2
+    mesh.apply(rule("{loadBalancer: {simple: RANDOM}}"))
+    view.look()
+    assert view.watch.anew == {CLUSTER}
+    assert view.watch.counts[-1][1] == refused
+
+
+def test_a_cluster_that_is_made_anew_goes_on_counting() -> None:
     told = Told()
     watch = watch_of(seen(0, refused=5), seen(1, refused=7), told=told)
     told.history.append("a rule")
     told.dump["configs"][0]["dynamic_active_clusters"][0]["last_updated"] = "later"
     watch.see(seen(2, refused=9))
-    assert [refused for _, refused, _ in watch.counts] == [0, 2, 11]
+    assert [refused for _, refused, _ in watch.counts] == [0, 2, 4]
 
 
 def test_no_ejection_lasts_longer_than_the_cap() -> None:
