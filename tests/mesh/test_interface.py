@@ -15,7 +15,7 @@ INTERFACE = [
     *("apply", "delete", "get", "resource", "describe", "label", "scale", "restart", "objects"),
     *("reset", "lint", "history"),
     *("pods", "logs", "pod_url", "app", "control", "states"),
-    *("stats", "counter", "endpoints", "config", "access_log", "runtime"),
+    *("stats", "counter", "p99_ms", "endpoints", "config", "access_log", "runtime"),
     *("curl", "fortio", "start", "explain", "gateway_url", "target", "flags"),
     *("gate", "wait_for", "close", "check_open", "backend"),
 ]
