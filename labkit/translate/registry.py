@@ -34,7 +34,7 @@ from labkit.translate.services.service import (
     target_port,
 )
 from labkit.translate.settings import settings_of
-from labkit.translate.support import check_supported
+from labkit.translate.support import check_supported, refusal
 
 __all__ = [
     "NOBODY",
@@ -200,23 +200,13 @@ class Registry:
         """What is behind a service's port and has `labels` too. Of ServiceEntries of its host those
         whose port has the same name, or number: istiod goes by the one in EDS, by the other in CDS.
         """
-        found = self.behind_kubernetes(service, port, labels)
-        for each in self.entry_backends.get((service.namespace, service.host), ()):
-            same = each.port_name == port.name if by_name else each.port_number == port.number
-            if same and has_labels(each, labels):
-                found.append(each)
-        return found
-
-    def behind_kubernetes(
-        self, service: Service, port: ServicePort, labels: Mapping[str, str]
-    ) -> list[Backend]:
-        """Pods and WorkloadEntries behind a port of a Kubernetes Service; an entry of the same host
-        and namespace has those of its port of that name too.
-        """
         if service.entry:
-            own = self.known[service.host][service.namespace]
-            ports = [] if own.entry else [each for each in own.ports if each.name == port.name]
-            return self.behind_kubernetes(own, ports[0], labels) if ports else []
+            return [
+                each
+                for each in self.entry_backends.get((service.namespace, service.host), ())
+                if (each.port_name == port.name if by_name else each.port_number == port.number)
+                and has_labels(each, labels)
+            ]
         if NOBODY in service.export_to:
             return []
         found = []
@@ -238,7 +228,7 @@ class Registry:
         for service in self.services:
             if service.entry:
                 own = self.entry_backends.get((service.namespace, service.host), ())
-                here = [each for each in own if each.address == pod.ip]
+                here = [e for e in own if e.address == pod.ip and e.source == service.source]
                 if service.namespace == pod.namespace:
                     targets += [
                         Target(service, port, each.port)
@@ -284,10 +274,17 @@ def with_entries(
     entries: Iterable[Resource],
     addresses: Mapping[tuple[str, str], str],
 ) -> list[Service]:
-    """All services by age, Kubernetes' own and those of entries, which go by their hosts."""
+    """All services by age, Kubernetes' own and those of entries, which go by their hosts. Raises
+    UnsupportedError for an entry that has the host of a Service of its own namespace.
+    """
     found = [(age(r), service_of(r, addresses)) for r in by_age if r.kind == "Service"]
+    taken = {(service.namespace, service.host) for _, service in found}
     for entry in entries:
         time = age(entry)[0]
+        for host in map(str, entry.spec.get("hosts") or ()):
+            if (entry.namespace, host.lower()) in taken:
+                why = "a Service of this namespace has that host: istiod mixes what is behind both"
+                raise refusal(entry, f"spec.hosts: {host}", why)
         found += [((time, s.name, s.namespace), s) for s in services_of(entry)]
     return [service for _, service in sorted(found, key=lambda each: each[0])]
 

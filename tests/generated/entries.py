@@ -6,7 +6,7 @@ A set of these kinds is made apart from `rulesets`, so that a number there means
 
 from __future__ import annotations
 
-from labkit.resources.istio import ROOT_NAMESPACE
+from labkit.resources.istio import ROOT_NAMESPACE, service_host
 
 from .draw import LABELS, Draw
 from .policies import policy
@@ -75,8 +75,10 @@ def entry(
     if resolution not in ("DNS", "DNS_ROUND_ROBIN") and draw.maybe(0.3):
         hosts = [draw.choice(WILDCARDS)]
     if draw.maybe(0.1) and services:
+        # a Service's, of another namespace: in its own the entry is refused
         own = draw.choice(services)["metadata"]
-        hosts = [f"{own['name']}.{own['namespace']}.svc.cluster.local"]
+        if own["namespace"] != namespace:
+            hosts = [service_host(own["name"], own["namespace"])]
     spec: Object = {"hosts": hosts, "ports": ports}
     if resolution:
         spec["resolution"] = resolution

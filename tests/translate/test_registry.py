@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import Pod, Registry, gateway_config, registry_of, sidecar_config
@@ -211,3 +212,22 @@ def test_who_sees_what_is_exported(export_to: list[str], own: bool, other: bool)
     """As istiod sorts its Services (`initServiceRegistry`): `*` first, then `~`, then names."""
     seen = [is_visible(export_to, "own", namespace) for namespace in ("own", "other")]
     assert seen == [own, other]
+
+
+def test_an_entry_with_the_host_of_a_service_of_its_namespace_is_refused_by_name() -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    entry: Json = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"hosts": ["web.shop.svc.cluster.local"], "ports": [{"number": 80, "name": "a"}]},
+    }
+    with pytest.raises(UnsupportedError, match=r"ServiceEntry shop/web, spec.hosts: web.shop.svc"):
+        registry_of([Resource(service), Resource(entry)])
+    entry["metadata"]["namespace"] = "other"
+    assert len(registry_of([Resource(service), Resource(entry)]).services) == 2

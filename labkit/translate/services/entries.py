@@ -6,7 +6,7 @@ As istiod's `pilot/pkg/serviceregistry/serviceentry/conversion.go` reads them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.resources import protocols
@@ -43,6 +43,8 @@ class Backend:
     port_name: str = ""
     port_number: int = 0
     """The port of the ServiceEntry that it is behind."""
+    source: str = ""
+    """The name of that entry."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def services_of(resource: Resource) -> list[Service]:
             external=spec.get("location") != "MESH_INTERNAL",
             resolution=resolution,
             labels=resource.labels,
+            source=resource.name,
             overrides=overrides,
         )
         for host in spec.get("hosts") or []
@@ -215,7 +218,8 @@ def backends_of_host(
         ]
     for workload in own:
         for port in (service_port(each) for each in spec.get("ports") or []):
-            yield workload.behind(port, workload.ports.get(port.name) or int(port.target))
+            behind = workload.behind(port, workload.ports.get(port.name) or int(port.target))
+            yield replace(behind, source=entry.name)
 
 
 def behind_a_service(service: Service, port: ServicePort, workload: Workload) -> Backend | None:

@@ -58,6 +58,8 @@ class Service:
     """How its addresses are found, as a ServiceEntry says it."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Of an entry."""
+    source: str = ""
+    """The name of the ServiceEntry."""
     overrides: Mapping[int, int] = field(default_factory=dict)
     """Of an entry that passes connections on: its port → the port where they go."""
 
