@@ -574,6 +574,29 @@ def test_a_cluster_has_more_words_for_a_pod_and_few_of_them_mean_a_crash(
     assert found["words"] == words
 
 
+def test_several_services_have_each_their_own_errors_and_p99() -> None:
+    pods = tuple(pod(name) for name in ("cart-1", "pay-1", "pay-2"))
+
+    def sent(at: float, *counts: tuple[int, int]) -> MeshSample:
+        ends = [
+            Endpoint(p.name.partition("-")[0], p.name, "v1", "healthy", n, failed)
+            for p, (n, failed) in zip(pods, counts, strict=True)
+        ]
+        return MeshSample(at, pods, tuple(ends), {}, p99_ms={"cart": 7.0, "pay": 90.0, "other": 1})
+
+    watch = watch_of(sent(0, (5, 5), (0, 0), (0, 0)), sent(2, (25, 5), (10, 4), (0, 0)))
+    of = picture.model(watch)
+    found = {p["name"]: (p["per_second"], p["errors"]) for g in of["groups"] for p in g["pods"]}
+    assert found == {"cart-1": (10.0, 0.0), "pay-1": (5.0, 0.4), "pay-2": (0.0, 0.0)}
+    assert [group["p99_ms"] for group in of["groups"]] == [7.0, 90.0]
+    svg = picture.svg(of)
+    assert ">5/s, 40 % errors<" in svg
+    assert ">10/s<" in svg
+    # a proxy that was started again counts from nothing
+    watch.see(sent(3, (2, 1), (10, 4), (0, 0)))
+    assert (watch.sent["cart-1"], watch.failed["cart-1"]) == (22, 1)
+
+
 def test_names_cannot_break_the_drawing() -> None:
     one = pod("a'<b>&-1", version="v<1")
     svg = picture.svg(picture.model(watch_of(seen(0, pods=(one,)))))
