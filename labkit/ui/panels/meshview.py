@@ -51,7 +51,8 @@ def page(model: dict[str, Any], told: str) -> str:
 
 class MeshView(WatchingPanel):
     """client → gateway → pods by version, as `proxy` sees them: the gateway, or a pod's sidecar.
-    Line width: share of the requests in the last seconds; crossed out: ejected.
+    Line width: share of the requests in the last seconds; its red part: came to an error;
+    crossed out: ejected.
 
     It looks at the mesh while it is on the screen, about twice a second. Raises what the mesh
     raises when it is made: NotFound for a proxy that is not there. Without a browser:

@@ -197,13 +197,15 @@ def who(of: Mapping[str, Any]) -> str:
 WIDTH, LEFT, MIDDLE, RIGHT = 860, 110, 300, 600
 POD_HEIGHT, GAP, HEAD = 42, 8, 26
 THINNEST, THICKEST = 1.5, 16.0
+PIECE, SEEN = 24.0, 2.0
+"""The pieces of a line, and how much of one can be seen."""
 FONT = "font-family='inherit'"
 LINES, GROUND, NOTHING = themed(INK), themed(PAPER), themed(GREY)
 
 
 def svg(of: Mapping[str, Any], *, live: bool = False) -> str:
     """The picture: "now" where it is `live`, else of its moment. Line width: share of the requests
-    lately; its colour: whether some came to an error; crossed out: ejected.
+    lately; the red part of it: came to an error; crossed out: ejected.
 
     >>> svg(model(watch)).startswith("<svg")
     True
@@ -225,8 +227,10 @@ def svg(of: Mapping[str, Any], *, live: bool = False) -> str:
         y += HEAD
         for pod in group["pods"]:
             middle = y + POD_HEIGHT / 2
-            shown = themed(ERROR if pod["errors"] else HEALTHY)
-            way = link(MIDDLE + 80, centre, RIGHT, middle, pod["share"] if busy else 0.0, shown)
+            share = pod["share"] if busy else 0.0
+            way = link(
+                MIDDLE + 80, centre, RIGHT, middle, share, themed(HEALTHY), errors=pod["errors"]
+            )
             told = f"from the {who(of)} to {short[pod['name']]}, {rate(pod)}"
             if busy and pod["share"]:
                 # on the side of the line from which it does not come
@@ -268,7 +272,19 @@ def svg(of: Mapping[str, Any], *, live: bool = False) -> str:
 COUNTER_TERMS = {word: COUNTERS[word].removeprefix("upstream_rq_") for word in COUNTERS}
 
 
-def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) -> str:
+def link(
+    x1: float,
+    y1: float,
+    x2: float,
+    y2: float,
+    share: float,
+    colour: str,
+    *,
+    errors: float = 0.0,
+) -> str:
+    """A line as wide as its share of the requests, dashed where it has none. Of each piece of it
+    the part that came to an error has the errors' colour: also one in a hundred is seen.
+    """
     bend = (x1 + x2) / 2
     path = f"M{x1:.0f} {y1:.1f} C{bend:.0f} {y1:.1f} {bend:.0f} {y2:.1f} {x2:.0f} {y2:.1f}"
     if not share:
@@ -277,10 +293,16 @@ def link(x1: float, y1: float, x2: float, y2: float, share: float, colour: str) 
             "stroke-dasharray='4 4'/>"
         )
     width = width_of(share)
-    return (
-        f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='{width:.1f}' "
-        "stroke-opacity='0.75'/>"
-    )
+
+    def drawn(colour: str, more: str = "stroke-opacity='0.75'") -> str:
+        return f"<path d='{path}' fill='none' stroke='{colour}' stroke-width='{width:.1f}' {more}/>"
+
+    if errors >= 1:
+        return drawn(themed(ERROR))
+    if not errors:
+        return drawn(colour)
+    red = min(max(SEEN, PIECE * errors), PIECE - SEEN)
+    return drawn(colour) + drawn(themed(ERROR), f"stroke-dasharray='{red:.1f} {PIECE - red:.1f}'")
 
 
 def width_of(share: float) -> float:
@@ -293,7 +315,8 @@ def rate(pod: Mapping[str, Any]) -> str:
     >>> rate({"per_second": 12.5, "errors": 0.08})
     '12.5/s, 8 % errors'
     """
-    errors = f", {100 * pod['errors']:.0f} % errors" if pod["errors"] else ""
+    part = 100 * pod["errors"]
+    errors = f", {f'{part:.0f}' if part >= 1 else '< 1'} % errors" if part else ""
     return f"{pod['per_second']:g}/s{errors}"
 
 
@@ -356,5 +379,7 @@ def text(
     return (
         f"<text x='{x:.0f}' y='{y:.1f}' font-size='{size}' font-weight='{weight}' "
         f"text-anchor='{anchor}' "
-        f"fill='{LINES}'>{html.escape(words)}</text>"
+        # a line may be under them: they have a rim
+        f"fill='{LINES}' stroke='{GROUND}' stroke-width='3' paint-order='stroke'>"
+        f"{html.escape(words)}</text>"
     )

@@ -26,7 +26,7 @@ function render({ model, el }) {
   const about = h("div", { class: "labkit-concern", role: "region", "aria-labelledby": `${prefix}part`, hidden: true });
   const { row, stops } = watchButton(model);
   body.append(
-    h("p", { class: "labkit-help" }, "Line width: share of the requests in the last seconds; red: some came to an error. p99: of what Envoy waited for its service. Crossed out: ejected. " +
+    h("p", { class: "labkit-help" }, "Line width: share of the requests in the last seconds; its red part: came to an error. p99: of what Envoy waited for its service. Crossed out: ejected. " +
       "A click on a box or a line (or the arrow keys and Enter) opens its YAML and what Envoy has of it."),
     h("figure", {}, drawing, details),
     about,

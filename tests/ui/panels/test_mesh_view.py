@@ -295,6 +295,29 @@ def test_a_line_says_its_rate_and_how_much_of_it_failed(mesh: Mesh, view: MeshVi
     assert view.table.set_index("pod").loc[bad, "errors %"] == 100.0
 
 
+@pytest.mark.parametrize(
+    ("errors", "pieces"),
+    [
+        (0.0, []),
+        (0.25, ["6.0 18.0"]),
+        (0.001, ["2.0 22.0"]),  # can be seen
+        (0.999, ["22.0 2.0"]),  # and is not all
+        (1.0, []),
+    ],
+)
+def test_a_line_is_red_for_the_part_that_failed(errors: float, pieces: list[str]) -> None:
+    drawn = f"<g>{picture.link(0, 0, 9, 9, 0.5, 'green', errors=errors)}</g>"
+    lines = list(ElementTree.fromstring(drawn))
+    found = [line.get("stroke-dasharray") for line in lines]
+    assert [dashes for dashes in found if dashes] == pieces
+    assert ["green" in line.get("stroke", "") for line in lines][:1] == [errors < 1]
+    assert len({line.get("stroke-width") for line in lines}) == 1
+
+
+def test_few_errors_are_not_none() -> None:
+    assert picture.rate({"per_second": 200.0, "errors": 0.004}) == "200/s, < 1 % errors"
+
+
 def test_p99_is_envoys_own_of_the_last_seconds(mesh: Mesh, view: MeshView) -> None:
     assert view.table["p99 ms"].isna().all()
     for pod in mesh.pods("hello-world-v1"):
