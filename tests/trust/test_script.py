@@ -21,6 +21,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import labkit
 from labkit.errors import LabkitError
+from labkit.explain import Explanation, Outcome, Place, Step
 from labkit.lessons.checks.verdict import Verdict, Why
 from labkit.lessons.content.canary import DecisionRule, Rollout, RolloutStep
 from labkit.lessons.content.capstone import Grade
@@ -37,6 +38,7 @@ from labkit.traffic.load import FortioResult
 from labkit.traffic.result import Result
 from labkit.ui import BreakerTimeline, Compare, MeshView, PolicyPanel, TrafficPanel, plots
 from labkit.ui.panels import picture
+from labkit.ui.panels.meshview import Still
 from tests.mesh.conftest import GATEWAY, HELLO, URL
 from tests.trust import measured
 
@@ -105,6 +107,20 @@ def diagnoses() -> Diagnoses:
     return Diagnoses([Diagnosis("IST0101", EVIL, EVIL, 1, EVIL, EVIL, EVIL, (EVIL,))])
 
 
+def explanation() -> Explanation:
+    step = Step(EVIL, EVIL, (Place(EVIL, EVIL, EVIL, 1),))
+    return Explanation(EVIL, EVIL, Outcome(EVIL), EVIL, (Step(EVIL, EVIL, parts=(step,)),))
+
+
+def picture_model() -> dict[str, Any]:
+    """MeshView's, where each text is script."""
+    pod = {"name": EVIL, "state": "ready", "words": EVIL, "left_s": None, "per_second": 1.0}
+    pod |= {"requests": 1, "restarts": 0, "share": 1.0, "errors": 0.5}
+    group = {"name": EVIL, "version": EVIL, "share": 1.0, "p99_ms": 5.0, "pods": [pod]}
+    model = {"source": EVIL, "per_second": 1.0, "requests": 1, "counters": {}, "groups": [group]}
+    return {**model, "moment": EVIL}
+
+
 TIMES = [{"Percentile": each, "Value": 0.1} for each in (50.0, 90.0, 99.0)]
 FORTIO = {
     "DurationHistogram": {"Count": 3, "Percentiles": TIMES},
@@ -129,6 +145,8 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "Diagnoses": diagnoses,
     "FortioResult": lambda: FortioResult(result()._columns, FORTIO, EVIL),
     "Result": result,
+    "Explanation": explanation,
+    "Still": lambda: Still(picture_model()),
     "PlotAxes": lambda: plots.share(result(), by="pod"),
 }
 
@@ -191,11 +209,7 @@ def test_a_comparison_takes_any_names() -> None:
 
 
 def test_the_picture_of_the_mesh() -> None:
-    pod = {"name": EVIL, "state": "ready", "words": EVIL, "left_s": None}
-    pod |= {"requests": 1, "restarts": 0, "share": 1.0}
-    group = {"name": EVIL, "version": EVIL, "share": 1.0, "pods": [pod]}
-    model = {"source": EVIL, "per_second": 1.0, "requests": 1, "counters": {}, "groups": [group]}
-    assert acting(picture.svg(model)) == []
+    assert acting(picture.svg(picture_model())) == []
 
 
 def test_reports(tmp_path: Path) -> None:
@@ -221,10 +235,12 @@ def test_reports(tmp_path: Path) -> None:
 
 def test_no_script_of_ours_makes_html_of_text() -> None:
     """Only pictures are put into a page as markup, and they are made here."""
-    known = {"live.js": 1, "meshview.js": 1, "policy_parts.js": 2}  # the latter only reads
+    known = {"live.js": 1, "policy_parts.js": 2}  # the latter only reads
+    parsed = {"meshview.js": 1}
     for file in sorted((Path(labkit.__file__).parent / "ui" / "static").glob("*.js")):
         text = file.read_text("utf-8")
         assert text.count("innerHTML") == known.get(file.name, 0), file.name
+        assert text.count("DOMParser") == parsed.get(file.name, 0), file.name
         for word in ("outerHTML", "insertAdjacentHTML", "document.write", "eval(", "srcdoc"):
             assert word not in text
 
