@@ -41,7 +41,7 @@ def manifest(name: str) -> Path:
     >>> mesh.apply(manifest("03_load_balancing/random.yaml"))
     """
     folder = course_folder() / "manifests"
-    path = folder / name
+    path = folder / str(name)
     if not path.exists():
         near = path.parent if path.parent.is_dir() else folder
         there = sorted(str(p.relative_to(folder)) for p in near.glob("*.yaml"))

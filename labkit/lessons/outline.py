@@ -103,7 +103,7 @@ class Outline:
 
     def starts(self, section: str) -> int:
         """The number of the first cell of a section. Raises LessonError with those there are."""
-        wanted = plain(section)
+        wanted = plain(str(section))
         fits = [s for s in self.sections if plain(s) == wanted] or [
             s for s in self.sections if wanted and wanted in plain(s)
         ]
@@ -160,10 +160,12 @@ def outline(lesson: str, notebook: Path | None = None) -> Outline:
 def the_notebook(lesson: str) -> Path:
     """The notebook of a lesson. Raises LessonError where there is none."""
     folder = course_folder() / "notebooks"
-    found = sorted(folder.glob(f"{lesson}_*.ipynb")) if lesson.isdigit() else []
+    found = sorted(folder.glob(f"{lesson}_*.ipynb")) if str(lesson).isdigit() else []
     if not found:
         there = sorted(path.stem for path in folder.glob("[0-9]*.ipynb"))
         raise LessonError(
-            f"There is no lesson {lesson!r}", seen=f"there: {', '.join(there) or 'none'}"
+            f"There is no lesson {lesson!r}",
+            seen=f"there: {', '.join(there) or 'none'}",
+            try_next='the first two digits of one of them, as "03"',
         )
     return found[0]

@@ -132,12 +132,13 @@ def start_lesson(lesson: str) -> None:
 
     >>> start_lesson("03")
     """
-    update(lambda state: state["lessons"].setdefault(lesson, {"state": "started", "at": now()}))
+    number = str(lesson).zfill(2)  # 3 and "3" mean "03"
+    update(lambda state: state["lessons"].setdefault(number, {"state": "started", "at": now()}))
 
 
 def finish_lesson(lesson: str) -> None:
     """Notes that a lesson was worked through to its end."""
-    record("lessons", lesson, state="done")
+    record("lessons", str(lesson).zfill(2), state="done")
 
 
 def keep(name: str, text: str) -> None:

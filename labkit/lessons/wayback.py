@@ -58,7 +58,7 @@ def start_lesson(lesson: str) -> None:
     """
     global _begun
     progress.start_lesson(lesson)
-    _begun = lesson
+    _begun = str(lesson).zfill(2)
     explain_missing_names()
 
 

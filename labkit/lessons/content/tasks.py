@@ -42,15 +42,16 @@ def task(id: str) -> Exercise:
     >>> task("03-1").hint()
     Hint 1 of 3: …
     """
-    lesson, _, number = id.partition("-")
+    lesson, _, number = str(id).strip().replace("_", "-").replace(".", "-").partition("-")
     there = tasks_of(lesson)
     if id not in there:
-        near = f"{lesson.zfill(2)}-{number.lstrip('0')}"  # "3-1" and "03-01" mean 03-1
+        near = f"{lesson.zfill(2)}-{number.lstrip('0')}"  # "3-1", "03_1" and "03-01" mean 03-1
         there = there or tasks_of(lesson.zfill(2))
+        example = near if near in there else next(iter(there), "03-1")
         raise LessonError(
             f"There is no exercise {id!r}",
             seen=f"there: {', '.join(there) or 'none of that lesson'}",
-            try_next=f'task("{near}")' if near in there else "",
+            try_next=f'task("{example}")',
         )
     found = there[id]
     return Exercise(
