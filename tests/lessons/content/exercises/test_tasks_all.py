@@ -1,5 +1,5 @@
 """What each exercise of the course must have, whoever adds one: its tests, hints that lead on, and
-a word where its check changes the mesh. conftest.py counts right answers and near misses.
+a word where its check changes the mesh. ../conftest.py counts right answers and near misses.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ EACH = pytest.mark.parametrize(("id", "one"), TASKS, ids=[id for id, _ in TASKS]
 
 def test_each_lesson_has_three_exercises_and_a_module_of_their_tests() -> None:
     for lesson in LESSONS:
-        name = "test_capstone.py" if lesson == CAPSTONE else f"test_tasks_{lesson}.py"
-        assert Path(__file__).with_name(name).is_file(), lesson
+        name = "../test_capstone.py" if lesson == CAPSTONE else f"test_tasks_{lesson}.py"
+        assert (Path(__file__).parent / name).is_file(), lesson
         ids = [f"{lesson}-{n}" for n in range(1, (10 if lesson == CAPSTONE else 3) + 1)]
         assert list(tasks_of(lesson)) == ids
 

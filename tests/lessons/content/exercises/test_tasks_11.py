@@ -75,7 +75,7 @@ def test_the_subset_may_have_the_name_that_the_route_wants(mesh: Mesh) -> None:
 
 
 def test_the_lesson_has_the_same_solution() -> None:
-    lesson = Path(__file__).resolve().parents[3] / "notebooks" / "source" / "11_mistake_gallery.py"
+    lesson = Path(__file__).resolve().parents[4] / "notebooks" / "source" / "11_mistake_gallery.py"
     assert SOLUTION in lesson.read_text(encoding="utf-8")
 
 

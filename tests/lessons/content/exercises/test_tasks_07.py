@@ -32,10 +32,16 @@ def mesh() -> Iterator[Mesh]:
         yield mesh
 
 
+TURNS = "loadBalancer: {simple: ROUND_ROBIN}"
+
+
 def test_the_solution(mesh: Mesh) -> None:
     exec(TASKS["07-1"].solution, {"mesh": mesh})
     assert three_and_two(mesh)
     assert three_and_two(mesh), "asked again, on a pool that is warm"
+    limits = "tcp: {maxConnections: 3}, http: {http1MaxPendingRequests: 2, maxRetries: 1}"
+    mesh.apply(rule(f"{{connectionPool: {{{limits}}}, {TURNS}}}"))
+    assert three_and_two(mesh), "with other policies beside the two limits"
 
 
 @pytest.mark.parametrize(
