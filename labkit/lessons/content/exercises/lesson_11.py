@@ -14,6 +14,7 @@ from labkit.lessons.content.symptoms import URL, weights_80_20
 from labkit.lessons.content.tasks import Task
 from labkit.lessons.content.trap import APP, GATEWAY, ROUTE, SUBSETS
 from labkit.lessons.files import manifest
+from labkit.resources.istio import service_host
 
 if TYPE_CHECKING:
     from labkit.mesh import Mesh
@@ -132,7 +133,7 @@ def _why_inside(mesh: Mesh) -> str:
 
 
 def _is_for(rule: Resource, service: str) -> bool:
-    whole = f"{service}.{NAMESPACE}.svc.cluster.local"
+    whole = service_host(service, NAMESPACE)
     return any(host in (service, whole) for host in rule.spec.get("hosts", []))
 
 
