@@ -25,12 +25,12 @@ of them, and fail where one agrees no longer, or where a difference that is kept
 
 ## Generated rule sets
 
-Every run of the gate draws sets of rules (names, namespaces, exports, delegates, gateways, ports and every field that is
-translated) and compares each proxy's whole configuration with what istiod's own code makes of the same objects: the first 2,000
+Every run of the gate draws sets of rules (`ruleset`: names, namespaces, exports, delegates, gateways, ports and every field that
+is translated; `entries`: hosts outside of the mesh and what sidecars may know) and compares each proxy's whole configuration with what istiod's own code makes of the same objects: the first 2,000
 that can be drawn, which must not differ, and 500 new ones, as a search. The last runs that were noted:
 
-| day | seed | sets | equal | refused by name | different | configurations |
-|---|---|---|---|---|---|---|
+| generator | day | seed | sets | equal | refused by name | different | configurations |
+|---|---|---|---|---|---|---|---|
 {runs}
 
 Anew: `LABKIT_TRUST=1 python -m pytest -m oracle tests/generated`, then `make docs`; `LABKIT_SEED` draws the same sets again. Two
@@ -122,11 +122,12 @@ def _most_first(item: tuple[str, int]) -> tuple[int, str]:
 
 
 def _runs() -> str:
-    runs: list[dict[str, Any]] = json.loads(COMPARED.read_text("utf-8"))
+    noted: dict[str, list[dict[str, Any]]] = json.loads(COMPARED.read_text("utf-8"))
     words = ("equal", "refused", "different")
     return "\n".join(
-        f"| {run['day']} | {run['seed']} | {sum(run[word] for word in words)} | "
+        f"| {name} | {run['day']} | {run['seed']} | {sum(run[word] for word in words)} | "
         + " | ".join(str(run[word]) for word in words)
         + f" | {run['proxies']} |"
+        for name, runs in noted.items()
         for run in runs
     )

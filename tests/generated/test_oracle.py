@@ -1,8 +1,8 @@
 """Generated rule sets: every proxy gets from labkit what istiod's own code gives it, or the field
 is refused by name.
 
-`python -m pytest -m oracle tests/generated` tries 2,000, drawn anew each time. A failure tells the
-number of a set: `LABKIT_SEED=NUMBER LABKIT_RULESETS=1` tries it again.
+`python -m pytest -m oracle tests/generated` tries 2,000 of each generator, drawn anew each
+time. A failure tells the number of a set: `LABKIT_SEED=NUMBER LABKIT_RULESETS=1` tries it again.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import secrets
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,18 @@ from tests.translate.test_offline import RECORDED
 from tests.trust import WRITES
 
 from .draw import Draw
-from .oracle import FOLDER, VARIABLE, as_text, by_proxy, differences, differs, offline, smallest
+from .entries import entries
+from .oracle import (
+    FOLDER,
+    VARIABLE,
+    Object,
+    as_text,
+    by_proxy,
+    differences,
+    differs,
+    offline,
+    smallest,
+)
 from .record import as_lines, recorded
 from .rulesets import ruleset
 
@@ -88,9 +100,12 @@ class Answer:
     found: list[str] = field(default_factory=list)
 
 
-def answer(number: int, program: Any) -> Answer:
+Generator = Callable[[Draw], list[Object]]
+
+
+def answer(made: Generator, number: int, program: Any) -> Answer:
     try:
-        found = by_proxy(program, ruleset(Draw(number)))
+        found = by_proxy(program, made(Draw(number)))
     except UnsupportedError as error:
         if BY_NAME.match(str(error)):
             return Answer("refused")
@@ -101,44 +116,48 @@ def answer(number: int, program: Any) -> Answer:
     return Answer("different" if wrong else "equal", len(found), wrong)
 
 
-def compared(numbers: range) -> dict[int, Answer]:
+def compared(made: Generator, numbers: range) -> dict[int, Answer]:
     with istiod() as program:
-        return {number: answer(number, program) for number in numbers}
+        return {number: answer(made, number, program) for number in numbers}
 
 
-def noted(answers: Collection[Answer]) -> None:
-    """Keeps the figures of the last three runs, for docs/agreement.md."""
-    runs = json.loads(COMPARED.read_text("utf-8")) if COMPARED.exists() else []
+def noted(name: str, answers: Collection[Answer]) -> None:
+    """Keeps the figures of the last three runs of a generator, for docs/agreement.md."""
+    known = json.loads(COMPARED.read_text("utf-8")) if COMPARED.exists() else {}
+    runs = known.get(name, [])
     said = Counter(each.word for each in answers)
     figures = {word: said[word] for word in ("equal", "refused", "different")}
     proxies = sum(each.proxies for each in answers)
     day = datetime.now(UTC).date().isoformat()
     runs = [*runs, {"day": day, "seed": FIRST, "proxies": proxies, **figures}][-3:]
-    COMPARED.write_text(json.dumps(runs, indent=1) + "\n", "utf-8")
+    COMPARED.write_text(json.dumps({**known, name: runs}, indent=1) + "\n", "utf-8")
 
 
 @pytest.mark.timeout(3600)
-def test_every_proxy_gets_what_istiod_gives_it(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("made", [ruleset, entries], ids=lambda made: made.__name__)
+def test_every_proxy_gets_what_istiod_gives_it(
+    made: Generator, capsys: pytest.CaptureFixture[str]
+) -> None:
     with istiod():  # built, once
         pass
     with capsys.disabled():
-        print(f"\n{COUNT} rule sets, LABKIT_SEED={FIRST}", flush=True)
+        print(f"\n{COUNT} sets of {made.__name__}, LABKIT_SEED={FIRST}", flush=True)
     end = FIRST + COUNT
     shares = [range(at, min(at + SETS, end)) for at in range(FIRST, end, SETS)]
     answers: dict[int, Answer] = {}
     with ThreadPoolExecutor(PROGRAMS) as pool:
-        for part in pool.map(compared, shares):
+        for part in pool.map(partial(compared, made), shares):
             answers.update(part)
     said = Counter(each.word for each in answers.values())
     with capsys.disabled():
         print(dict(said))
     if WRITES:
-        noted(answers.values())
+        noted(made.__name__, answers.values())
     wrong = {number: each.found for number, each in answers.items() if each.found}
     if wrong:
-        first = min(wrong, key=lambda number: len(as_text(ruleset(Draw(number)))))
+        first = min(wrong, key=lambda number: len(as_text(made(Draw(number)))))
         with istiod() as program:
-            least = smallest_part(first, program)
+            least = smallest_part(made(Draw(first)), program)
         pytest.fail(
             f"{len(wrong)} of {COUNT} differ: {sorted(wrong)[:20]}\n"
             f"LABKIT_SEED={first} LABKIT_RULESETS=1, at first:\n"
@@ -148,8 +167,7 @@ def test_every_proxy_gets_what_istiod_gives_it(capsys: pytest.CaptureFixture[str
     assert said["equal"] >= COUNT * (1 - MOST_REFUSED)
 
 
-def smallest_part(number: int, program: Any) -> str:
-    whole = ruleset(Draw(number))
+def smallest_part(whole: list[Object], program: Any) -> str:
     try:
         known = differences(program, whole)[0]
     except Exception:  # what was raised is told already

@@ -1,9 +1,11 @@
-"""The generator of rule sets: what it makes is valid, and nothing that is translated is missing."""
+"""The generators of rule sets: what they make is valid, and nothing translated is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+import pytest
 
 from labkit.resources import load
 from labkit.resources.rules.schemas import Schema
@@ -12,12 +14,18 @@ from labkit.translate.support import check_supported
 from tests.translate.fates.worlds import Field, fields_of
 
 from .draw import Draw
+from .entries import entries
 from .maker import schema
-from .oracle import smallest
+from .oracle import Object, smallest
 from .rulesets import ruleset
 
 SETS = 400
-KINDS = ("VirtualService", "DestinationRule", "Gateway")
+KINDS: dict[Callable[[Draw], list[Object]], tuple[str, ...]] = {
+    ruleset: ("VirtualService", "DestinationRule", "Gateway"),
+    entries: ("ServiceEntry", "WorkloadEntry", "Sidecar"),
+}
+"""Each generator, and the kinds of which it draws every field."""
+EACH = pytest.mark.parametrize("made", KINDS, ids=lambda made: made.__name__)
 
 
 def drawn(known: Schema, part: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:
@@ -43,18 +51,19 @@ def plain(path: str) -> str:
     return path.replace("subsets.trafficPolicy", "trafficPolicy").replace("portLevelSettings.", "")
 
 
-def test_every_field_that_is_translated_is_drawn_and_every_set_is_valid() -> None:
+@EACH
+def test_every_field_that_is_translated_is_drawn_and_every_set_is_valid(made: Any) -> None:
     found: set[str] = set()
     for number in range(SETS):
-        objects = load(ruleset(Draw(number)))  # raises where one would be refused
+        objects = load(made(Draw(number)))  # raises where one would be refused
         check_supported(objects)
         for each in objects:
-            if each.kind in KINDS:
+            if each.kind in KINDS[made]:
                 known = schema(each.kind)
                 found.update(drawn(known, known.root["properties"]["spec"], each.spec, each.kind))
     done = {
         plain(f"{kind}.{field.path.removeprefix('spec.')}")
-        for kind in KINDS
+        for kind in KINDS[made]
         for field in fields_of(kind)
         if field.path.startswith("spec") and is_done(field)
     }
@@ -66,8 +75,9 @@ def is_done(field: Field) -> bool:
     return row is not None and row.fate == "done"
 
 
-def test_a_number_tells_a_set() -> None:
-    assert ruleset(Draw(7)) == ruleset(Draw(7)) != ruleset(Draw(8))
+@EACH
+def test_a_number_tells_a_set(made: Any) -> None:
+    assert made(Draw(7)) == made(Draw(7)) != made(Draw(8))
 
 
 def test_a_failing_set_is_made_small() -> None:
