@@ -45,6 +45,8 @@ def test_the_solution(mesh: Mesh) -> None:
     assert set(mesh.curl("http://test.example.com/", n=20).codes) == {200}, (
         "the pods are as they were"
     )
+    mesh.apply(outlier(3, 50))
+    assert one_of_three_leaves(mesh), "half of three pods is one as well"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,8 @@ OUT = "outlierDetection: {consecutive5xxErrors: 3, maxEjectionPercent: 34, baseE
 
 def test_one_rule_with_both(mesh: Mesh) -> None:
     exec(TASKS["06-2"].solution, {"mesh": mesh})
+    assert turns_and_leaves(mesh)
+    mesh.apply(rule(f"{{{OUT}, {TURNS}}}"))
     assert turns_and_leaves(mesh)
 
 
