@@ -98,11 +98,16 @@ wrap()
 
 
 LEFT_OUT: set[str] = set()
-"""The modules of which -k or -m left something out: they can't be complete."""
+"""The modules of which -k or -m left something out, or a test failed: they can't be complete."""
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     LEFT_OUT.update(item.nodeid.partition("::")[0] for item in items)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed:
+        LEFT_OUT.add(report.nodeid.partition("::")[0])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -112,7 +117,7 @@ def complete(request: pytest.FixtureRequest) -> Iterator[None]:
     name = request.node.nodeid
     found = re.search(r"test_tasks_(\d\d)\.py$", name) or re.search(r"test_(capstone)\.py$", name)
     one_alone = any("::" in argument for argument in request.config.args)
-    if not found or one_alone or name in LEFT_OUT or request.session.testsfailed:
+    if not found or one_alone or name in LEFT_OUT:
         return
     lesson = found[1].replace("capstone", "12")
     lacking = {id: SAID[id].lacks() for id in tasks_of(lesson)}

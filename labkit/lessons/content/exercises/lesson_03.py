@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from labkit.lessons.checks import check
 from labkit.lessons.checks.verdict import Verdict
-from labkit.lessons.content.rules import forget_rules, policy_of
+from labkit.lessons.content.rules import forget_rules, policy_of, rules_of
 from labkit.lessons.content.tasks import Task
 
 if TYPE_CHECKING:
@@ -27,7 +28,16 @@ def takes_turns(mesh: Mesh) -> Verdict:
     not last for 30.
     """
     order = list(mesh.curl(URL, n=REQUESTS).column("pod"))
-    return check.that(in_turns(order, 3), "the pods take turns", seen=order)
+    twice = sum(one == other for one, other in pairwise(order))
+    said = f"a pod answers twice in a row {twice} times in {REQUESTS}, no pod has its turn"
+    rules = [rule.name for rule in rules_of(mesh)]
+    if len(rules) > 1:
+        said += f". There are {len(rules)} rules for the host, and the policy of {rules[0]} counts"
+    elif policy_of(mesh):
+        said += f". The policy in effect is {policy_of(mesh)}"
+    else:
+        said += ". No rule says how, so it is as with LEAST_REQUEST"
+    return check.that(in_turns(order, 3), "the pods take turns", seen=said)
 
 
 def in_turns(order: list[str], pods: int) -> bool:

@@ -16,7 +16,9 @@ from labkit.lessons.content.exercises.lesson_03 import (
     few_wait,
     in_turns,
     one_slow_pod,
+    takes_turns,
 )
+from labkit.lessons.content.rules import forget_rules
 from labkit.mesh import Mesh
 from tests.mesh.conftest import GATEWAY, HELLO, ROUTE, rule
 
@@ -45,6 +47,27 @@ def mesh(one_mesh: Mesh) -> Mesh:
     one_mesh.scale("hello-world-v2", 1)
     one_mesh.control("hello-world", reset=True)
     return one_mesh
+
+
+@pytest.mark.embedded
+def test_turns(mesh: Mesh) -> None:
+    def refused(said: str) -> None:
+        with pytest.raises(CheckFailed, match=said):
+            takes_turns(mesh)
+
+    forget_rules(mesh)
+    refused("No rule says how")
+    mesh.apply(rule(LEAST))
+    refused("The policy in effect is LEAST_REQUEST")
+    mesh.apply(rule(TURNS, name="turns-dr"))
+    refused("2 rules for the host, and the policy of hello-world-dr counts")
+    mesh.delete("DestinationRule", "hello-world-dr")
+    assert takes_turns(mesh), "a rule of any name, alone"
+    mesh.delete("DestinationRule", "turns-dr")
+    mesh.apply(rule(RANDOM))
+    refused("The policy in effect is RANDOM")
+    exec(TASKS["03-1"].solution, {"mesh": mesh, "manifest": manifest})
+    assert takes_turns(mesh)
 
 
 @pytest.mark.embedded

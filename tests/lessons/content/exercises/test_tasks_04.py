@@ -33,6 +33,9 @@ def mesh() -> Iterator[Mesh]:
 def test_the_solution(mesh: Mesh) -> None:
     mesh.apply(manifest(f"{LESSON}/two-hosts.yaml"))
     assert lets_in_two_hosts(mesh)
+    apart(mesh, "test.example.com", "shop.example.com")
+    assert lets_in_two_hosts(mesh), "a signpost for each name"
+    mesh.delete("VirtualService", "second-vs")
 
 
 def test_a_wildcard_for_all_names_is_too_wide(mesh: Mesh) -> None:
@@ -81,6 +84,16 @@ def test_partners(mesh: Mesh) -> None:
     refused(r"b.partner.example.org gets 404", *BOTH, hosts=one)
     exec(TASKS["04-2"].solution, {"mesh": mesh, "manifest": manifest})
     assert lets_in_partners(mesh)
+    apart(mesh, "test.example.com", below)
+    assert lets_in_partners(mesh), "a signpost for each"
+    mesh.delete("VirtualService", "second-vs")
+
+
+def apart(mesh: Mesh, first: str, second: str) -> None:
+    """A door for both names, and a signpost for each."""
+    door, sign = BOTH
+    mesh.apply(flow(door, f"[{first}, {second}]"), flow(sign, f"[{first}]"))
+    mesh.apply(flow(sign, f"[{second}]").replace("name: hello-world-vs", "name: second-vs"))
 
 
 def flow(name: str, hosts: str) -> str:

@@ -34,9 +34,29 @@ def mesh() -> Iterator[Mesh]:
         yield mesh
 
 
+TWO_ROUTES = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: hello-world-vs, namespace: hello-world}
+spec:
+  hosts: [test.example.com]
+  gateways: [hello-world-gateway]
+  http:
+  - match: [{uri: {prefix: /beta/}}]
+    rewrite: {uri: /}
+    route: [{destination: {host: hello-world, subset: v2}}]
+  - match: [{uri: {exact: /beta}}]
+    rewrite: {uri: /}
+    route: [{destination: {host: hello-world, subset: v2}}]
+  - route: [{destination: {host: hello-world, subset: v1}}]
+"""
+
+
 def test_the_solution(mesh: Mesh) -> None:
     mesh.apply(manifest(f"{LESSON}/beta.yaml"))
     assert leads_beta_to_v2(mesh)
+    mesh.apply(TWO_ROUTES)
+    assert leads_beta_to_v2(mesh), "a route for each of the two matches"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +113,8 @@ def test_limits_for_one_version(mesh: Mesh) -> None:
     refused("v1 holds . of 5 at a time: the limit is not v2's alone")
     mesh.apply(manifest(f"{LESSON}/weak-beta.yaml"))
     assert limits_v2_alone(mesh)
+    mesh.apply(TWO_ROUTES)
+    assert limits_v2_alone(mesh), "however the routes are written"
     mesh.apply(manifest(f"{LESSON}/exact-and-prefix.yaml"))
     refused("/beta and what is below it")
 

@@ -41,6 +41,12 @@ def test_the_solution(mesh: Mesh) -> None:
     exec(TASKS["09-1"].solution, {"mesh": mesh, "canary": canary})
     assert one_in_ten_to_v1(mesh)
     assert [sorted(route.values()) for route in configured_weights(mesh)] == [[10, 90]]
+    shares = ", ".join(
+        f"{{destination: {{host: hello-world, subset: {version}}}, weight: {weight}}}"
+        for version, weight in (("v2", 9), ("v1", 1))
+    )
+    mesh.apply(virtual_service(f"[{{route: [{shares}]}}]"))
+    assert one_in_ten_to_v1(mesh), "weights of nine and one are the same shares"
 
 
 @pytest.mark.parametrize("to_v2", [10, 70, 100])
