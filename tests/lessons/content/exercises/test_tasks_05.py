@@ -49,7 +49,9 @@ def test_the_solution(mesh: Mesh) -> None:
     mesh.apply(manifest(f"{LESSON}/user-header.yaml"))
     assert keeps_users(mesh)
     mesh.delete("DestinationRule", "hello-world-dr")
-    mesh.apply(rule("users-dr", "consistentHash: {httpHeaderName: x-user, maglev: {tableSize: 65537}}"))
+    mesh.apply(
+        rule("users-dr", "consistentHash: {httpHeaderName: x-user, maglev: {tableSize: 65537}}")
+    )
     assert keeps_users(mesh), "a rule of any name, with a table in place of a ring"
 
 
