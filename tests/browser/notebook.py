@@ -137,6 +137,34 @@ class Notebook:
         """The first panel of the notebook."""
         return self.page.locator(".labkit-panel").first
 
+    def theme(self, name: str) -> None:
+        """Changes JupyterLab's theme ("Light", "Dark", "Dark High Contrast"), and waits for its
+        style sheet, which comes after its name.
+        """
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {name}",
+        )
+        self.page.wait_for_function(
+            """light => document.body.dataset.jpThemeLight === String(light) &&
+              (getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim()
+                === 'white') === light""",
+            arg=name == "Light",
+            timeout=30_000,
+        )
+
+    def is_read(self, name: str, theme: str) -> None:
+        """The panel in that theme, in a small window and a large one: axe has nothing to say,
+        nothing is cut off, and there is a picture of each.
+        """
+        self.theme(theme)
+        for width, height in ((1280, 800), (1920, 1080)):
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.show()
+            assert self.violations() == []
+            assert self.cut_off() == []
+            self.picture(f"{name}-{theme.lower().replace(' ', '-')}-{width}")
+
     def show(self, selector: str = ".labkit-panel") -> None:
         """Scrolls so that a part begins at the top of the window."""
         self.page.locator(selector).first.evaluate("node => node.scrollIntoView({block: 'start'})")

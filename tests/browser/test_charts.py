@@ -185,10 +185,7 @@ def test_the_colours_are_the_themes_also_after_a_change(book: Notebook) -> None:
         ("Dark High Contrast", dark, BLUE),
         ("Light", BLUE, dark),
     ):
-        book.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-            f"JupyterLab {theme}",
-        )
+        book.theme(theme)
         book.page.wait_for_function(f"() => ({SHADES})().includes('{rgb(colour)}')", timeout=30_000)
         assert rgb(other) not in book.page.evaluate(SHADES)
         book.show()

@@ -132,7 +132,7 @@ def test_what_envoy_does_is_in_the_picture(book: Notebook) -> None:
 
 @pytest.mark.parametrize("book", ["view"], indirect=True)
 def test_errors_are_on_their_line_and_the_picture_says_when(book: Notebook) -> None:
-    panel, page = book.panel, book.page
+    panel = book.panel
     panel.get_by_text("Watching the mesh.").wait_for(timeout=30_000)
     bad = book.ask("mesh.control(bad, fail_share=1.0); mesh.curl(url, n=60); print(bad)")
     line = panel.locator(f"[data-part='way {bad}']")
@@ -152,20 +152,7 @@ def test_errors_are_on_their_line_and_the_picture_says_when(book: Notebook) -> N
     rows = {row["pod"]: row["errors %"] for row in table(book)}
     assert rows[bad] == "100.0"
     for theme in ("Light", "Dark"):
-        page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-            f"JupyterLab {theme}",
-        )
-        page.wait_for_function(
-            "light => document.body.dataset.jpThemeLight === light",
-            arg=str(theme == "Light").lower(),
-        )
-        for width, height in ((1280, 800), (1920, 1080)):
-            page.set_viewport_size({"width": width, "height": height})
-            book.show()
-            assert book.violations() == []
-            assert book.cut_off() == []
-            book.picture(f"meshview-errors-{theme.lower()}-{width}")
+        book.is_read("meshview-errors", theme)
     assert book.complaints == []
 
 
@@ -186,20 +173,7 @@ def test_a_click_or_enter_opens_the_yaml_and_what_envoy_has(book: Notebook) -> N
     envoy = shown.get_by_role("region", name="What Envoy has of it", exact=True)
     assert "consecutive_5xx: 2" in envoy.inner_text()
     for theme in ("Light", "Dark", "Dark High Contrast"):
-        page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-            f"JupyterLab {theme}",
-        )
-        page.wait_for_function(
-            "light => document.body.dataset.jpThemeLight === light",
-            arg=str(theme == "Light").lower(),
-        )
-        for width, height in ((1280, 800), (1920, 1080)):
-            page.set_viewport_size({"width": width, "height": height})
-            book.show()
-            assert book.violations() == []
-            assert book.cut_off() == []
-            book.picture(f"meshview-opened-{theme.lower().replace(' ', '-')}-{width}")
+        book.is_read("meshview-opened", theme)
     # Tab reaches one part, arrow keys the others; the focus stays while the picture is renewed
     cells = page.locator(".jp-Cell").count()
     panel.locator("[data-part][tabindex='0']").focus()

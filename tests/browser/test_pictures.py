@@ -92,21 +92,7 @@ def rgb(colour: str) -> str:
 def seen(book: Notebook, width: int, theme: str) -> list[dict[str, Any]]:
     """The pictures in a window of this width and in this theme; nothing is run anew."""
     book.page.set_viewport_size({"width": width, "height": 1080})
-    book.page.evaluate(
-        "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-        f"JupyterLab {theme}",
-    )
-    light = str(theme == "Light").lower()
-    book.page.wait_for_function(
-        f"() => document.body.dataset.jpThemeLight === '{light}'", timeout=30_000
-    )
-    # the style sheet of a theme comes after its name
-    book.page.wait_for_function(
-        "dark => (getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim()"
-        " === 'white') !== dark",
-        arg=theme != "Light",
-        timeout=30_000,
-    )
+    book.theme(theme)
     for index in range(len(PLOTS) + 1):  # what is far from the window is not in the page
         book.page.evaluate(
             "i => window.jupyterapp.shell.currentWidget.content.scrollToItem(i, 'center')", index

@@ -261,22 +261,7 @@ def test_it_is_read_in_every_theme(book: Notebook, theme: str) -> None:
     panel.locator("summary", has_text="Outlier detection").click()
     panel.get_by_label("Consecutive 5xx errors consecutive5xxErrors").fill("3")
     panel.locator(".cm-lintRange-warning").wait_for(timeout=15_000)
-    book.page.evaluate(
-        "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-        f"JupyterLab {theme}",
-    )
-    book.page.wait_for_function(
-        """light => document.body.dataset.jpThemeLight === light &&
-          getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim()""",
-        arg=str(theme == "Light").lower(),
-        timeout=15_000,
-    )
-    for width, height in ((1280, 800), (1920, 1080)):
-        book.page.set_viewport_size({"width": width, "height": height})
-        book.show()
-        assert book.violations() == []
-        assert book.cut_off() == []
-        book.picture(f"policy-{theme.lower().replace(' ', '-')}-{width}")
+    book.is_read("policy", theme)
 
 
 def test_undo_by_keys_and_tab_leaves(book: Notebook) -> None:
