@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from labkit.explain.policies import Policies
 from labkit.explain.steps import NEAR_MISS, Step
 from labkit.resources.istio import full_host
-from labkit.translate.registry import Service
+from labkit.translate.services.service import Service
 
 
 def why_missing(policies: Policies, cluster: str) -> Iterator[Step]:

@@ -11,7 +11,7 @@ from labkit.explain.clusters import UNAVAILABLE, ClusterSteps
 from labkit.explain.conditions import failures, virtual_host
 from labkit.explain.explanation import Explanation
 from labkit.explain.misses import left_out, near_misses, place_of, title, vs_name
-from labkit.explain.places import Place, Places
+from labkit.explain.places import Place
 from labkit.explain.proxies import Caller, Proxy, manager_of, speaks_tls, tcp_cluster_of
 from labkit.explain.request import Request, Seen, request_of, seen_by
 from labkit.explain.steps import NEAR_MISS, Step
@@ -68,7 +68,7 @@ class _Way:
     def __post_init__(self) -> None:
         self.registry = self.proxy.registry
         self.port = self.request.port
-        self.places = Places(self.registry.resources)
+        self.places = self.proxy.places
         self.steps: list[Step] = []
 
     def explanation(self) -> Explanation:
@@ -141,7 +141,7 @@ class _Way:
                 text += f" (port {self.port} of the gateway's Service)"
             elif self.port not in TRAFFIC_PORTS:
                 text += f" (the gateway's Service has no port {self.port})"
-            places = tuple(place for place, *_ in self.proxy.servers(name))
+            places = tuple(place for place, _ in self.proxy.servers(name))
         else:
             places = self.service_places()
         return Step("listener", text, places)
@@ -175,7 +175,7 @@ class _Way:
         callers = self.callers(routes, name)
         self.steps.append(self.host_step(host, domain, routes, seen, name))
         if host.get("require_tls") == "ALL" and seen.headers["x-forwarded-proto"] != "https":
-            place = tuple(place for place, *_ in self.proxy.servers(name))
+            place = tuple(place for place, _ in self.proxy.servers(name))
             self.steps.append(Step("redirect", "tls.httpsRedirect, before any route", place))
             return Outcome("redirect", 301, location=to_https(seen))
         chosen = next((n for n, r in enumerate(routes) if not failures(r["match"], seen)), None)

@@ -8,8 +8,8 @@ from typing import Any
 
 from labkit.resources.finding import written
 from labkit.resources.model import Key, Path, Resource
-from labkit.translate.registry import Service
 from labkit.translate.rules.virtual_services import Part
+from labkit.translate.services.service import Service
 
 
 @dataclass(frozen=True)

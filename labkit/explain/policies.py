@@ -11,8 +11,8 @@ from labkit.explain.steps import Step
 from labkit.jsontypes import Json
 from labkit.resources.model import Path, Resource
 from labkit.resources.precedence import Rule
-from labkit.translate.registry import Service
 from labkit.translate.rules.destination_rules import port_policy
+from labkit.translate.services.service import Service
 from labkit.translate.values import at
 
 

@@ -12,15 +12,12 @@ from labkit.jsontypes import Json
 from labkit.resources import istio
 from labkit.resources.hosts import for_namespace, intersection
 from labkit.translate import Pod, ProxyConfig, Registry, gateway_config, sidecar_config
-from labkit.translate.gateway import own_hosts, servers_of
+from labkit.translate.gateway import Server, servers_of
 from labkit.translate.listeners import HTTP_CONNECTION_MANAGER
-from labkit.translate.registry import NO_ADDRESS, Service
 from labkit.translate.rules.virtual_services import VirtualService
 from labkit.translate.services.scope import Scope
+from labkit.translate.services.service import NO_ADDRESS, Service
 from labkit.translate.values import at
-
-AtServer = tuple[Place, tuple[str, ...], str, int, bool]
-"""A Gateway's server: its place, hosts, Gateway, the port that it says, whether it has TLS."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,11 @@ class Proxy:
         if self.pod is None or self.is_gateway:
             return gateway_config(self.registry, self.labels, self.namespace)
         return sidecar_config(self.registry, self.pod)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the objects of its mesh are written."""
+        return Places(self.registry.resources)
 
     @property
     def name(self) -> str:
@@ -93,7 +95,7 @@ class Proxy:
             return None
         key = ("Sidecar", rule.namespace, rule.name)
         text = f"Sidecar {rule.namespace}/{rule.name}: egress: it leaves {service.host} out"
-        return text, Places(self.registry.resources).of(key, ("spec", "egress"))
+        return text, self.places.of(key, ("spec", "egress"))
 
     def number(self, port: int) -> int:
         """The port at which the proxy listens for what is sent to `port`."""
@@ -124,38 +126,25 @@ class Proxy:
     def route_config(self, name: str) -> Json | None:
         return next((each for each in self.config.routes if each["name"] == name), None)
 
-    def servers(self, route_config: str) -> list[AtServer]:
-        """The servers behind a gateway's route configuration."""
-        places = Places(self.registry.resources)
-        found = []
+    def servers(self, route_config: str) -> list[tuple[Place, Server]]:
+        """The servers behind a gateway's route configuration, with their places."""
         merged = servers_of(self.registry, self.labels, self.namespace)
-        for server in merged.by_route.get(route_config, ()):
-            namespace, _, name = server.gateway.partition("/")
-            key = ("Gateway", namespace, name)
-            index = self._index_of(server.gateway, server.number, server.hosts)
-            place = places.of(key, ("spec", "servers", index))
-            found.append((place, server.hosts, server.gateway, server.number, server.tls))
-        return found
+        return [(self.place_of(one), one) for one in merged.by_route.get(route_config, ())]
 
-    def _index_of(self, gateway: str, number: int, hosts: tuple[str, ...]) -> int:
-        for resource in self.registry.gateways:
-            if f"{resource.namespace}/{resource.name}" == gateway:
-                for index, each in enumerate(resource.spec.get("servers") or []):
-                    own = tuple(own_hosts(each.get("hosts") or [], resource.namespace))
-                    if own == hosts and at(each, "port", "number") == number:
-                        return index
-        return 0
+    def place_of(self, server: Server) -> Place:
+        namespace, _, name = server.gateway.partition("/")
+        return self.places.of(("Gateway", namespace, name), ("spec", "servers", server.index))
 
     def caller(self, vs: VirtualService, route_config: str, port: int) -> Caller:
         """Who asks for the routes of a VirtualService."""
         gateways, number = frozenset({istio.MESH}), port
         if self.is_gateway:
-            servers = self.servers(route_config)
-            gateways = frozenset(gateway for _, _, gateway, _, _ in servers)
-            for _, hosts, gateway, said, _ in servers:
-                shared = intersection(for_namespace(hosts, vs.namespace), vs.hosts)
-                if gateway in vs.gateways and shared:
-                    gateways, number = frozenset({gateway}), said
+            servers = [server for _, server in self.servers(route_config)]
+            gateways = frozenset(server.gateway for server in servers)
+            for server in servers:
+                shared = intersection(for_namespace(server.hosts, vs.namespace), vs.hosts)
+                if server.gateway in vs.gateways and shared:
+                    gateways, number = frozenset({server.gateway}), server.number
                     break
         return Caller(gateways, self.labels, self.namespace, number)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from labkit.explain.misses import left_out, vs_name
 from labkit.explain.places import Places
-from labkit.explain.proxies import AtServer, Caller, Proxy
+from labkit.explain.proxies import Caller, Proxy
 from labkit.explain.steps import NEAR_MISS, Step
 from labkit.resources.hosts import for_namespace, intersection, subset_of
 from labkit.resources.istio import MESH
+from labkit.translate.gateway import Server
 from labkit.translate.routes.http_routes import unconcerned
 from labkit.translate.rules.virtual_services import VirtualService
 
@@ -21,7 +22,7 @@ def strangers(
     `namespace/name`) and yet could be meant, with what keeps it out.
     """
     servers = [] if not proxy.is_gateway else proxy.servers(route_config)
-    own = {MESH} if not proxy.is_gateway else {gateway for _, _, gateway, _, _ in servers}
+    own = {MESH} if not proxy.is_gateway else {server.gateway for _, server in servers}
     service = None if proxy.is_gateway else proxy.service_of(host)
     names = {host} if service is None else {host, service.host}
     for vs in proxy.registry.virtual_services:
@@ -38,9 +39,9 @@ def strangers(
         ):
             text = f"{title}: exportTo: it is not for proxies in {proxy.namespace}"
             yield Step(NEAR_MISS, text, (places.of(key, ("spec", "exportTo")),))
-        elif proxy.is_gateway and not _shares(vs, servers):
+        elif proxy.is_gateway and not any(_shares(vs, server) for _, server in servers):
             text = f"{title}: hosts: the Gateway's server has none of them"
-            at_servers = [place for place, _, gateway, _, _ in servers if gateway in vs.gateways]
+            at_servers = [place for place, server in servers if server.gateway in vs.gateways]
             yield Step(NEAR_MISS, text, (places.of(key, ("spec", "hosts")), *at_servers))
         else:
             caller = proxy.caller(vs, route_config, port)
@@ -64,8 +65,6 @@ def _has(vs: VirtualService, host: str) -> bool:
     return any(subset_of(host, each.lower()) for each in vs.hosts)
 
 
-def _shares(vs: VirtualService, servers: Iterable[AtServer]) -> bool:
-    return any(
-        gateway in vs.gateways and intersection(for_namespace(hosts, vs.namespace), vs.hosts)
-        for _, hosts, gateway, _, _ in servers
-    )
+def _shares(vs: VirtualService, server: Server) -> bool:
+    shared = intersection(for_namespace(server.hosts, vs.namespace), vs.hosts)
+    return server.gateway in vs.gateways and bool(shared)

@@ -31,11 +31,12 @@ these.
 
 @dataclass(frozen=True)
 class Server:
-    """One server of one Gateway. `number` is the port as the Gateway says it; `tls` is true where
-    it has such a block, if only for `httpsRedirect`.
+    """One server of one Gateway, the one at `index` there. `number` is the port as the Gateway says
+    it; `tls` is true where it has such a block, if only for `httpsRedirect`.
     """
 
     gateway: str
+    index: int
     hosts: tuple[str, ...]
     number: int
     tls: bool
@@ -148,6 +149,7 @@ def servers_of(registry: Registry, labels: Mapping[str, str], namespace: str) ->
             protocol = str(at(server, "port", "protocol") or "")
             one = Server(
                 gateway=f"{resource.namespace}/{resource.name}",
+                index=index,
                 hosts=tuple(own_hosts(server.get("hosts") or [], resource.namespace)),
                 number=said,
                 tls=server.get("tls") is not None,

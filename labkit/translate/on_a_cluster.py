@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from labkit.jsontypes import Json
 from labkit.resources.istio import INBOUND_PORT
 from labkit.translate.model import Pod
-from labkit.translate.registry import NO_ADDRESS
+from labkit.translate.services.service import NO_ADDRESS
 
 
 def as_on_a_cluster(listeners: Iterable[Json]) -> list[Json]:

@@ -24,7 +24,6 @@ from labkit.translate.services.entries import (
 )
 from labkit.translate.services.scope import Scope, gateway_scope, sidecar_scope
 from labkit.translate.services.service import (
-    NO_ADDRESS,
     NOBODY,
     Service,
     ServicePort,
@@ -35,19 +34,6 @@ from labkit.translate.services.service import (
 )
 from labkit.translate.settings import settings_of
 from labkit.translate.support import check_supported, refusal
-
-__all__ = [
-    "NOBODY",
-    "NO_ADDRESS",
-    "Registry",
-    "Service",
-    "ServicePort",
-    "Target",
-    "has_labels",
-    "is_visible",
-    "service_of",
-    "target_port",
-]
 
 
 @dataclass(frozen=True)
@@ -88,9 +74,7 @@ class Registry:
         # istiod reads no policy that is labelled for an istiod of another revision
         read = [r for r in by_age if r.labels.get(REVISION, OWN_REVISION) == OWN_REVISION]
         entries = [r for r in read if r.kind == "ServiceEntry"]
-        self.services = [service_of(r, self.service_ips) for r in by_age if r.kind == "Service"]
-        if entries:
-            self.services = with_entries(by_age, entries, self.service_ips)
+        self.services = all_services(by_age, entries, self.service_ips)
         self.workloads = [workload_of(r) for r in read if r.kind == "WorkloadEntry"]
         self.entry_backends = backends_of(entries, self.workloads, self.pods)
         self.known: dict[str, dict[str, Service]] = {}
@@ -269,7 +253,7 @@ def age(resource: Resource) -> tuple[str, str, str]:
     )
 
 
-def with_entries(
+def all_services(
     by_age: Iterable[Resource],
     entries: Iterable[Resource],
     addresses: Mapping[tuple[str, str], str],

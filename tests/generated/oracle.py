@@ -22,7 +22,7 @@ from labkit.errors import LabkitError
 from labkit.resources import load
 from labkit.resources.istio import EXPORT_TO, service_host
 from labkit.translate import gateway_config, registry_of, sidecar_config
-from labkit.translate.registry import NOBODY
+from labkit.translate.services.service import NOBODY
 
 VARIABLE = "LABKIT_ISTIOD_OFFLINE"
 FOLDER = Path(os.environ.get(VARIABLE) or Path(__file__).parents[3] / "shared" / "istiod")

@@ -14,7 +14,7 @@ from labkit.errors import UnsupportedError
 from labkit.jsontypes import Json
 from labkit.resources.model import Resource
 from labkit.translate import Pod, Registry, gateway_config, registry_of, sidecar_config
-from labkit.translate.registry import is_visible
+from labkit.translate.services.service import is_visible
 
 from .recorded import first_cases
 
