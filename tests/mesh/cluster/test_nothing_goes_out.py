@@ -61,6 +61,11 @@ def listening(answer: bytes = ANSWER) -> Iterator[World]:
                         connection.settimeout(2)
                         world.seen.append(connection.recv(65536))
                         connection.sendall(world.answer)
+                        # closed with some of a request unread, the kernel would reset it, and the
+                        # answer with it
+                        connection.shutdown(socket.SHUT_WR)
+                        while connection.recv(65536):
+                            pass
 
         thread = threading.Thread(target=accept)
         thread.start()
